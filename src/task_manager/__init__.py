@@ -1,0 +1,44 @@
+"""Runs a function over many tasks and answers for every one of them: a result, or the error.
+
+from task_manager import TaskManager
+
+with TaskManager(fetch, execution_mode="thread", worker_limit=20) as manager:
+    manager.start(urls)
+    results, errors = manager.get_result_dict(), manager.get_error_dict()
+"""
+
+from ._task import Summary
+from .chain import TaskChain
+from .errors import (
+    ConfigurationError,
+    GetArgsError,
+    HookError,
+    ProcessResultError,
+    StageDiedError,
+    TaskManagerError,
+    TransportError,
+    WorkerDiedError,
+    WorkerError,
+    WorkerStartError,
+)
+from .logger import TaskLogger
+from .manager import TaskManager
+from .progress import ProgressManager
+
+__all__ = [
+    "ConfigurationError",
+    "GetArgsError",
+    "HookError",
+    "ProcessResultError",
+    "ProgressManager",
+    "StageDiedError",
+    "Summary",
+    "TaskChain",
+    "TaskLogger",
+    "TaskManager",
+    "TaskManagerError",
+    "TransportError",
+    "WorkerDiedError",
+    "WorkerError",
+    "WorkerStartError",
+]

@@ -1,0 +1,48 @@
+"""How many attempts travel together, and how many batches may wait at a worker."""
+
+from __future__ import annotations
+
+TARGET = 0.015  # seconds of work that a batch is worth: hides a hand-over, keeps answers fresh
+LARGEST = 1000  # beyond this nothing more is saved, and memory grows with the batch
+GROWTH = 4  # a batch grows at most so many times from one to the next, as a guess may be wrong
+SLOW = 0.25  # a worker of tasks this slow (seconds) need not have the next batch waiting
+
+
+class BatchSize:
+    """Sizes batches by the measured time of the tasks so far.
+
+    Owns the running mean.  A batch starts at one attempt, aims at TARGET seconds of work, and
+    shrinks towards the end of an input of known length, so that no worker is left with a long tail.
+
+    workers: How many batches are worked on at the same time.
+    sharing: How many workers take from the same batch; 1 where a worker has a batch to itself.
+    """
+
+    def __init__(self, workers: int, sharing: int = 1) -> None:
+        self._workers = workers
+        self._sharing = sharing
+        self._mean = 0.0
+        self._size = 1
+
+    @property
+    def depth(self) -> int:
+        """Batches that one worker may hold: the one in hand, and the next one unless tasks are slow.
+
+        Slow tasks wait here, and not behind one that may be slower still.
+        """
+        return 1 if self._mean >= SLOW or self._mean == 0.0 else 2
+
+    def size(self, remaining: int | None) -> int:
+        """Attempts for the next batch. remaining: tasks not yet taken, None where unknown."""
+        if remaining is None:
+            return self._size
+        share = remaining // (2 * self._workers) * self._sharing
+        return max(1, min(self._size, share))
+
+    def learn(self, attempts: int, seconds: float) -> None:
+        """Take in that so many attempts took so many seconds of their workers' time, all together."""
+        mean = max(seconds / attempts, 1e-9)
+        weight = min(0.5, max(0.1, attempts / self._size))
+        self._mean = mean if self._mean == 0.0 else self._mean + weight * (mean - self._mean)
+        wanted = int(TARGET * self._sharing / self._mean)
+        self._size = max(1, min(wanted, self._size * GROWTH, LARGEST))

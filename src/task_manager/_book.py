@@ -1,0 +1,125 @@
+"""Where every initial task of a chain is. It is followed by its ticket, never by its value."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ._ledger import Ledger
+from ._recorder import Recorder
+from ._repr import short_repr
+from ._results import Results
+from ._run import annotate
+from ._source import Source
+from ._task import Failed, Repeated, Retrying, Succeeded, Summary
+
+
+class Book:
+    """One start of a chain: who entered, who has got how far, who has arrived.
+
+    A ticket is the number of an initial task in the chain's ledger.
+
+    at: Of every ticket that is on its way, the stage it has got to (from 0), and its task there.
+    """
+
+    def __init__(self, ledger: Ledger, results: Results, names: Sequence[str], distinct: bool) -> None:
+        ledger.begin_run()
+        self._ledger = ledger
+        self._names = names
+        self._enter = ledger.enter_new if distinct else ledger.enter_all
+        self._initial: dict[int, Any] = {}
+        self.at: dict[int, tuple[int, Any]] = {}
+        self._began = time.monotonic()
+        self._recorder = Recorder([results], [])
+
+    def enter(self, tasks: list[Any]) -> tuple[list[int], list[Any], list[Any]]:
+        """Give tickets to new initial tasks: tickets, tasks, and what is a repeat and has none."""
+        tickets, fresh, repeats = self._enter(tasks)
+        if repeats:
+            self._recorder.record(Repeated(repeats))
+        for ticket, task in zip(tickets, fresh, strict=True):
+            self._initial[ticket] = task
+            self.at[ticket] = (0, task)
+        return tickets, fresh, repeats
+
+    def passed(self, stage: int, tickets: Sequence[int], results: Sequence[Any]) -> None:
+        """These have their results of this stage, and go on; from the last stage, arrive."""
+        if stage + 1 < len(self._names):
+            for ticket, result in zip(tickets, results, strict=True):
+                self.at[ticket] = (stage + 1, result)
+            return
+        for ticket in tickets:
+            del self.at[ticket]
+        initial = [self._initial.pop(ticket) for ticket in tickets]
+        self._recorder.record(Succeeded(list(tickets), initial, list(results), []))
+
+    def failed(self, stage: int, ticket: int, error: BaseException, attempts: int) -> None:
+        """This one goes no further."""
+        del self.at[ticket]
+        task = self._initial.pop(ticket)
+        self._ledger.fail(ticket)
+        place = f"stage {stage + 1} of {len(self._names)} ({self._names[stage]})"
+        annotate(error, f"task_manager: in {place}, for the initial task {short_repr(task)}")
+        self._recorder.record(Failed(ticket, task, error, attempts))
+
+    def retrying(self, ticket: int, error: BaseException, number: int, delay: float) -> None:
+        """This one is tried again where it is."""
+        self._recorder.record(Retrying(ticket, self._initial[ticket], error, number, delay))
+
+    def close(self) -> Summary:
+        """The end: what is still on its way may be run again by the next start."""
+        for ticket in self.at:
+            self._ledger.fail(ticket)
+        return self._recorder.tally.summary(time.monotonic() - self._began, len(self.at))
+
+
+class Tickets:
+    """Which ticket a stage's own numbers stand for: the stage numbers its tasks as they come.
+
+    first: The number that the next task of the stage will get.
+    """
+
+    def __init__(self, first: int) -> None:
+        self._next = first
+        self._of: dict[int, int] = {}
+
+    def come(self, tickets: Sequence[int]) -> None:
+        """The holders of these enter the stage, in this order."""
+        self._of.update(enumerate(tickets, self._next))
+        self._next += len(tickets)
+
+    def of(self, number: int) -> int:
+        return self._of[number]
+
+    def leave(self, numbers: Sequence[int]) -> list[int]:
+        """The tickets of those who are done with the stage."""
+        return [self._of.pop(number) for number in numbers]
+
+
+class EntranceSource:
+    """The initial tasks, as the first stage of a chain reads them: entered into the book.
+
+    The error of the input is kept back: the chain raises it, when all stages are through.
+    """
+
+    def __init__(self, initial: Source, book: Book, tickets: Tickets) -> None:
+        self._source = initial
+        self._book = book
+        self._tickets = tickets
+        self.error: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self._source.ended
+
+    @property
+    def remaining(self) -> int | None:
+        return self._source.remaining
+
+    def read(self, limit: int, wait: float) -> list[Any]:
+        fresh: list[Any] = []
+        while not fresh and not self._source.ended:
+            tickets, fresh, _ = self._book.enter(self._source.read(limit, wait))
+            self._tickets.come(tickets)
+        return fresh

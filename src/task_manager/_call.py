@@ -1,0 +1,75 @@
+"""The user's call, and what comes of it: the only code of ours that runs in a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from ._task import Failure, Outcomes
+
+PROMPT = 0.001  # a call of so many seconds has its outcome sent home before the next call begins
+IDLE = -1.0  # the number in a slot before the first call
+
+clock = time.perf_counter  # one clock for all processes of a machine
+
+
+class Slot(Protocol):
+    """What a worker has in hand, for others to read: [number of the call, begun at].
+
+    Calls are numbered from 0 over the life of the worker.  A number stands until the next call
+    begins, so that a worker that dies on its way home with an outcome is known by its task.
+    """
+
+    def __setitem__(self, cell: int, value: float, /) -> None: ...
+
+
+def call_batch(
+    func: Callable[..., Any],
+    calls: Sequence[tuple[Any, ...]],
+    slot: Slot,
+    base: int = 0,
+    passing: tuple[type[BaseException], ...] = (),
+) -> Iterator[Outcomes]:
+    """Make the calls in turn; yield outcomes after each slow call, and at the end.
+
+    base: The number of the first call.
+    passing: What is no outcome but is raised, after the outcomes so far were yielded.
+    """
+    first = 0
+    values: list[Any] = []
+    failures: dict[int, Failure] = {}
+    seconds: list[float] = []
+    interrupt: BaseException | None = None
+    begun = clock()
+    for position, args in enumerate(calls):
+        slot[1] = begun
+        slot[0] = base + position
+        try:
+            value = func(*args)
+        except passing as error:
+            interrupt = error
+            break
+        except BaseException as error:
+            failures[position] = failure_of(error)
+            value = None
+        values.append(value)
+        ended = clock()
+        seconds.append(ended - begun)
+        if ended - begun >= PROMPT:
+            del value
+            yield Outcomes(range(first, position + 1), values, failures, seconds)
+            first, values, failures, seconds = position + 1, [], {}, []
+            ended = clock()
+        begun = ended
+    if values:
+        yield Outcomes(range(first, first + len(values)), values, failures, seconds)
+    if interrupt is not None:
+        raise interrupt
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The error of a call, without the frame of ours at the head of its traceback."""
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next
+    return Failure(error, type(error))

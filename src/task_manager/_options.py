@@ -1,0 +1,98 @@
+"""Options, checked at the door: each function returns the value, or says what came and what is right."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, TypeVar
+
+from ._runners import MODES
+from .errors import ConfigurationError
+
+V = TypeVar("V")
+
+
+def one_of(name: str, value: Any, choices: Collection[str]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+    return value
+
+
+def function(func: Any, mode: str) -> Callable[..., Any]:
+    """A function that fits its mode: a coroutine function where the mode awaits, else a plain one."""
+    one_of("execution_mode", mode, MODES)
+    if not callable(func):
+        raise ConfigurationError(f"func must be callable; got {func!r}")
+    if inspect.isasyncgenfunction(func):
+        raise ConfigurationError(f"func must return one result; {func!r} is an async generator")
+    awaits = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(
+        getattr(func, "__call__", None)  # noqa: B004 - an object whose __call__ is async
+    )
+    if awaits and not MODES[mode].awaits:
+        raise ConfigurationError(
+            f"func must be a plain function in {mode} mode; {func!r} is async, which needs "
+            "execution_mode='async'"
+        )
+    if not awaits and MODES[mode].awaits:
+        raise ConfigurationError(
+            f"func must be an async function in {mode} mode; {func!r} is a plain one, which needs "
+            "execution_mode='thread', 'process' or 'serial'"
+        )
+    return func  # type: ignore[no-any-return]
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{name} must be a whole number of at least {least}; got {value!r}")
+    return value
+
+
+def whole_or_none(name: str, value: Any, least: int) -> int | None:
+    if value is None:
+        return None
+    try:
+        return whole(name, value, least)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{name} must be None or a whole number of at least {least}; got {value!r}"
+        ) from None
+
+
+def seconds(name: str, value: Any) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < math.inf:
+        raise ConfigurationError(f"{name} must be a number of seconds from 0 up; got {value!r}")
+    return float(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False; got {value!r}")
+    return value
+
+
+def text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a string; got {value!r}")
+    return value
+
+
+def instance_or_none(name: str, value: Any, kind: type[V]) -> V | None:
+    if value is not None and not isinstance(value, kind):
+        raise ConfigurationError(f"{name} must be None or a {kind.__name__}; got {value!r}")
+    return value
+
+
+def exception_types(
+    name: str, value: type[Exception] | Sequence[type[Exception]]
+) -> tuple[type[Exception], ...]:
+    types = (value,) if isinstance(value, type) else value
+    if not isinstance(types, tuple | list) or not all(
+        isinstance(kind, type) and issubclass(kind, Exception) for kind in types
+    ):
+        raise ConfigurationError(
+            f"{name} must be an exception type or a tuple of them, each derived from Exception; "
+            f"got {value!r}"
+        )
+    return tuple(types)

@@ -1,0 +1,94 @@
+"""What every process of ours does at its start and at its end, workers and chain stages alike.
+
+A forked child inherits the parent's ends of all pipes, its own among them.  As long as it holds
+them, nobody sees the end of a pipe; so every child closes them first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import weakref
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+FAREWELL = 1.0  # seconds that a process gets to end by itself before it is killed
+GLANCE = 0.5  # seconds between two looks at whether the parent still lives
+
+_starting = threading.Lock()  # no fork between the making of a pipe and its entry in _PARENT_ENDS
+_PARENT_ENDS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def _forget_lock() -> None:
+    """A forked child was born while its parent held the lock; nobody in it will let go."""
+    global _starting
+    _starting = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_lock)
+
+
+def start_process(
+    context: BaseContext, target: Callable[..., None], *args: Any, name: str
+) -> tuple[BaseProcess, socket.socket]:
+    """Start a process that runs target(pipe, *args); the process, and our end of its pipe.
+
+    It is no daemon in the sense of multiprocessing, since it may have children of its own: `target`
+    calls `settle_in` first, which ends it when its parent is gone.
+    """
+    with _starting:
+        ours, theirs = socket.socketpair()
+        _PARENT_ENDS.add(ours)
+        try:
+            process = context.Process(target=target, args=(theirs, *args), name=name)  # type: ignore[attr-defined]
+            process.start()
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+    return process, ours
+
+
+def end_process(process: BaseProcess, patience: float) -> int | None:
+    """Give a process some seconds to end, kill it then; its exit code."""
+    process.join(patience)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    code = process.exitcode
+    process.close()
+    return code
+
+
+def settle_in() -> None:
+    """The first thing that a process of ours does.
+
+    Ctrl-C is the parent's business, and reaches the whole group of processes: it is ignored here.
+    SIGTERM ends the process, whatever handler was inherited.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for end in list(_PARENT_ENDS):
+        end.close()
+    _PARENT_ENDS.clear()
+    threading.Thread(target=_end_with_parent, name="task_manager-watch", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Kill this process when its parent is gone, also in the middle of a call."""
+    parent = multiprocessing.parent_process()
+    parent_id = os.getppid()
+    sentinels = [] if parent is None else [parent.sentinel]
+    # The sentinel tells at once, unless a younger sibling holds a copy of its other end (fork).
+    while not wait(sentinels, GLANCE) and os.getppid() == parent_id:
+        continue
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(os.getpid(), signal.SIGKILL)

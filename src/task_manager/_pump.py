@@ -1,0 +1,36 @@
+"""Keeps attempts in flight: the only code that waits. It looks into no outcome."""
+
+from __future__ import annotations
+
+from ._run import Run
+from ._runners import AwaitedRunner, Runner
+
+
+def pump(run: Run, runner: Runner) -> None:
+    """Let the run flow through the runner until it is over."""
+    while not run.over:
+        while room := runner.room(run.depth):
+            batch = run.next_batch()
+            if batch is None:
+                break
+            runner.submit(batch)
+        answers = runner.collect(run.patience(full=not room))
+        for batch, outcomes in answers:
+            run.finish(batch, outcomes)
+        if not answers:
+            run.idle()
+
+
+async def pump_awaiting(run: Run, runner: AwaitedRunner) -> None:
+    """The same, in an event loop that others use as well."""
+    while not run.over:
+        while room := runner.room(run.depth):
+            batch = run.next_batch()
+            if batch is None:
+                break
+            runner.submit(batch)
+        answers = await runner.collect(run.patience(full=not room))
+        for batch, outcomes in answers:
+            run.finish(batch, outcomes)
+        if not answers:
+            run.idle()

@@ -1,0 +1,116 @@
+"""Hands events to observers."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Sequence
+from typing import Protocol
+
+from ._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
+
+
+class Observer(Protocol):
+    """Takes the news of a run, as it comes."""
+
+    def observe(self, event: Event) -> None: ...
+
+
+class GuestObserver(Observer, Protocol):
+    """An observer that shows or writes the news; the run does not depend on it.
+
+    It is opened before the first event, and closed after the last one.
+    """
+
+    def open(self, total: int | None) -> None:
+        """total: Tasks to come, None where unknown."""
+        ...
+
+    def tick(self) -> None:
+        """Called from time to time while nothing happens: write what is held back."""
+        ...
+
+    def close(self, summary: Summary) -> None: ...
+
+
+class Tally:
+    """Counts what happened to the tasks."""
+
+    def __init__(self) -> None:
+        self._succeeded = self._failed = self._duplicates = self._retries = 0
+
+    def observe(self, event: Event) -> None:
+        match event:
+            case Succeeded(indices):
+                self._succeeded += len(indices)
+            case Failed():
+                self._failed += 1
+            case Retrying():
+                self._retries += 1
+            case Repeated(tasks):
+                self._duplicates += len(tasks)
+
+    def summary(self, seconds: float, not_started: int) -> Summary:
+        return Summary(
+            succeeded=self._succeeded,
+            failed=self._failed,
+            duplicates=self._duplicates,
+            retries=self._retries,
+            seconds=seconds,
+            not_started=not_started,
+        )
+
+
+class Recorder:
+    """Owns the observers of one run.
+
+    essential: Told first. What they raise ends the run.
+    guests: One that fails is detached with one warning, and the run and its results go on.
+    tally: The counts, always kept.
+    """
+
+    def __init__(self, essential: Sequence[Observer], guests: Sequence[GuestObserver]) -> None:
+        self.tally = Tally()
+        self._essential = (self.tally, *essential)
+        self._guests = list(guests)
+
+    def open(self, total: int | None) -> None:
+        for guest in tuple(self._guests):
+            try:
+                guest.open(total)
+            except Exception as error:
+                self._detach(guest, error)
+
+    def record(self, event: Event) -> None:
+        for observer in self._essential:
+            observer.observe(event)
+        for guest in tuple(self._guests):
+            try:
+                guest.observe(event)
+            except Exception as error:
+                self._detach(guest, error)
+
+    def tick(self) -> None:
+        for guest in tuple(self._guests):
+            try:
+                guest.tick()
+            except Exception as error:
+                self._detach(guest, error)
+
+    def close(self, summary: Summary) -> None:
+        for guest in tuple(self._guests):
+            try:
+                guest.close(summary)
+            except Exception as error:
+                self._detach(guest, error)
+        self._guests.clear()
+
+    def _detach(self, guest: GuestObserver, error: Exception) -> None:
+        self._guests.remove(guest)
+        with contextlib.suppress(Exception):  # where warnings are errors, or stderr is gone
+            warnings.warn(
+                f"{type(guest).__name__} failed and is left out of the rest of this run, "
+                f"which goes on: {type(error).__name__}: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )

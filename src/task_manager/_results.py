@@ -1,0 +1,49 @@
+"""Results and errors, kept by index and offered by task. The first observer of every run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._dedupe import mapping_of
+from ._task import Event, Failed, Succeeded
+
+
+class Results:
+    """What came of each task: one outcome a task, a result or an error.
+
+    repeats_run: The same task may be run twice, succeed once and fail once; the last outcome stands.
+    """
+
+    def __init__(self) -> None:
+        self.repeats_run = False
+        self._tasks: dict[int, Any] = {}
+        self._values: dict[int, Any] = {}
+        self._errors: dict[int, BaseException] = {}
+
+    def observe(self, event: Event) -> None:
+        match event:
+            case Succeeded(indices, tasks, results):
+                self._tasks.update(zip(indices, tasks, strict=True))
+                self._values.update(zip(indices, results, strict=True))
+                if self._errors:
+                    for index in indices:
+                        self._errors.pop(index, None)
+            case Failed(index, task, error):
+                self._tasks[index] = task
+                self._errors[index] = error
+
+    def values(self) -> Mapping[Any, Any]:
+        """The result of each task that succeeded, in the order in which the tasks were taken."""
+        return self._offer(self._values, self._errors)
+
+    def errors(self) -> Mapping[Any, BaseException]:
+        """The error of each task that failed, in the order in which the tasks were taken."""
+        return self._offer(self._errors, self._values)
+
+    def _offer(self, outcomes: dict[int, Any], others: dict[int, Any]) -> Mapping[Any, Any]:
+        ordered = sorted(outcomes)
+        if self.repeats_run:
+            last = mapping_of((self._tasks[index], index) for index in sorted(others))
+            ordered = [index for index in ordered if last.get(self._tasks[index], -1) < index]
+        return mapping_of((self._tasks[index], outcomes[index]) for index in ordered)

@@ -1,0 +1,39 @@
+"""Whether a failed attempt is made again, and after what delay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LONGEST_DOUBLING = 64  # 2**64 times any base is above every cap; keeps attempt 100,000 from overflowing
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential backoff with full jitter.
+
+    The rule is "Full Jitter" of M. Brooker, "Exponential Backoff And Jitter", AWS Architecture
+    Blog, 2015: a delay drawn evenly from 0 to min(cap, base * 2**(attempt - 1)) seconds.
+
+    max_retries: Attempts after the first.
+    exceptions: The types that are retried, subclasses included.
+    base: The longest delay before the second attempt, in seconds.
+    cap: The longest delay at all, in seconds.
+    """
+
+    max_retries: int
+    exceptions: tuple[type[Exception], ...]
+    base: float
+    cap: float
+
+    def delay(self, kind: type[BaseException], number: int, chance: Callable[[], float]) -> float | None:
+        """Seconds until the attempt after `number`, or None: this error stands.
+
+        chance: Gives a number from 0 up to 1, as `random.random`.
+        """
+        if number > self.max_retries or not issubclass(kind, self.exceptions):
+            return None
+        if not issubclass(kind, Exception):
+            return None
+        doubled: float = self.base * 2.0 ** min(number - 1, LONGEST_DOUBLING)
+        return chance() * min(self.cap, doubled)

@@ -1,0 +1,282 @@
+"""One round of a chain in process mode, from the parent's side.
+
+                      ┌──────────────────── reports, one pipe a stage ◀───────────────┐
+     parent ── queue ─┴▶ stage 1 ── queue ──▶ stage 2 ── queue ──▶ stage 3 ───────────┘
+
+A round takes tasks each with the stage at which it enters: all at the first one, unless they got
+further in a round before.  It ends when every stage has ended, or when one has died: then the tasks
+in its hands are errors, and the book knows where the others have got to.
+"""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import queue
+import selectors
+from collections.abc import Iterator, Sequence
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
+
+from . import _wire
+from ._batch import BatchSize
+from ._book import Book
+from ._channel import Channel
+from ._processes import FAREWELL, end_process, start_process
+from ._recorder import Recorder
+from ._run import TICK
+from ._source import Source
+from ._stage import (
+    EndedReport,
+    FailedReport,
+    Parcel,
+    PassedReport,
+    Report,
+    RetryingReport,
+    TookReport,
+    pack_column,
+    parcels,
+    run_stage,
+)
+from ._task import Failed, Repeated, Retrying, Succeeded
+from .errors import StageDiedError, TransportError
+from .manager import TaskManager
+
+if TYPE_CHECKING:
+    from ._stage import Link
+
+PARCELS = 8  # that wait in a queue; a stage that finds it full waits for the next one
+
+
+class StageProcess:
+    """What the parent knows of one stage.
+
+    held: The tickets in its hands.
+    ended: It has said that it is through.
+    """
+
+    def __init__(self, number: int, manager: TaskManager, recorder: Recorder) -> None:
+        self.number = number
+        self.manager = manager
+        self.recorder = recorder
+        self.held: set[int] = set()
+        self.ended = False
+        self.process: BaseProcess
+        self.channel: Channel
+
+    def start(self, incoming: Link, outgoing: Link | None, context: Any) -> None:
+        # The parent writes the log and draws the bar.
+        travelling = copy.copy(self.manager)
+        travelling.logger = None
+        travelling.show_progress = False
+        forked = context.get_start_method() == "fork"
+        packed = travelling if forked else _wire.pack_object(travelling)
+        self.process, pipe = start_process(
+            context,
+            run_stage,
+            packed,
+            self.number,
+            incoming,
+            outgoing,
+            name=f"task_manager-stage-{self.number + 1}",
+        )
+        self.channel = Channel(pipe)
+
+
+class Round:
+    """Owns the processes and queues of one round.
+
+    source: The initial tasks not yet entered. recorders: Those of the stages.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[TaskManager],
+        recorders: Sequence[Recorder],
+        book: Book,
+        source: Source,
+    ) -> None:
+        self._book = book
+        self._source = source
+        self._size = BatchSize(workers=1)
+        self._stages = [
+            StageProcess(number, manager, recorder)
+            for number, (manager, recorder) in enumerate(zip(stages, recorders, strict=True))
+        ]
+        self._context = multiprocessing.get_context()
+        self._links: list[Link] = []
+        self._selector = selectors.DefaultSelector()
+        self._feed = self._parcels()
+        self._unsent: Parcel | None = None
+        self._fed = False
+        self.error: BaseException | None = None  # the first that a stage's handle_error raised
+
+    def run(self) -> StageProcess | None:
+        """Let everything flow; the stage that died, or None when all is done."""
+        try:
+            self._start()
+            while not all(stage.ended for stage in self._stages):
+                self._fill()
+                ready = self._selector.select(TICK)
+                died: list[StageProcess] = [
+                    key.data for key, _ in ready if self._hear(key.data, key.fileobj)
+                ]
+                if died:
+                    return min(died, key=lambda stage: stage.number)
+                if not ready:
+                    for stage in self._stages:
+                        stage.recorder.tick()
+            return None
+        finally:
+            self._stop()
+
+    # ------------------------------------------------------------------ processes
+
+    def _start(self) -> None:
+        self._links = [self._context.Queue(PARCELS) for _ in self._stages]
+        ways_out = [*self._links[1:], None]
+        for stage, incoming, outgoing in zip(self._stages, self._links, ways_out, strict=True):
+            stage.start(incoming, outgoing, self._context)
+            self._selector.register(stage.channel, selectors.EVENT_READ, stage)
+            self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
+
+    def _stop(self) -> None:
+        """End what still runs, and take away the queues."""
+        through = all(stage.ended for stage in self._stages)
+        started = [stage for stage in self._stages if hasattr(stage, "process")]
+        if not through:
+            for stage in started:
+                stage.process.kill()
+        self.exitcodes = {}
+        for stage in started:
+            pid = stage.process.pid
+            self.exitcodes[stage.number] = (pid, end_process(stage.process, FAREWELL))
+            stage.channel.close()
+        self._selector.close()
+        for link in self._links:
+            link.cancel_join_thread()
+            link.close()
+
+    # ------------------------------------------------------------------ tasks out
+
+    def _fill(self) -> None:
+        """Send as many parcels to the first stage as its queue takes."""
+        try:
+            while not self._fed:
+                if self._unsent is None:
+                    self._unsent = next(self._feed, None)
+                self._links[0].put_nowait(self._unsent)
+                self._fed = self._unsent is None
+                self._unsent = None
+        except queue.Full:
+            return  # the first stage reports when it takes one
+
+    def _parcels(self) -> Iterator[Parcel]:
+        """First those that have got somewhere already, then the initial tasks."""
+        for ticket, (stage, task) in sorted(self._book.at.items()):
+            yield from self._pack(stage, [ticket], [task])
+        while not self._source.ended:
+            read = self._source.read(self._size.size(self._source.remaining), 0.0)
+            tickets, tasks, repeats = self._book.enter(read)
+            if repeats:
+                self._stages[0].recorder.record(Repeated(repeats))
+            yield from self._pack(0, tickets, tasks)
+
+    def _pack(self, stage: int, tickets: list[int], tasks: list[Any]) -> list[Parcel]:
+        column = pack_column(tasks)
+        if not column.plain:
+            for ticket, cell in zip(tickets, column.cells, strict=True):
+                if isinstance(cell, _wire.Lost):
+                    error = TransportError("argument", cell.type_name, cell.message)
+                    self._fail(self._stages[stage], ticket, error, attempts=0)
+        return parcels(stage, tickets, column)
+
+    # ------------------------------------------------------------------ reports in
+
+    def _hear(self, stage: StageProcess, speaker: object) -> bool:
+        """Take in what a stage reports; True if it has died."""
+        self._drain(stage)
+        gone = stage.channel.ended or speaker is not stage.channel
+        if gone and not stage.ended:
+            self._drain(stage)  # what it sent between the first look and its death
+            return not stage.ended
+        if gone:
+            for end in (stage.channel, stage.process.sentinel):
+                if end in self._selector.get_map():
+                    self._selector.unregister(end)
+        return False
+
+    def _drain(self, stage: StageProcess) -> None:
+        """Take in the reports of this stage, after all that the stages before it had sent by then."""
+        frames = stage.channel.receive()
+        if not frames:
+            return
+        if stage.number:
+            self._drain(self._stages[stage.number - 1])
+        for frame in frames:
+            self._take(stage, _wire.loads(frame))
+
+    def _take(self, stage: StageProcess, report: Report) -> None:
+        match report:
+            case TookReport(tickets):
+                stage.held.update(tickets)
+            case PassedReport():
+                self._pass(stage, report)
+            case FailedReport(ticket, cell, attempts):
+                error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
+                self._fail(stage, ticket, error, attempts)
+            case RetryingReport(ticket, cell, number, delay):
+                error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
+                _, task = self._book.at[ticket]
+                self._book.retrying(ticket, error, number, delay)
+                stage.recorder.record(Retrying(ticket, task, error, number, delay))
+            case EndedReport(cell):
+                stage.ended = True
+                if cell is not None and self.error is None:
+                    self.error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
+
+    def _pass(self, stage: StageProcess, report: PassedReport) -> None:
+        if stage.number == 0:
+            self._size.learn(len(report.tickets), sum(report.seconds))
+        tickets, results, seconds = report.tickets, report.cells, report.seconds
+        known = self._book.at.__contains__
+        if not (report.plain and all(map(known, tickets))):
+            arrived: list[tuple[int, Any, float]] = []
+            for ticket, cell, took in zip(tickets, report.cells, seconds, strict=True):
+                try:
+                    result = cell if report.plain else _wire.unpack_value(cell)
+                    if known(ticket):  # otherwise its last word was spoken where its task was made
+                        arrived.append((ticket, result, took))
+                except TransportError as error:
+                    self._fail(stage, ticket, error, attempts=1)
+            tickets = [ticket for ticket, _, _ in arrived]
+            results = [result for _, result, _ in arrived]
+            seconds = [took for _, _, took in arrived]
+        if not tickets:
+            return
+        tasks = [self._book.at[ticket][1] for ticket in tickets]
+        stage.held.difference_update(tickets)
+        self._book.passed(stage.number, tickets, results)
+        numbers = list(stage.manager._ledger.number(len(tickets)))
+        stage.recorder.record(Succeeded(numbers, tasks, results, seconds))
+
+    def _fail(self, stage: StageProcess, ticket: int, error: BaseException, attempts: int) -> None:
+        if ticket not in self._book.at:  # its last word was spoken where its task was made
+            return
+        _, task = self._book.at[ticket]
+        stage.held.discard(ticket)
+        self._book.failed(stage.number, ticket, error, attempts)
+        (number,) = stage.manager._ledger.number(1)
+        stage.recorder.record(Failed(number, task, error, attempts))
+
+    # ------------------------------------------------------------------ after a death
+
+    def charge(self, stage: StageProcess, everything: bool) -> None:
+        """The tasks in the hands of this stage that died are errors.
+
+        everything: It keeps dying: so are all the others that would have come to it.
+        """
+        pid, exitcode = self.exitcodes[stage.number]
+        lost = sorted(self._book.at) if everything else sorted(stage.held)
+        for ticket in lost:
+            self._fail(stage, ticket, StageDiedError(stage.number + 1, pid, exitcode), attempts=1)

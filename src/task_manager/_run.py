@@ -1,0 +1,316 @@
+"""Every decision of one run, and no waiting.
+
+    source -> next_batch() -> the pump and its runner -> finish() -> recorder
+                  ^                                         |
+                  '-------- waiting retries <---------------'
+
+What is a repeat, what may start now, what an outcome means, whether and when to try again: it is
+all decided here, for every mode.  A Run never sleeps and knows no thread; its clock and its chance
+are handed in, so that tests turn them by hand.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ._batch import BatchSize
+from ._ledger import Entered, Ledger
+from ._recorder import Recorder
+from ._retry import RetryPolicy
+from ._source import Source
+from ._task import (
+    Attempt,
+    Batch,
+    Failed,
+    Failure,
+    Outcomes,
+    Repeated,
+    Retrying,
+    Succeeded,
+    Summary,
+    Unrun,
+)
+from .errors import GetArgsError, ProcessResultError
+
+DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
+MOST_NOTES = 20  # that are put on one error
+TICK = 0.2  # seconds after which observers get a word while nothing happens
+
+
+class Run:
+    """One start-to-end of a manager.
+
+    enter: The ledger's way in: all tasks, or the new ones only.
+    get_args, process_result: The hooks, or None where nobody overrode them.
+    clock: Seconds, from anywhere. chance: As `random.random`.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        ledger: Ledger,
+        enter: Callable[[list[Any]], Entered],
+        retry: RetryPolicy,
+        recorder: Recorder,
+        size: BatchSize,
+        *,
+        get_args: Callable[[Any], Any] | None,
+        process_result: Callable[[Any, Any], Any] | None,
+        clock: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._enter = enter
+        self._retry = retry
+        self._recorder = recorder
+        self._size = size
+        self._get_args = get_args
+        self._process_result = process_result
+        self._clock = clock
+        self._chance = chance
+
+        self._began = clock()
+        self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
+        self._waiting: list[tuple[float, int, Attempt]] = []
+        self._look_again: float | None = None
+        self._order = 0
+        self._not_started = 0
+
+    # -------------------------------------------------------------- asked by the pump
+
+    @property
+    def over(self) -> bool:
+        """Nothing is in flight, nothing waits, and the source has no more."""
+        return self._source.ended and not self._open and not self._waiting
+
+    @property
+    def depth(self) -> int:
+        """Batches that one worker may hold."""
+        return self._size.depth
+
+    def next_batch(self) -> Batch | None:
+        """What may start now, or None: `patience` then says when to ask again."""
+        self._look_again = None
+        batch = self._due() or self._fresh()
+        if batch is not None:
+            self._open[batch] = None
+        return batch
+
+    def patience(self, full: bool) -> float:
+        """Seconds that may be spent on waiting for outcomes.
+
+        full: No worker has room, so that only an outcome can change anything.
+        """
+        longest = TICK
+        if not full:
+            if self._look_again is not None:
+                longest = min(longest, self._look_again)
+            if self._waiting:
+                longest = min(longest, max(0.0, self._waiting[0][0] - self._clock()))
+        return longest
+
+    def idle(self) -> None:
+        """Nothing came for a while."""
+        self._recorder.tick()
+
+    # -------------------------------------------------------------- what may start now
+
+    def _due(self) -> Batch | None:
+        """The retries whose time has come."""
+        now = self._clock()
+        due: list[Attempt] = []
+        limit = self._size.size(None)
+        while self._waiting and self._waiting[0][0] <= now and len(due) < limit:
+            due.append(heapq.heappop(self._waiting)[2])
+        if not due:
+            return None
+        return Batch(
+            [attempt.index for attempt in due],
+            [attempt.task for attempt in due],
+            [attempt.args for attempt in due],
+            [attempt.number for attempt in due],
+        )
+
+    def _fresh(self) -> Batch | None:
+        """New tasks from the source."""
+        source = self._source
+        if source.ended:
+            return None
+        wait = 0.0 if self._open else self.patience(full=False)
+        read = source.read(self._size.size(source.remaining), wait)
+        if not read:
+            self._look_again = DRY if self._open and not source.ended else 0.0
+            return None
+        indices, tasks, repeats = self._enter(read)
+        if repeats:
+            self._recorder.record(Repeated(repeats))
+        if self._get_args is None:
+            calls = [task if isinstance(task, tuple) else (task,) for task in tasks]
+        else:
+            indices, tasks, calls = self._extract(self._get_args, indices, tasks)
+        if not tasks:
+            self._look_again = 0.0
+            return None
+        return Batch(indices, tasks, calls, [1] * len(tasks))
+
+    def _extract(
+        self, get_args: Callable[[Any], Any], indices: list[int], tasks: list[Any]
+    ) -> tuple[list[int], list[Any], list[tuple[Any, ...]]]:
+        """Call the hook for each task; what it fails on is finished here."""
+        entered: list[tuple[int, Any, tuple[Any, ...]]] = []
+        for index, task in zip(indices, tasks, strict=True):
+            try:
+                args = get_args(task)
+            except Exception as error:
+                self._fail(index, task, _caused(GetArgsError(task, _say(error)), error), attempts=0)
+            else:
+                entered.append((index, task, args if isinstance(args, tuple) else (args,)))
+        return (
+            [index for index, _, _ in entered],
+            [task for _, task, _ in entered],
+            [args for _, _, args in entered],
+        )
+
+    # -------------------------------------------------------------- what an outcome means
+
+    def finish(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
+        """Take in what came of some attempts of this batch."""
+        positions = outcomes.positions
+        whole = len(positions) == len(batch)
+        if whole:
+            del self._open[batch]
+        else:
+            self._shrink(batch, positions)
+        match outcomes:
+            case Unrun():
+                for position in positions:
+                    self._wait(batch.attempt(position), due=0.0)
+            case Outcomes(_, values, failures, seconds):
+                self._size.learn(len(positions), sum(seconds))
+                if whole and not failures and isinstance(positions, range):
+                    self._succeed(batch, values, seconds)
+                else:
+                    self._sort_out(batch, outcomes)
+
+    def _shrink(self, batch: Batch, positions: Sequence[int]) -> None:
+        missing = self._open[batch]
+        if missing is None:
+            missing = self._open[batch] = set(range(len(batch)))
+        missing.difference_update(positions)
+        if not missing:
+            del self._open[batch]
+
+    def _sort_out(self, batch: Batch, outcomes: Outcomes) -> None:
+        """Part the successes from the failures."""
+        positions, values, failures, seconds = (
+            outcomes.positions,
+            outcomes.values,
+            outcomes.failures,
+            outcomes.seconds,
+        )
+        if failures:
+            good = [i for i, position in enumerate(positions) if position not in failures]
+            positions = [positions[i] for i in good]
+            values = [values[i] for i in good]
+            seconds = [seconds[i] for i in good]
+        if positions:
+            self._succeed(batch.part(positions), values, seconds)
+        for position, failure in failures.items():
+            self._judge(batch.attempt(position), failure)
+
+    def _succeed(self, batch: Batch, values: list[Any], seconds: list[float]) -> None:
+        """All of this batch returned."""
+        if self._process_result is not None:
+            batch, values, seconds = self._process(self._process_result, batch, values, seconds)
+        self._recorder.record(Succeeded(batch.indices, batch.tasks, values, seconds))
+
+    def _process(
+        self,
+        process_result: Callable[[Any, Any], Any],
+        batch: Batch,
+        values: list[Any],
+        seconds: list[float],
+    ) -> tuple[Batch, list[Any], list[float]]:
+        """Call the hook for each result; what it fails on is finished here."""
+        good: list[int] = []
+        results: list[Any] = []
+        for position, (task, value) in enumerate(zip(batch.tasks, values, strict=True)):
+            try:
+                results.append(process_result(task, value))
+            except Exception as error:
+                hook_error = _caused(ProcessResultError(task, _say(error)), error)
+                attempt = batch.attempt(position)
+                self._fail(attempt.index, task, hook_error, attempts=attempt.number)
+            else:
+                good.append(position)
+        if len(good) == len(batch):
+            return batch, results, seconds
+        return batch.part(good), results, [seconds[position] for position in good]
+
+    def _judge(self, attempt: Attempt, failure: Failure) -> None:
+        """Again, after a delay, or failed for good."""
+        index, task, number = attempt.index, attempt.task, attempt.number
+        delay = self._retry.delay(failure.kind, number, self._chance)
+        if delay is None:
+            self._fail(index, task, failure.error, attempts=number)
+            return
+        self._recorder.record(Retrying(index, task, failure.error, number, delay))
+        self._wait(replace(attempt, number=number + 1), due=self._clock() + delay)
+
+    def _fail(self, index: int, task: Any, error: BaseException, attempts: int) -> None:
+        self._ledger.fail(index)
+        annotate(error, f"task_manager: failed after {attempts} attempt{'s'[: attempts != 1]}")
+        self._recorder.record(Failed(index, task, error, attempts))
+
+    def _wait(self, attempt: Attempt, due: float) -> None:
+        """Lay an attempt by until it is due; the earlier laid by goes first."""
+        self._order += 1
+        heapq.heappush(self._waiting, (due, self._order, attempt))
+
+    # -------------------------------------------------------------- the end
+
+    def break_off(self) -> None:
+        """The run ends here: what has no outcome may be run again by the next run."""
+        for batch, missing in self._open.items():
+            for position in range(len(batch)) if missing is None else missing:
+                self._ledger.fail(batch.indices[position])
+                self._not_started += 1
+        for _, _, attempt in self._waiting:
+            self._ledger.fail(attempt.index)
+            self._not_started += 1
+        self._open.clear()
+        self._waiting.clear()
+
+    @property
+    def error(self) -> Exception | None:
+        """What the input raised at its end."""
+        return self._source.error
+
+    @property
+    def summary(self) -> Summary:
+        """The counts up to now."""
+        return self._recorder.tally.summary(self._clock() - self._began, self._not_started)
+
+
+def annotate(error: BaseException, note: str) -> None:
+    """Add a note to an error, once. One object raised for thousands of tasks is not filled with them."""
+    notes = getattr(error, "__notes__", ())
+    if note not in notes and len(notes) < MOST_NOTES:
+        error.add_note(note)
+
+
+def _caused(error: BaseException, cause: Exception) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+def _say(error: BaseException) -> str:
+    """Type and text of an error, also of one whose __str__ is broken."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__

@@ -1,0 +1,91 @@
+"""The modes: a name that a user picks, and the runner that serves it. Names are compared here alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from .._task import Batch, Outcomes, Unrun
+
+Answer = tuple[Batch, Outcomes | Unrun]
+
+
+class Runner(Protocol):
+    """Makes the calls of batches. It decides nothing.
+
+    workers: How many calls it makes at the same time.
+    sharing: How many of them take from the same batch.
+    calls_here: `collect` makes the calls itself, in its caller's thread.
+    """
+
+    workers: int
+    sharing: int
+    calls_here: bool
+
+    def room(self, depth: int) -> bool:
+        """Whether one more batch may be submitted, where a worker may hold `depth` of them."""
+        ...
+
+    def submit(self, batch: Batch) -> None:
+        """Take a batch. Its outcomes come out of `collect`, in parts as they are there."""
+        ...
+
+    def collect(self, timeout: float) -> list[Answer]:
+        """The outcomes since the last time; waits up to `timeout` seconds for the first."""
+        ...
+
+    def close(self) -> None:
+        """End all workers, also those in the middle of a call. Closing twice is closing once."""
+        ...
+
+
+class AwaitedRunner(Protocol):
+    """The same for an event loop."""
+
+    workers: int
+    sharing: int
+
+    def room(self, depth: int) -> bool: ...
+
+    def submit(self, batch: Batch) -> None: ...
+
+    async def collect(self, timeout: float) -> list[Answer]: ...
+
+    async def close(self) -> None: ...
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every platform
+        return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What is known of a mode before it is used.
+
+    runner: Module and name of its runner, imported when it is first needed.
+    awaits: Its function is a coroutine function, and its runner an AwaitedRunner.
+    workers: How many workers suit it on this machine.
+    """
+
+    runner: tuple[str, str]
+    awaits: bool
+    workers: Callable[[], int]
+
+    def load(self) -> Any:
+        module, name = self.runner
+        return getattr(import_module(module, __name__), name)
+
+
+MODES: dict[str, Mode] = {
+    "serial": Mode((".serial", "SerialRunner"), False, lambda: 1),
+    "thread": Mode((".thread", "ThreadRunner"), False, lambda: min(32, cores() + 4)),
+    "process": Mode((".process", "ProcessRunner"), False, cores),
+    "async": Mode((".asynchronous", "AsyncRunner"), True, lambda: 100),
+}

@@ -1,0 +1,62 @@
+"""A few bytes of shared memory, in which a worker process says what it has in hand."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import socket
+import tempfile
+
+from .._call import IDLE
+
+
+class SharedSlot:
+    """The two floats of a Slot, living in two processes at once."""
+
+    def __init__(self, fd: int) -> None:
+        """fd: A file of one page; it is closed here."""
+        self._map = mmap.mmap(fd, mmap.PAGESIZE)
+        os.close(fd)
+        self._cells = memoryview(self._map).cast("d")
+
+    @classmethod
+    def make_and_send(cls, pipe: socket.socket) -> SharedSlot:
+        """A new slot, and its twin on the way to the worker at the other end of the pipe."""
+        fd = _make_file()
+        with contextlib.suppress(OSError):  # the worker is dead already; its sentinel says so
+            socket.send_fds(pipe, [b"s"], [fd])
+        slot = cls(fd)
+        slot._cells[0] = IDLE
+        return slot
+
+    @classmethod
+    def receive(cls, pipe: socket.socket) -> SharedSlot:
+        """The twin. Raises EOFError when the other side is gone."""
+        _, fds, _, _ = socket.recv_fds(pipe, 1, 1)
+        if not fds:
+            raise EOFError
+        return cls(fds[0])
+
+    @property
+    def cells(self) -> memoryview[float]:
+        """The floats themselves, for a loop in a hurry."""
+        return self._cells
+
+    def __getitem__(self, cell: int) -> float:
+        return self.cells[cell]
+
+    def close(self) -> None:
+        self._cells.release()
+        self._map.close()
+
+
+def _make_file() -> int:
+    """A nameless file of one page, in memory where the platform can."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("task_manager")
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    os.ftruncate(fd, mmap.PAGESIZE)
+    return fd

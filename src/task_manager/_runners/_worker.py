@@ -1,0 +1,80 @@
+"""The life of a worker process."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any, NamedTuple
+
+from .. import _wire
+from .._call import call_batch
+from .._channel import receive_frame, send_frame
+from .._processes import settle_in
+from ..errors import TransportError
+from ._slot import SharedSlot
+
+READY = b"ready"
+
+
+class Report(NamedTuple):
+    """What a worker sends home: the outcomes of the next attempts of the batch in its hands.
+
+    plain, cells: The results as a Column.
+    failures: By the worker's position in the batch, ErrorCells.
+    """
+
+    plain: bool
+    cells: list[Any]
+    failures: dict[int, _wire.ErrorCell]
+    seconds: list[float]
+
+
+def work(pipe: socket.socket, packed_function: bytes) -> None:
+    """Take batches from the pipe and send reports, until the other side closes it."""
+    settle_in()
+    try:
+        shared = SharedSlot.receive(pipe)
+    except EOFError:
+        return
+    slot = shared.cells
+    try:
+        func = _wire.loads(packed_function)
+    except BaseException as error:
+        send_frame(pipe, _wire.dumps(_cannot_load(error)))
+        return
+
+    def unpack_and_call(packed: bytes) -> Any:
+        return func(*_load_arguments(packed))
+
+    send_frame(pipe, READY)
+    base = 0
+    while (frame := receive_frame(pipe)) is not None:
+        column = _wire.Column(*_wire.loads(frame))
+        invoke = func if column.plain else unpack_and_call
+        for outcomes in call_batch(invoke, column.cells, slot, base):
+            numbers = [base + position for position in outcomes.positions]
+            values = _wire.pack_values(outcomes.values, slot, numbers)
+            failures = {
+                position: tuple(_wire.pack_failure(failure))
+                for position, failure in outcomes.failures.items()
+            }
+            report = (*values, failures, outcomes.seconds)
+            try:
+                send_frame(pipe, _wire.dumps(report))
+            except OSError:  # the other side is gone
+                return
+        base += len(column.cells)
+        del frame, column, outcomes, values, failures, report
+
+
+def _load_arguments(packed: bytes) -> Any:
+    try:
+        return _wire.loads(packed)
+    except BaseException as error:
+        raise TransportError("argument", _wire.name_of(type(error)), _wire.text_of(error)) from error
+
+
+def _cannot_load(error: BaseException) -> str:
+    return (
+        f"the function cannot be loaded in a worker process: {type(error).__name__}: "
+        f"{_wire.text_of(error)}. Define it at the top level of a module that workers can import"
+    )

@@ -1,0 +1,250 @@
+"""Calls in processes of our own, one pipe each.
+
+     this process                                worker process
+     submit ──▶ Channel ═══════ socket ═══════▶  loads, call_batch
+     collect ◀── Channel ═══════ socket ═══════  its outcomes, pickled by itself
+             ◀── Slot ── shared memory ────────  what it has in hand
+
+Workers share nothing with each other: a worker that dies takes its one task with it, and is
+replaced.  This side never blocks on a pipe, neither reading nor writing, so no worker can make it
+hang.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import multiprocessing
+import os
+import selectors
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from .. import _wire
+from .._channel import Channel
+from .._processes import FAREWELL, end_process, start_process
+from .._task import Batch, Failure, Outcomes, Unrun
+from ..errors import TransportError, WorkerDiedError, WorkerError, WorkerStartError
+from . import Answer
+from ._slot import SharedSlot
+from ._worker import READY, Report, work
+
+STILLBORN = 3  # workers in a row that die before they are ready; then the run ends
+
+
+class Held:
+    """A batch in the hands of a worker.
+
+    positions: Which attempts of the batch were sent.
+    base: The worker's number of the first of them; it numbers its calls from 0.
+    done: How many of them have come back.
+    """
+
+    __slots__ = ("base", "batch", "done", "positions")
+
+    def __init__(self, batch: Batch, positions: Sequence[int], base: int) -> None:
+        self.batch = batch
+        self.positions = positions
+        self.base = base
+        self.done = 0
+
+
+class Worker:
+    """What this process knows of one worker process. The first batch held is the one in its hands."""
+
+    def __init__(self, process: BaseProcess, channel: Channel, slot: SharedSlot) -> None:
+        self.process = process
+        self.channel = channel
+        self.slot = slot
+        self.held: deque[Held] = deque()
+        self.sent = 0  # attempts, ever
+        self.ready = False
+
+
+class ProcessRunner:
+    sharing = 1
+    calls_here = False
+
+    def __init__(self, func: Callable[..., Any], workers: int) -> None:
+        self.workers = workers
+        self._func = _wire.pack_object(func)
+        self._context = multiprocessing.get_context()
+        self._crew: list[Worker] = []
+        self._load = 0
+        self._answers: list[Answer] = []
+        self._selector = selectors.DefaultSelector()
+        self._stillborn = 0
+        self._owner = os.getpid()
+        _LIVE.add(self)
+
+    # ------------------------------------------------------------------ the verbs
+
+    def room(self, depth: int) -> bool:
+        return self._load < self.workers * depth
+
+    def submit(self, batch: Batch) -> None:
+        column, failures = _wire.pack_calls(batch.calls)
+        positions: Sequence[int] = range(len(batch))
+        if failures:
+            self._answers.append((batch, _failed(failures)))
+            positions = [position for position in positions if position not in failures]
+            if not positions:
+                return
+        worker = self._choose()
+        worker.held.append(Held(batch, positions, worker.sent))
+        worker.sent += len(positions)
+        self._load += 1
+        self._send(worker, _wire.dumps(tuple(column)))
+
+    def collect(self, timeout: float) -> list[Answer]:
+        ready = self._selector.select(0.0 if self._answers else timeout)
+        ended: list[Worker] = []
+        for key, events in ready:
+            worker: Worker = key.data
+            if worker in ended:
+                continue
+            if key.fileobj is worker.channel:
+                if events & selectors.EVENT_WRITE:
+                    self._send(worker, b"")
+                self._read(worker)
+            if key.fileobj is not worker.channel or worker.channel.ended:
+                ended.append(worker)
+        for worker in ended:
+            self._bury(worker)
+        answers, self._answers = self._answers, []
+        return answers
+
+    def close(self) -> None:
+        if os.getpid() != self._owner:  # a copy in a forked child: nothing in it is its own
+            return
+        for worker in self._crew:
+            if worker.held:
+                worker.process.kill()
+            worker.channel.close()
+        for worker in self._crew:
+            end_process(worker.process, FAREWELL)
+            worker.slot.close()
+        self._crew.clear()
+        self._selector.close()
+        _LIVE.discard(self)
+
+    # ------------------------------------------------------------------ workers come and go
+
+    def _choose(self) -> Worker:
+        """The worker with the least to do; a new one while all are busy and there may be more."""
+        least = min(self._crew, key=lambda worker: len(worker.held), default=None)
+        if least is None or (least.held and len(self._crew) < self.workers):
+            return self._hire()
+        return least
+
+    def _hire(self) -> Worker:
+        process, pipe = start_process(self._context, work, self._func, name="task_manager-worker")
+        slot = SharedSlot.make_and_send(pipe)
+        worker = Worker(process, Channel(pipe), slot)
+        self._crew.append(worker)
+        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+        self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
+        return worker
+
+    def _bury(self, worker: Worker) -> None:
+        """A worker is dead: charge the task in its hands, give the others back."""
+        self._crew.remove(worker)
+        self._selector.unregister(worker.channel)
+        self._selector.unregister(worker.process.sentinel)
+        pid = worker.process.pid
+        exitcode = end_process(worker.process, FAREWELL)
+        try:
+            self._read(worker)  # what it sent before it died
+            for held in worker.held:
+                self._load -= 1
+                self._charge(held, int(worker.slot[0]), WorkerDiedError(pid, exitcode))
+        finally:
+            worker.channel.close()
+            worker.slot.close()
+        if not worker.ready:
+            self._count_stillborn(exitcode)
+
+    def _charge(self, held: Held, number: int, error: WorkerError) -> None:
+        """The call of this number, if it is one of these, has the error; the others are not run."""
+        unrun = list(held.positions[held.done :])
+        in_hand = number - held.base
+        if held.done <= in_hand < len(held.positions):
+            charged = held.positions[in_hand]
+            unrun.remove(charged)
+            self._answers.append((held.batch, _failed({charged: Failure(error, type(error))})))
+        if unrun:
+            self._answers.append((held.batch, Unrun(unrun)))
+
+    def _count_stillborn(self, exitcode: int | None) -> None:
+        self._stillborn += 1
+        if self._stillborn >= STILLBORN:
+            raise WorkerStartError(
+                f"{STILLBORN} worker processes in a row died before they were ready (the last one with "
+                f"exit code {exitcode}). If this is a script, start the manager under "
+                "`if __name__ == '__main__':`, as workers import the script; otherwise stderr says "
+                "what they died of"
+            )
+
+    # ------------------------------------------------------------------ pipes
+
+    def _send(self, worker: Worker, frame: bytes) -> None:
+        """Send as much as goes at once; the selector says when there is room for the rest."""
+        was_waiting = worker.channel.unsent
+        worker.channel.send(frame)
+        if worker.channel.unsent != was_waiting:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE * bool(worker.channel.unsent))
+            self._selector.modify(worker.channel, events, worker)
+
+    def _read(self, worker: Worker) -> None:
+        for frame in worker.channel.receive():
+            if not worker.ready:
+                if frame != READY:
+                    raise WorkerStartError(_wire.loads(frame))
+                worker.ready = True
+                self._stillborn = 0
+                continue
+            self._take(worker, Report(*_wire.loads(frame)))
+
+    def _take(self, worker: Worker, report: Report) -> None:
+        held = worker.held[0]
+        first = held.done
+        held.done += len(report.seconds)
+        positions = held.positions[first : held.done]
+        failures = {
+            held.positions[position]: _wire.unpack_failure(_wire.ErrorCell(*cell))
+            for position, cell in report.failures.items()
+        }
+        values = report.cells
+        if not report.plain:
+            values = []
+            for position, cell in zip(positions, report.cells, strict=True):
+                value = None
+                try:
+                    value = _wire.unpack_value(cell)
+                except TransportError as error:
+                    failures.setdefault(position, Failure(error, TransportError))
+                values.append(value)
+        if held.done == len(held.positions):
+            worker.held.popleft()
+            self._load -= 1
+        self._answers.append((held.batch, Outcomes(positions, values, failures, report.seconds)))
+
+
+def _failed(failures: dict[int, Failure]) -> Outcomes:
+    """Outcomes of calls that were not made, or not ended."""
+    count = len(failures)
+    return Outcomes(list(failures), [None] * count, failures, [0.0] * count)
+
+
+_LIVE: weakref.WeakSet[ProcessRunner] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """At exit, before multiprocessing waits for its children: registered after its own."""
+    for runner in list(_LIVE):
+        with contextlib.suppress(Exception):
+            runner.close()

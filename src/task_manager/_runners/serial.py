@@ -1,0 +1,49 @@
+"""One call after the other, in the caller's own thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .._call import IDLE, call_batch
+from .._task import Batch, Outcomes
+from . import Answer
+
+
+class SerialRunner:
+    """Holds one batch, and goes on with it whenever it is asked for outcomes.
+
+    A KeyboardInterrupt out of the function is taken for a Ctrl-C, since nothing tells them apart.
+    """
+
+    workers = 1
+    sharing = 1
+    calls_here = True
+
+    def __init__(self, func: Callable[..., Any], workers: int) -> None:
+        self._func = func
+        self._batch: Batch | None = None
+        self._calling: Iterator[Outcomes] = iter(())
+
+    def room(self, depth: int) -> bool:
+        return self._batch is None
+
+    def submit(self, batch: Batch) -> None:
+        self._batch = batch
+        slot = [IDLE, 0.0]
+        self._calling = call_batch(self._func, batch.calls, slot, passing=(KeyboardInterrupt,))
+
+    def collect(self, timeout: float) -> list[Answer]:
+        batch = self._batch
+        if batch is None:
+            time.sleep(timeout)
+            return []
+        outcomes = next(self._calling)
+        if outcomes.positions[-1] == len(batch) - 1:
+            self._batch = None
+        return [(batch, outcomes)]
+
+    def close(self) -> None:
+        self._batch = None
+        self._calling = iter(())

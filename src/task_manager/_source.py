@@ -1,0 +1,80 @@
+"""Where tasks come from. A source is read in the caller's own thread, as far as there is room."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sized
+from itertools import islice
+from typing import Any, Protocol
+
+from .errors import ConfigurationError
+
+PATIENCE = 0.01  # seconds that are spent on reading a batch, before what was read must go
+
+# Their iterators neither wait nor raise, so they may be read a batch at a time.
+_READY = (list, tuple, range, str, bytes, dict, set, frozenset, deque)
+
+
+class Source(Protocol):
+    """Tasks, in the order in which they are to be taken.
+
+    ended: The source has no more to give.
+    error: What it raised at its end, or None.
+    remaining: Tasks not read yet; None where nobody knows.
+    """
+
+    error: Exception | None
+
+    @property
+    def ended(self) -> bool: ...
+
+    @property
+    def remaining(self) -> int | None: ...
+
+    def read(self, limit: int, wait: float) -> list[Any]:
+        """Up to `limit` tasks; waits up to `wait` seconds where the first is not there yet."""
+        ...
+
+
+class IterableSource:
+    """Tasks from an iterable: a list, a generator, a cursor, without an end if it likes."""
+
+    def __init__(self, tasks: Iterable[Any]) -> None:
+        try:
+            self._tasks: Iterator[Any] = iter(tasks)
+        except TypeError:
+            raise ConfigurationError(
+                f"tasks must be an iterable of tasks, as a list; got {type(tasks).__name__}"
+            ) from None
+        self._ready = type(tasks) in _READY
+        self._size = len(tasks) if isinstance(tasks, Sized) else None
+        self._count = 0
+        self.ended = False
+        self.error: Exception | None = None
+
+    @property
+    def remaining(self) -> int | None:
+        return None if self._size is None else max(0, self._size - self._count)
+
+    def read(self, limit: int, wait: float) -> list[Any]:
+        tasks = list(islice(self._tasks, limit)) if self._ready else self._read_by_one(limit)
+        self._count += len(tasks)
+        self.ended = self.ended or (self._ready and len(tasks) < limit)
+        return tasks
+
+    def _read_by_one(self, limit: int) -> list[Any]:
+        """As far as the tasks come at once: a slow input does not hold back what has come."""
+        tasks: list[Any] = []
+        deadline = time.monotonic() + PATIENCE
+        try:
+            for task in islice(self._tasks, limit):
+                tasks.append(task)
+                if time.monotonic() >= deadline:
+                    return tasks
+        except Exception as error:
+            self.error = error
+            self.ended = True
+        else:
+            self.ended = len(tasks) < limit
+        return tasks

@@ -1,0 +1,222 @@
+"""A stage process of a chain.
+
+     incoming queue ──▶ QueueSource ──▶ the manager's run ──▶ Reporter ──▶ outgoing queue
+                            │                                    │
+                            └────────── pipe to the parent ◀─────┘
+
+The stage tells the parent first and passes on afterwards, so the parent never hears from a stage
+of a task that it does not know to be there.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import sys
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from . import _wire
+from ._book import Tickets
+from ._call import IDLE
+from ._channel import send_frame
+from ._processes import settle_in
+from ._recorder import Recorder
+from ._task import Event, Failed, Failure, Retrying, Succeeded
+from .errors import TransportError
+from .manager import TaskManager
+
+LARGEST = 1 << 20  # bytes of a parcel, about; more are sent as several, so that a full queue is small
+
+
+class Parcel(NamedTuple):
+    """What goes through a queue: tasks of one stage, with their tickets.
+
+    stage: At which stage they enter, from 0; earlier ones hand the parcel on as it is.
+    plain, cells: The tasks as a Column.
+    """
+
+    stage: int
+    tickets: list[int]
+    plain: bool
+    cells: list[Any]
+
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
+
+    Link: TypeAlias = Queue[Parcel | None]  # None is the end of the stream
+
+
+# Reports to the parent, each pickled by itself.
+
+
+class TookReport(NamedTuple):
+    """These are in the hands of the stage now."""
+
+    tickets: list[int]
+
+
+class PassedReport(NamedTuple):
+    """These have a result. plain, cells: The results as a Column."""
+
+    tickets: list[int]
+    plain: bool
+    cells: list[Any]
+    seconds: list[float]
+
+
+class FailedReport(NamedTuple):
+    ticket: int
+    error: _wire.ErrorCell
+    attempts: int
+
+
+class RetryingReport(NamedTuple):
+    ticket: int
+    error: _wire.ErrorCell
+    number: int
+    delay: float
+
+
+class EndedReport(NamedTuple):
+    """The stage is through. error: What its run raised, as handle_error did; or None."""
+
+    error: _wire.ErrorCell | None
+
+
+Report = TookReport | PassedReport | FailedReport | RetryingReport | EndedReport
+
+
+def pack_column(values: list[Any]) -> _wire.Column:
+    return _wire.pack_values(values, [IDLE, 0.0], range(len(values)))
+
+
+def parcels(stage: int, tickets: Sequence[int], column: _wire.Column) -> list[Parcel]:
+    """What of a column could be packed, in parcels of a bounded size."""
+    cells = column.cells
+    if not column.plain:
+        kept = [i for i, cell in enumerate(cells) if not isinstance(cell, _wire.Lost)]
+        cells = [cells[i] for i in kept]
+        tickets = [tickets[i] for i in kept]
+    weight = sum(map(sys.getsizeof, cells))
+    if not cells:
+        return []
+    share = max(1, len(cells) * LARGEST // max(weight, LARGEST))
+    return [
+        Parcel(stage, list(tickets[i : i + share]), column.plain, cells[i : i + share])
+        for i in range(0, len(cells), share)
+    ]
+
+
+class QueueSource:
+    """The tasks that the stage before hands on."""
+
+    remaining = None
+    error: Exception | None = None
+
+    def __init__(self, stage: int, incoming: Link, reporter: Reporter, tickets: Tickets) -> None:
+        self._stage = stage
+        self._incoming = incoming
+        self._reporter = reporter
+        self._tickets = tickets
+        self._arrived: deque[tuple[int, Any]] = deque()
+        self.ended = False
+
+    def read(self, limit: int, wait: float) -> list[Any]:
+        if not self._arrived:
+            self._receive(wait)
+        count = min(limit, len(self._arrived))
+        entries = [self._arrived.popleft() for _ in range(count)]
+        if entries:
+            tickets = [ticket for ticket, _ in entries]
+            self._tickets.come(tickets)
+            self._reporter.report(TookReport(tickets))
+        return [task for _, task in entries]
+
+    def _receive(self, wait: float) -> None:
+        """Take parcels from the queue until one is for this stage."""
+        while not self._arrived and not self.ended:
+            try:
+                parcel = self._incoming.get(wait > 0, wait)
+            except queue.Empty:
+                return
+            if parcel is None:
+                self.ended = True
+            elif parcel.stage > self._stage:
+                self._reporter.hand_on(parcel)
+            else:
+                self._open(parcel)
+
+    def _open(self, parcel: Parcel) -> None:
+        if parcel.plain:
+            self._arrived.extend(zip(parcel.tickets, parcel.cells, strict=True))
+            return
+        for ticket, cell in zip(parcel.tickets, parcel.cells, strict=True):
+            try:
+                task = _wire.unpack_value(cell)
+            except TransportError as error:
+                self._reporter.fail(ticket, error, attempts=0)
+            else:
+                self._arrived.append((ticket, task))
+
+
+class Reporter:
+    """The observer of a stage's run: tells the parent, and passes results on."""
+
+    def __init__(self, stage: int, pipe: socket.socket, outgoing: Link | None, tickets: Tickets) -> None:
+        self._stage = stage
+        self._pipe = pipe
+        self._outgoing = outgoing
+        self._tickets = tickets
+
+    def report(self, report: Report) -> None:
+        send_frame(self._pipe, _wire.dumps(report))
+
+    def hand_on(self, parcel: Parcel | None) -> None:
+        if self._outgoing is not None:
+            self._outgoing.put(parcel)
+
+    def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
+        cell = _wire.pack_failure(Failure(error, type(error)))
+        self.report(FailedReport(ticket, cell, attempts))
+
+    def observe(self, event: Event) -> None:
+        match event:
+            case Succeeded(indices, _, results, seconds):
+                tickets = self._tickets.leave(indices)
+                column = pack_column(results)
+                self.report(PassedReport(tickets, *column, seconds))
+                if self._outgoing is not None:
+                    for parcel in parcels(self._stage + 1, tickets, column):
+                        self.hand_on(parcel)
+            case Failed(index, _, error, attempts):
+                (ticket,) = self._tickets.leave([index])
+                self.fail(ticket, error, attempts)
+            case Retrying(index, _, error, number, delay):
+                cell = _wire.pack_failure(Failure(error, type(error)))
+                self.report(RetryingReport(self._tickets.of(index), cell, number, delay))
+
+
+def run_stage(
+    pipe: socket.socket,
+    packed: TaskManager | bytes,
+    stage: int,
+    incoming: Link,
+    outgoing: Link | None,
+) -> None:
+    """The life of a stage process. packed: The manager, pickled unless the process was forked."""
+    settle_in()
+    manager: TaskManager = _wire.loads(packed) if isinstance(packed, bytes) else packed
+    tickets = Tickets(first=0)
+    reporter = Reporter(stage, pipe, outgoing, tickets)
+    source = QueueSource(stage, incoming, reporter, tickets)
+    ended = EndedReport(None)
+    try:
+        manager._flow(source, Recorder([manager._results, reporter], []), distinct=False)
+    except BaseException as error:
+        ended = EndedReport(_wire.pack_failure(Failure(error, type(error))))
+    manager.shutdown_pools()
+    reporter.hand_on(None)
+    reporter.report(ended)

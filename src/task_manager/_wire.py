@@ -1,0 +1,200 @@
+"""What crosses a process boundary, as bytes.
+
+Each pickle belongs to one task, so that an object that cannot travel costs its own task a named
+error and nothing else.  Only plain values (numbers, strings, bytes, None) share one pickle, for
+those cannot fail.
+"""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ._call import Slot
+from ._task import Failure
+from .errors import ConfigurationError, TransportError
+
+PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
+PROTOCOL = pickle.HIGHEST_PROTOCOL
+
+
+class Column(NamedTuple):
+    """Values of a batch, ready to be pickled as a whole.
+
+    plain: The cells are the values themselves; otherwise each is a pickle of its own.
+    """
+
+    plain: bool
+    cells: list[Any]
+
+
+class Lost(NamedTuple):
+    """The cell of a value that could not be packed; stands in a Column for what it held."""
+
+    type_name: str
+    message: str
+
+
+class ErrorCell(NamedTuple):
+    """An error ready to travel, with its text beside it for the case that it does not arrive.
+
+    error, kind: Pickles of the error and of its type, or None where they refused.
+    """
+
+    error: bytes | None
+    kind: bytes | None
+    type_name: str
+    message: str
+    traceback: str
+
+
+class WorkerTraceback(Exception):
+    """The traceback of another process as text; the `__cause__` of an error that came from there."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+def dumps(value: Any) -> bytes:
+    return pickle.dumps(value, PROTOCOL)
+
+
+loads = pickle.loads
+
+
+def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column:
+    """Pack results; one that refuses becomes a Lost cell.
+
+    slot: Told whose result is being pickled, as a pickle may kill its process; `numbers` has them.
+    """
+    if PLAIN.issuperset(map(type, values)):
+        return Column(True, values)
+    cells: list[Any] = []
+    for number, value in zip(numbers, values, strict=True):
+        slot[0] = number
+        try:
+            cells.append(dumps(value))
+        except BaseException as error:
+            cells.append(Lost(name_of(type(value)), text_of(error)))
+    return Column(False, cells)
+
+
+def unpack_value(cell: Any) -> Any:
+    """One cell that is no plain one. Raises TransportError."""
+    if isinstance(cell, Lost):
+        raise TransportError("result", cell.type_name, cell.message)
+    try:
+        return loads(cell)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise TransportError("result", name_of(type(error)), text_of(error)) from error
+
+
+def pack_calls(calls: list[tuple[Any, ...]]) -> tuple[Column, dict[int, Failure]]:
+    """Pack the arguments of calls; those that refuse come back as failures, by position."""
+    if all(map(PLAIN.issuperset, (map(type, args) for args in calls))):
+        return Column(True, calls), {}
+    cells: list[Any] = []
+    failures: dict[int, Failure] = {}
+    for position, args in enumerate(calls):
+        try:
+            cells.append((dumps(args),))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            lost = TransportError("argument", name_of(type(error)), text_of(error))
+            lost.__cause__ = error
+            failures[position] = Failure(lost, TransportError)
+    return Column(False, cells), failures
+
+
+def pack_failure(failure: Failure) -> ErrorCell:
+    """Pack an error; never raises."""
+    error = failure.error
+    try:
+        text = "".join(traceback.format_exception(error))
+    except BaseException:
+        text = ""
+    return ErrorCell(
+        _try_dumps(error), _try_dumps(failure.kind), name_of(type(error)), text_of(error), text
+    )
+
+
+def unpack_failure(cell: ErrorCell) -> Failure:
+    """The error as it was raised; a TransportError with its text where it cannot be had."""
+    error = _try_loads(cell.error, BaseException)
+    if error is None:
+        error = TransportError("error", cell.type_name, cell.message, cell.traceback)
+    elif cell.traceback:
+        error.__cause__ = WorkerTraceback(cell.traceback)
+    kind = _try_loads(cell.kind, type)
+    if kind is None or not issubclass(kind, BaseException):
+        kind = type(error)
+    return Failure(error, kind)
+
+
+def pack_object(func: object) -> bytes:
+    """The user's function, or a stage, as bytes; through cloudpickle where pickle refuses it.
+
+    Raises ConfigurationError where neither can.
+    """
+    try:
+        return dumps(func)
+    except Exception as error:
+        refusal = text_of(error)
+    try:
+        import cloudpickle
+    except ImportError:
+        raise ConfigurationError(
+            f"{func!r} cannot be sent to another process: {refusal}. Define it at the top level of a "
+            "module, or pip install 'task_manager[closures]' for lambdas and closures"
+        ) from None
+    try:
+        packed: bytes = cloudpickle.dumps(func)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{func!r} cannot be sent to another process: {text_of(error)}. What it refers to must be "
+            "something that can be pickled"
+        ) from error
+    return packed
+
+
+def name_of(kind: type) -> str:
+    return (
+        kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    )
+
+
+def text_of(error: BaseException) -> str:
+    """An error's text, also of one whose __str__ is broken."""
+    try:
+        return str(error)
+    except BaseException:
+        return f"<{type(error).__name__} without a text: its __str__ failed>"
+
+
+def _try_dumps(value: Any) -> bytes | None:
+    try:
+        return dumps(value)
+    except BaseException:
+        return None
+
+
+def _try_loads(packed: bytes | None, kind: type[Any]) -> Any:
+    """The unpickled object if it is of this kind, and None otherwise."""
+    if packed is None:
+        return None
+    try:
+        value = loads(packed)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return None
+    return value if isinstance(value, kind) else None

@@ -1,0 +1,195 @@
+"""TaskChain: managers in a row, each result flowing on as the next one's task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from . import _options as options
+from ._book import Book, EntranceSource, Tickets
+from ._ledger import Ledger
+from ._recorder import Recorder
+from ._results import Results
+from ._round import Round
+from ._source import IterableSource, Source
+from ._task import Event, Failed, Retrying, Succeeded, Summary
+from .errors import ConfigurationError
+from .manager import TaskManager, refuse_running_loop
+
+RESTARTS = 3  # of dead stages, in one start of a chain
+
+CHAIN_MODES = ("serial", "process")
+
+
+class TaskChain:
+    """Runs tasks through stages; each stage's result is the task of the next one.
+
+    stages: The managers, in order. Each stage works in its own execution mode, with its own
+        retries, hooks, log and bar.
+    chain_mode: "serial": one stage after the other, in this process. "process": every stage in a
+        process of its own, all at the same time; a result goes on to the next stage at once, and a
+        stage that is too fast waits for the next one.
+
+    Initial tasks are followed by their number, so that equal results on the way stay apart. If the
+    first stage deduplicates, repeats among the initial tasks run once; the stages themselves take
+    what comes, one for one.
+
+    In process mode the hooks run in the stage's process, and so do changes to the manager there:
+    results, errors and counts come back to this process, attributes that a hook sets do not.
+
+    Raises ConfigurationError (a ValueError) for a wrong option.
+    """
+
+    def __init__(self, stages: Iterable[TaskManager] = (), chain_mode: str = "serial") -> None:
+        self._stages: list[TaskManager] = []
+        for stage in stages:
+            self.add_stage(stage)
+        self.set_chain_mode(chain_mode)
+        self._ledger = Ledger()
+        self._results = Results()
+        self._summary = Summary()
+
+    @property
+    def stages(self) -> tuple[TaskManager, ...]:
+        """The managers, in order. `add_stage` and `remove_stage` change them."""
+        return tuple(self._stages)
+
+    @property
+    def chain_mode(self) -> str:
+        """How the next start runs."""
+        return self._chain_mode
+
+    def set_chain_mode(self, chain_mode: str) -> None:
+        """Choose how the next start runs: "serial" or "process"."""
+        self._chain_mode = options.one_of("chain_mode", chain_mode, CHAIN_MODES)
+
+    def add_stage(self, stage: TaskManager) -> None:
+        """Put a manager at the end of the chain."""
+        if not isinstance(stage, TaskManager):
+            raise ConfigurationError(f"a stage must be a TaskManager; got {stage!r}")
+        if any(stage is other for other in self._stages):
+            raise ConfigurationError(f"a stage must be a manager of its own; {stage!r} is in the chain")
+        self._stages.append(stage)
+
+    def remove_stage(self, index: int) -> None:
+        """Take out the stage at this index, counted from 0, or from the end if negative.
+
+        Raises IndexError where there is none.
+        """
+        try:
+            del self._stages[index]
+        except IndexError:
+            raise IndexError(
+                f"there is no stage {index}: the chain has {len(self._stages)}, counted from 0"
+            ) from None
+
+    def start_chain(self, tasks: Iterable[Any]) -> Summary:
+        """Run the initial tasks through all stages, in the chain's mode; wait until all are done.
+
+        tasks: Any iterable; in process mode it is read as the first stage takes them, so it may be
+            endless. An exception out of it is raised at the end, as is one out of `handle_error`.
+
+        Results and errors add up over starts. An initial task that failed before is run again when
+        it is met again. Raises ConfigurationError (a ValueError) if the chain has no stage.
+        """
+        run = {"serial": self.run_chain_in_serial, "process": self.run_chain_in_process}
+        return run[self._chain_mode](tasks)
+
+    def run_chain_in_serial(self, tasks: Iterable[Any]) -> Summary:
+        """`start_chain` in serial mode, whatever the chain's mode is."""
+        return self._start(tasks, self._flow_in_serial)
+
+    def run_chain_in_process(self, tasks: Iterable[Any]) -> Summary:
+        """`start_chain` in process mode, whatever the chain's mode is."""
+        return self._start(tasks, self._flow_in_process)
+
+    def get_final_result_dict(self) -> Mapping[Any, Any]:
+        """Initial task to the result of the last stage; see `TaskManager.get_result_dict`."""
+        return self._results.values()
+
+    def get_final_error_dict(self) -> Mapping[Any, BaseException]:
+        """Initial task to exception; a note on it names the stage and the initial task."""
+        return self._results.errors()
+
+    def get_summary(self) -> Summary:
+        """The counts of the last start over the initial tasks; all 0 before the first."""
+        return self._summary
+
+    # ------------------------------------------------------------------ inside
+
+    def _start(self, tasks: Iterable[Any], flow: Any) -> Summary:
+        if not self._stages:
+            raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
+        source = IterableSource(tasks)
+        names = [stage._name for stage in self._stages]
+        book = Book(self._ledger, self._results, names, distinct=self._stages[0].deduplicate)
+        error: BaseException | None = None
+        try:
+            error = flow(source, book)
+        finally:
+            self._summary = book.close()
+            for stage in self._stages:
+                stage.shutdown_pools()
+        if error is not None:
+            raise error
+        if source.error is not None:
+            raise source.error
+        return self._summary
+
+    def _flow_in_serial(self, initial: Source, book: Book) -> BaseException | None:
+        """One stage after the other; the first error that a stage's handle_error raised."""
+        if any(stage._awaits for stage in self._stages):
+            refuse_running_loop()
+        first_error: Exception | None = None
+        for number, stage in enumerate(self._stages):
+            tickets = Tickets(first=stage._ledger.following)
+            source: Source
+            if number == 0:
+                source = EntranceSource(initial, book, tickets)
+            else:
+                passed = sorted(book.at.items())
+                source = IterableSource([task for _, (_, task) in passed])
+                tickets.come([ticket for ticket, _ in passed])
+            recorder = Recorder([stage._results, Progression(number, book, tickets)], stage._guests())
+            try:
+                stage._flow(source, recorder, distinct=False)
+            except Exception as error:
+                first_error = first_error or error
+        return first_error
+
+    def _flow_in_process(self, initial: Source, book: Book) -> BaseException | None:
+        """Rounds, until one ends with all stages alive."""
+        stages = self._stages
+        recorders = [Recorder([stage._results], stage._guests()) for stage in stages]
+        first_error: BaseException | None = None
+        with ExitStack() as stack:
+            for stage, recorder in zip(stages, recorders, strict=True):
+                stack.enter_context(stage._one_chain_run(recorder, initial.remaining))
+            for restarts in range(RESTARTS + 1):
+                round_ = Round(stages, recorders, book, initial)
+                died = round_.run()
+                first_error = first_error or round_.error
+                if died is None:
+                    break
+                round_.charge(died, everything=restarts == RESTARTS)
+        return first_error
+
+
+class Progression:
+    """The observer of a stage in serial mode: tells the book."""
+
+    def __init__(self, stage: int, book: Book, tickets: Tickets) -> None:
+        self._stage = stage
+        self._book = book
+        self._tickets = tickets
+
+    def observe(self, event: Event) -> None:
+        match event:
+            case Succeeded(indices, _, results):
+                self._book.passed(self._stage, self._tickets.leave(indices), results)
+            case Failed(index, _, error, attempts):
+                (ticket,) = self._tickets.leave([index])
+                self._book.failed(self._stage, ticket, error, attempts)
+            case Retrying(index, _, error, number, delay):
+                self._book.retrying(self._tickets.of(index), error, number, delay)

@@ -1,0 +1,139 @@
+"""Every error that task_manager itself raises or files, and what a person needs to act on it.
+
+    TaskManagerError
+    ├── ConfigurationError    (also a ValueError)  a wrong option, told at the door
+    ├── WorkerError                                something happened to a worker
+    │   ├── WorkerDiedError                        a worker process died with a task in hand
+    │   ├── WorkerStartError                       no worker process comes up; ends the run
+    │   └── StageDiedError                         a stage process of a chain died
+    ├── TransportError                             an object could not cross a process boundary
+    └── HookError                                  a hook of a manager's subclass raised
+        ├── GetArgsError
+        └── ProcessResultError
+
+An exception out of the user's own function is none of these: it is kept as it was raised.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+__all__ = [
+    "ConfigurationError",
+    "GetArgsError",
+    "HookError",
+    "ProcessResultError",
+    "StageDiedError",
+    "TaskManagerError",
+    "TransportError",
+    "WorkerDiedError",
+    "WorkerError",
+    "WorkerStartError",
+]
+
+
+class TaskManagerError(Exception):
+    """The root of all errors of this library."""
+
+
+class ConfigurationError(TaskManagerError, ValueError):
+    """A wrong option, or a function that does not fit the mode; says what came and what is right."""
+
+
+class WorkerError(TaskManagerError):
+    """Something happened to a worker, not inside the user's function."""
+
+
+class WorkerDiedError(WorkerError):
+    """A worker process ended while it had this task in hand.
+
+    pid: The process that died.
+    exitcode: As `multiprocessing.Process.exitcode`: the exit status, or minus the signal's number.
+    """
+
+    def __init__(self, pid: int | None, exitcode: int | None) -> None:
+        super().__init__(pid, exitcode)
+        self.pid = pid
+        self.exitcode = exitcode
+
+    def __str__(self) -> str:
+        return (
+            f"the worker process (pid {self.pid}) died of {_how(self.exitcode)} with this task in hand"
+        )
+
+
+class WorkerStartError(WorkerError):
+    """Worker processes die before they are ready to work, so the run cannot go on."""
+
+
+class StageDiedError(WorkerError):
+    """A stage process of a chain died: with this task in hand, or for good before it came to it.
+
+    stage: Where the stage stands in the chain, from 1.
+    """
+
+    def __init__(self, stage: int, pid: int | None, exitcode: int | None) -> None:
+        super().__init__(stage, pid, exitcode)
+        self.stage = stage
+        self.pid = pid
+        self.exitcode = exitcode
+
+    def __str__(self) -> str:
+        return f"the process of stage {self.stage} (pid {self.pid}) died of {_how(self.exitcode)}"
+
+
+class TransportError(TaskManagerError):
+    """An object could not be pickled on one side of a process boundary, or unpickled on the other.
+
+    what: "argument", "result" or "error": which way it travelled.
+    type_name: The qualified name of the object's type; of a lost error, the error's type.
+    message: What pickle said; of a lost error, the error's own text.
+    traceback: The worker's traceback as text, or "".
+    """
+
+    def __init__(self, what: str, type_name: str, message: str, traceback: str = "") -> None:
+        super().__init__(what, type_name, message, traceback)
+        self.what = what
+        self.type_name = type_name
+        self.message = message
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        text = f"the {self.what} cannot cross to another process: {self.type_name}: {self.message}"
+        return f"{text}\n{self.traceback}" if self.traceback else text
+
+
+class HookError(TaskManagerError):
+    """A hook of a TaskManager's subclass raised for this task; the hook's own error is `__cause__`."""
+
+    hook = "hook"
+
+    def __init__(self, task: Any, error: str) -> None:
+        super().__init__(task, error)
+        self.task = task
+        self.error = error
+
+    def __str__(self) -> str:
+        return f"{self.hook} raised {self.error}"
+
+
+class GetArgsError(HookError):
+    """`get_args(task)` raised; the function was not called for this task."""
+
+    hook = "get_args"
+
+
+class ProcessResultError(HookError):
+    """`process_result(task, result)` raised; the function had succeeded and is not called again."""
+
+    hook = "process_result"
+
+
+def _how(exitcode: int | None) -> str:
+    if exitcode is None or exitcode >= 0:
+        return f"exit code {exitcode}"
+    try:
+        return signal.Signals(-exitcode).name
+    except ValueError:
+        return f"signal {-exitcode}"

@@ -1,0 +1,187 @@
+"""The log: loguru, written by the parent process only.
+
+One record costs some 30 us, more than many a task.  So successes that come fast are grouped: one
+record names all the tasks that succeeded since the last one.  Every task is in the log.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger as users_logger
+
+from ._repr import short_repr
+from ._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {message}"
+EVERY = 0.2  # seconds at most that a success waits for others to share its record
+SLOW = 0.1  # a task of so many seconds has a record of its own
+MOST = 500  # tasks in one record
+
+
+class TaskLogger:
+    """Where the log of a manager goes, and what it looks like.
+
+    log_dir: The folder, made when the first record is written. One file a day in it:
+        task_manager_YYYY-MM-DD.log, appended to.
+    format: A loguru format, https://loguru.readthedocs.io/en/stable/api/logger.html#record.
+    level: The lowest level that is written: "DEBUG", "INFO" (starts and ends of runs), "SUCCESS",
+        "WARNING" (retries) or "ERROR" (failures).
+    logger: A loguru logger of yours that takes the records instead; the other options are then
+        those of its own handlers.
+
+    The handlers of `loguru.logger` are otherwise left alone: neither removed, nor added to, nor
+    written to.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | Path = "logs",
+        *,
+        format: str = FORMAT,
+        level: str = "INFO",
+        logger: Logger | None = None,
+    ) -> None:
+        try:
+            self._severity = users_logger.level(level).no
+        except (ValueError, TypeError):
+            raise ConfigurationError(
+                "level must be one of DEBUG, INFO, SUCCESS, WARNING, ERROR or another level that "
+                f"loguru knows; got {level!r}"
+            ) from None
+        self._log_dir = Path(log_dir)
+        self._format = format
+        self._level = level
+        self._logger = logger
+
+    def observer(self, title: str) -> LogObserver:
+        """An observer that writes one run to this log. title: What runs; heads every record."""
+        return LogObserver(self, title)
+
+    def writes(self, level: str) -> bool:
+        """Whether a record of this level would be written at all."""
+        return self._logger is not None or users_logger.level(level).no >= self._severity
+
+    def open(self) -> tuple[Logger, int | None]:
+        """A logger to write to, and the handler to remove at the end."""
+        if self._logger is not None:
+            return self._logger, None
+        logger = _own_logger()
+        folder = str(self._log_dir).replace("{", "{{").replace("}", "}}")  # only the time is a field
+        handler = logger.add(
+            f"{folder}/task_manager_{{time:YYYY-MM-DD}}.log",
+            format=self._format,
+            level=self._level,
+            encoding="utf-8",
+            delay=True,
+            catch=False,
+        )
+        return logger, handler
+
+
+class LogObserver:
+    """Writes the events of one run."""
+
+    def __init__(self, log: TaskLogger, title: str) -> None:
+        self._log = log
+        self._title = title
+        self._logger: Logger | None = None
+        self._handler: int | None = None
+        self._tasks: list[Any] = []
+        self._seconds = 0.0
+        self._written = 0.0
+        self._writes_success = log.writes("SUCCESS")
+
+    def open(self, total: int | None) -> None:
+        self._logger, self._handler = self._log.open()
+        self._written = time.monotonic()
+        self._write("INFO", f"run begins: {'tasks' if total is None else f'{total} tasks'}")
+
+    def observe(self, event: Event) -> None:
+        match event:
+            case Succeeded(_, tasks, _, seconds):
+                if self._writes_success:
+                    self._succeed(tasks, seconds)
+            case Failed(_, task, error, attempts):
+                times = f"after {attempts} attempt{'s'[: attempts != 1]}"
+                self._write("ERROR", f"failed {times}: {short_repr(task)}: {short_repr(error)}")
+            case Retrying(_, task, error, number, delay):
+                again = f"attempt {number} failed, again in {delay:.2f} s"
+                self._write("WARNING", f"{again}: {short_repr(task)}: {short_repr(error)}")
+            case Repeated(tasks):
+                if self._log.writes("DEBUG"):
+                    for task in tasks:
+                        self._write("DEBUG", f"repeated, not run again: {short_repr(task)}")
+
+    def tick(self) -> None:
+        self._flush()
+
+    def close(self, summary: Summary) -> None:
+        self._flush()
+        counts = [f"{summary.succeeded} succeeded", f"{summary.failed} failed"]
+        for count, word in [
+            (summary.duplicates, "duplicates"),
+            (summary.retries, "retries"),
+            (summary.not_started, "not started"),
+        ]:
+            if count:
+                counts.append(f"{count} {word}")
+        self._write("INFO", f"run ends after {summary.seconds:.3f} s: {', '.join(counts)}")
+        if self._logger is not None and self._handler is not None:
+            self._logger.remove(self._handler)
+        self._logger = None
+
+    def _succeed(self, tasks: list[Any], seconds: list[float]) -> None:
+        if seconds[-1] >= SLOW and len(tasks) == 1:
+            self._flush()
+            self._write("SUCCESS", f"succeeded in {seconds[0]:.3f} s: {short_repr(tasks[0])}")
+            return
+        self._tasks += tasks
+        self._seconds += sum(seconds)
+        if len(self._tasks) >= MOST or time.monotonic() - self._written >= EVERY:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write the successes that wait."""
+        tasks, self._tasks = self._tasks, []
+        seconds, self._seconds = self._seconds, 0.0
+        for first in range(0, len(tasks), MOST):
+            group = tasks[first : first + MOST]
+            names = "; ".join(map(short_repr, group))
+            head = "succeeded" if len(tasks) == 1 else f"{len(group)} succeeded"
+            self._write("SUCCESS", f"{head} in {seconds * len(group) / len(tasks):.3f} s: {names}")
+        self._written = time.monotonic()
+
+    def _write(self, level: str, message: str) -> None:
+        if self._logger is not None:
+            self._logger.log(level, "{}", f"{self._title}: {message}")
+
+
+def _own_logger() -> Logger:
+    """A loguru logger with no handler, apart from the user's.
+
+    loguru has no public way to make one: its documentation copies the one logger after all its
+    handlers were removed, and those are the user's.  tests/test_logger.py says if this ever breaks.
+    """
+    from loguru import _logger as loguru
+
+    inside: Any = loguru
+    logger: Logger = inside.Logger(
+        core=inside.Core(),
+        exception=None,
+        depth=0,
+        record=False,
+        lazy=False,
+        colors=False,
+        raw=False,
+        capture=False,
+        patchers=[],
+        extra={},
+    )
+    return logger

@@ -1,0 +1,352 @@
+"""TaskManager: the options, checked at the door; the hooks; a run built and let flow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic
+
+from . import _options as options
+from ._batch import BatchSize
+from ._ledger import Ledger
+from ._pump import pump, pump_awaiting
+from ._recorder import GuestObserver, Recorder
+from ._results import Results
+from ._retry import RetryPolicy
+from ._run import Run
+from ._runners import MODES, AwaitedRunner, Runner
+from ._runners.awaited import Awaited
+from ._source import IterableSource, Source
+from ._task import Summary
+from .errors import ConfigurationError
+from .logger import TaskLogger
+from .progress import ProgressObserver
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+    R = TypeVar("R")
+
+
+class TaskManager(Generic[T, R]):
+    """Runs a function over tasks and answers for every task: a result, or the error.
+
+    func: Called once for each attempt. A tuple task is unpacked into its positional arguments,
+        anything else is its one argument; `get_args` overrides both. In async mode a coroutine
+        function, in the other modes a plain one.
+    execution_mode: "serial" (in turn, in the caller's thread), "thread", "process" or "async".
+    worker_limit: How many calls may run at the same time; None means as many as suit the mode on
+        this machine: 1 in serial, cores + 4 (32 at most) in thread, the cores in process, 100 in
+        async mode.
+    max_retries: Attempts after the first; 0 never retries.
+    show_progress: Draw a bar on stderr.
+    progress_desc: What the bar calls the work.
+    retry_exceptions: An exception type or a tuple of them; what is not of these is not retried, and
+        neither is what does not derive from Exception. May be set on the manager between runs.
+    retry_delay: The longest delay before the second attempt, in seconds. It doubles with every
+        attempt, and the true delay is drawn evenly between 0 and it.
+    max_retry_delay: The longest delay at all, in seconds.
+    deduplicate: Run a task that was taken before only if it failed in an earlier run.
+    logger: Where the log goes; None: no log.
+
+    Raises ConfigurationError (a ValueError) for a wrong option.
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        execution_mode: str = "serial",
+        worker_limit: int | None = None,
+        max_retries: int = 3,
+        show_progress: bool = False,
+        progress_desc: str = "Processing",
+        *,
+        retry_exceptions: type[Exception] | Sequence[type[Exception]] = (TimeoutError, ConnectionError),
+        retry_delay: float = 0.1,
+        max_retry_delay: float = 30.0,
+        deduplicate: bool = True,
+        logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
+    ) -> None:
+        self.func = options.function(func, execution_mode)
+        self.execution_mode = execution_mode
+        self.worker_limit = options.whole_or_none("worker_limit", worker_limit, least=1)
+        self.max_retries = options.whole("max_retries", max_retries, least=0)
+        self.show_progress = options.flag("show_progress", show_progress)
+        self.progress_desc = options.text("progress_desc", progress_desc)
+        self.retry_exceptions = retry_exceptions
+        self.retry_delay = options.seconds("retry_delay", retry_delay)
+        self.max_retry_delay = options.seconds("max_retry_delay", max_retry_delay)
+        self.deduplicate = options.flag("deduplicate", deduplicate)
+        self.logger = options.instance_or_none("logger", logger, TaskLogger)
+        self._begin_life()
+
+    def _begin_life(self) -> None:
+        self._ledger = Ledger()
+        self._results = Results()
+        self._summary = Summary()
+        self._settle()
+
+    def _settle(self) -> None:
+        """What belongs to this process alone, and not to a copy of the manager in a forked one."""
+        self._home = os.getpid()
+        self._running = threading.Lock()
+        self._runner: Runner | None = None
+        self._closer: weakref.finalize[..., Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy in another process has the options and what a subclass added; results stay here."""
+        return {name: value for name, value in vars(self).items() if name not in _OWN}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin_life()
+
+    @property
+    def retry_exceptions(self) -> tuple[type[Exception], ...]:
+        """The exception types that are retried."""
+        return self._retry_exceptions
+
+    @retry_exceptions.setter
+    def retry_exceptions(self, types: type[Exception] | Sequence[type[Exception]]) -> None:
+        self._retry_exceptions = options.exception_types("retry_exceptions", types)
+
+    # ------------------------------------------------------------------ hooks
+
+    def get_args(self, task: T) -> Any:
+        """The arguments of the call for this task, as a tuple; another value is the one argument.
+
+        To be overridden. Called in the thread that called `start`. What it raises is the task's
+        error, inside a GetArgsError.
+        """
+        return task if isinstance(task, tuple) else (task,)
+
+    def process_result(self, task: T, result: R) -> Any:
+        """What is to be kept as the result of this task.
+
+        To be overridden. Called once for each task that succeeded, in the thread that called
+        `start`. What it raises is the task's error, inside a ProcessResultError.
+        """
+        return result
+
+    def handle_error(self) -> None:
+        """Called once at the end of every run, when all results and errors are in place.
+
+        To be overridden; `get_error_dict` has the errors, if there are any. What it raises, `start`
+        raises.
+        """
+
+    # ------------------------------------------------------------------ running
+
+    def start(self, tasks: Iterable[T]) -> Summary:
+        """Run the function over the tasks and wait until all are done.
+
+        tasks: Any iterable; it is read as far as there is room, so it may be endless. An exception
+            out of it is raised at the end, when the tasks taken until then are finished.
+
+        Results and errors add up over runs. A task that failed in an earlier run is run again when
+        it is met again: `manager.start(manager.get_error_dict())`.
+        """
+        return self._flow(IterableSource(tasks), self._recorder(), self.deduplicate)
+
+    async def start_async(self, tasks: Iterable[T]) -> Summary:
+        """The same, awaited in the caller's event loop; it works in every execution mode.
+
+        The loop goes on meanwhile, except in serial mode, where the function runs in its thread.
+        """
+        return await self._flow_awaiting(IterableSource(tasks), self._recorder(), self.deduplicate)
+
+    def get_result_dict(self) -> Mapping[T, R]:
+        """Task to result, for the tasks that succeeded, in the order in which they were taken.
+
+        A dict if all tasks are hashable; otherwise a read-only mapping that finds unhashable tasks
+        by their content, and yields the very objects given.
+        """
+        return self._results.values()
+
+    def get_error_dict(self) -> Mapping[T, BaseException]:
+        """Task to exception, for the tasks that failed after all their attempts; else as the results."""
+        return self._results.errors()
+
+    def get_summary(self) -> Summary:
+        """The counts of the last run, also of one that was broken off; all 0 before the first."""
+        return self._summary
+
+    def shutdown_pools(self) -> None:
+        """End the worker threads and processes. The next run starts new ones.
+
+        May be called at any time, twice, or never: the end of a `with` block, garbage collection and
+        the interpreter's exit do the same.
+        """
+        if self._closer is not None:
+            self._closer()
+        self._runner = self._closer = None
+
+    def __enter__(self) -> TaskManager[T, R]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown_pools()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name} in {self.execution_mode} mode>"
+
+    # ------------------------------------------------------------------ inside
+
+    @property
+    def _name(self) -> str:
+        return str(getattr(self.func, "__name__", type(self.func).__name__))
+
+    def _guests(self) -> list[GuestObserver]:
+        """The bar and the log, as the options say."""
+        guests: list[GuestObserver] = []
+        if self.show_progress:
+            guests.append(ProgressObserver(self.progress_desc))
+        if self.logger is not None:
+            guests.append(self.logger.observer(self._name))
+        return guests
+
+    def _recorder(self) -> Recorder:
+        return Recorder([self._results], self._guests())
+
+    def _flow(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
+        """One run, in this thread. distinct: Repeats are not run."""
+        if self._awaits:
+            refuse_running_loop()
+            return asyncio.run(self._flow_awaiting(source, recorder, distinct))
+        with self._one_run():
+            runner = self._pool()
+            run = self._new_run(source, recorder, distinct, runner)
+            with self._ending(run, recorder):
+                pump(run, runner)
+        return self._conclude(run)
+
+    async def _flow_awaiting(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
+        """The same, in the running event loop."""
+        with self._one_run():
+            runner = self._awaited_pool()
+            run = self._new_run(source, recorder, distinct, runner)
+            with self._ending(run, recorder):
+                try:
+                    await pump_awaiting(run, runner)
+                finally:
+                    await runner.close()
+        return self._conclude(run)
+
+    @contextlib.contextmanager
+    def _one_run(self) -> Iterator[None]:
+        """At most one run at a time."""
+        if self._home != os.getpid():
+            self._settle()
+        if not self._running.acquire(blocking=False):
+            raise RuntimeError(f"{self!r} is running; a manager makes one run at a time")
+        try:
+            yield
+        finally:
+            self._running.release()
+
+    @contextlib.contextmanager
+    def _one_chain_run(self, recorder: Recorder, total: int | None) -> Iterator[None]:
+        """A run whose calls are made elsewhere: in the stage process of a chain."""
+        began = time.monotonic()
+        with self._one_run():
+            self._results.repeats_run = True
+            recorder.open(total)
+            try:
+                yield
+            finally:
+                self._summary = recorder.tally.summary(time.monotonic() - began, not_started=0)
+                recorder.close(self._summary)
+
+    def _new_run(
+        self, source: Source, recorder: Recorder, distinct: bool, runner: Runner | AwaitedRunner
+    ) -> Run:
+        self._ledger.begin_run()
+        self._results.repeats_run |= not distinct
+        recorder.open(source.remaining)
+        return Run(
+            source,
+            self._ledger,
+            self._ledger.enter_new if distinct else self._ledger.enter_all,
+            RetryPolicy(self.max_retries, self.retry_exceptions, self.retry_delay, self.max_retry_delay),
+            recorder,
+            BatchSize(runner.workers, runner.sharing),
+            get_args=self._overridden("get_args"),
+            process_result=self._overridden("process_result"),
+            clock=time.monotonic,
+            chance=random.random,
+        )
+
+    @contextlib.contextmanager
+    def _ending(self, run: Run, recorder: Recorder) -> Iterator[None]:
+        """However the run ends, its counts are kept and its observers closed.
+
+        A run that is broken off leaves its pool in the middle of things; the pool goes with it.
+        """
+        try:
+            yield
+        except BaseException:
+            run.break_off()
+            self.shutdown_pools()
+            raise
+        finally:
+            self._summary = run.summary
+            recorder.close(self._summary)
+
+    def _conclude(self, run: Run) -> Summary:
+        self.handle_error()
+        if run.error is not None:
+            raise run.error
+        return self._summary
+
+    def _overridden(self, hook: str) -> Callable[..., Any] | None:
+        """The hook as a method, None where it is the one of this class and need not be called."""
+        method = getattr(self, hook)
+        return None if getattr(method, "__func__", None) is getattr(TaskManager, hook) else method
+
+    def _pool(self) -> Runner:
+        """The runner, kept from run to run."""
+        if self._runner is None:
+            runner: Runner = MODES[self.execution_mode].load()(self.func, self._workers)
+            self._runner = runner
+            self._closer = weakref.finalize(self, runner.close)
+        return self._runner
+
+    def _awaited_pool(self) -> AwaitedRunner:
+        """A runner for the running loop: kept as above, or one that lives as long as the run."""
+        if self._awaits:
+            runner: AwaitedRunner = MODES[self.execution_mode].load()(self.func, self._workers)
+            return runner
+        return Awaited(self._pool())
+
+    @property
+    def _awaits(self) -> bool:
+        return MODES[self.execution_mode].awaits
+
+    @property
+    def _workers(self) -> int:
+        return self.worker_limit or MODES[self.execution_mode].workers()
+
+
+_OWN = frozenset(["_ledger", "_results", "_summary", "_home", "_running", "_runner", "_closer"])
+
+
+def refuse_running_loop() -> None:
+    """Async mode needs a loop of its own where it is started without await."""
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise ConfigurationError(
+            "start in async mode cannot run inside a running event loop: "
+            "use `await manager.start_async(tasks)` there"
+        )

@@ -1,0 +1,98 @@
+"""The bar: tqdm, drawn by the parent process only."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import Any, TextIO
+
+from ._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
+
+
+class ProgressManager:
+    """A progress bar of done, failed and retried tasks. Also usable by itself, as a context manager.
+
+        with ProgressManager(total=4, desc="Copying") as progress:
+            progress.update(1)
+
+    total: Tasks to come; None where unknown, the bar then counts without an end.
+    desc: What the bar calls the work.
+    file: Where it is drawn; None means sys.stderr.
+    """
+
+    def __init__(
+        self, total: int | None = None, desc: str = "Processing", file: TextIO | None = None
+    ) -> None:
+        self._bar: Any = _bar_class()(total=total, desc=desc, file=file, unit="task")
+        self._failed = 0
+        self._retried = 0
+
+    def update(self, done: int = 1, *, failed: int = 0, retried: int = 0) -> None:
+        """Count so many more tasks as done, and of these so many as failed; and so many retries."""
+        if failed or retried:
+            self._failed += failed
+            self._retried += retried
+            counts = {"failed": self._failed, "retried": self._retried}
+            self._bar.set_postfix({k: v for k, v in counts.items() if v}, refresh=False)
+        self._bar.update(done)
+
+    def refresh(self) -> None:
+        """Draw the bar as of now."""
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Draw the bar for the last time and leave it standing. Closing twice is closing once."""
+        self._bar.close()
+
+    def __enter__(self) -> ProgressManager:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ProgressObserver:
+    """Moves a bar by the events of a run."""
+
+    def __init__(self, desc: str) -> None:
+        self._desc = desc
+        self._progress: ProgressManager | None = None
+
+    def open(self, total: int | None) -> None:
+        self._progress = ProgressManager(total=total, desc=self._desc)
+
+    def observe(self, event: Event) -> None:
+        assert self._progress is not None
+        match event:
+            case Succeeded(indices):
+                self._progress.update(len(indices))
+            case Failed():
+                self._progress.update(1, failed=1)
+            case Retrying():
+                self._progress.update(0, retried=1)
+            case Repeated(tasks):
+                self._progress.update(len(tasks))
+
+    def tick(self) -> None:
+        if self._progress is not None:
+            self._progress.refresh()
+
+    def close(self, summary: Summary) -> None:
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None
+
+
+@cache
+def _bar_class() -> Any:
+    """tqdm without its multiprocessing lock and its watching thread, as only one process draws.
+
+    The class is made when the first bar is: importing tqdm.auto looks for notebooks.
+    """
+    from tqdm.auto import tqdm
+
+    class Bar(tqdm):  # type: ignore[type-arg]
+        _lock = threading.RLock()
+        monitor_interval = 0
+
+    return Bar
