@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
 from . import _wire
-from ._batch import BatchSize
+from ._batch import LARGEST, BatchSize
 from ._book import Book
 from ._channel import Channel
 from ._processes import FAREWELL, end_process, start_process
@@ -87,6 +87,8 @@ class Round:
     """Owns the processes and queues of one round.
 
     source: The initial tasks not yet entered. recorders: Those of the stages.
+    first: The first stage that is still used, from 0; those before it have been given up, and no
+        initial task can enter any more.
     """
 
     def __init__(
@@ -95,13 +97,16 @@ class Round:
         recorders: Sequence[Recorder],
         book: Book,
         source: Source,
+        first: int,
     ) -> None:
         self._book = book
         self._source = source
+        self._first = first
         self._size = BatchSize(workers=1)
         self._stages = [
             StageProcess(number, manager, recorder)
             for number, (manager, recorder) in enumerate(zip(stages, recorders, strict=True))
+            if number >= first
         ]
         self._context = multiprocessing.get_context()
         self._links: list[Link] = []
@@ -109,6 +114,7 @@ class Round:
         self._feed = self._parcels()
         self._unsent: Parcel | None = None
         self._fed = False
+        self._exits: dict[int, tuple[int | None, int | None]] = {}
         self.error: BaseException | None = None  # the first that a stage's handle_error raised
 
     def run(self) -> StageProcess | None:
@@ -147,10 +153,9 @@ class Round:
         if not through:
             for stage in started:
                 stage.process.kill()
-        self.exitcodes = {}
         for stage in started:
             pid = stage.process.pid
-            self.exitcodes[stage.number] = (pid, end_process(stage.process, FAREWELL))
+            self._exits[stage.number] = (pid, end_process(stage.process, FAREWELL))
             stage.channel.close()
         self._selector.close()
         for link in self._links:
@@ -175,7 +180,7 @@ class Round:
         """First those that have got somewhere already, then the initial tasks."""
         for ticket, (stage, task) in sorted(self._book.at.items()):
             yield from self._pack(stage, [ticket], [task])
-        while not self._source.ended:
+        while not self._source.ended and not self._first:
             read = self._source.read(self._size.size(self._source.remaining), 0.0)
             tickets, tasks, repeats = self._book.enter(read)
             if repeats:
@@ -188,7 +193,7 @@ class Round:
             for ticket, cell in zip(tickets, column.cells, strict=True):
                 if isinstance(cell, _wire.Lost):
                     error = TransportError("argument", cell.type_name, cell.message)
-                    self._fail(self._stages[stage], ticket, error, attempts=0)
+                    self._fail(self._stages[stage - self._first], ticket, error, attempts=0)
         return parcels(stage, tickets, column)
 
     # ------------------------------------------------------------------ reports in
@@ -211,8 +216,8 @@ class Round:
         frames = stage.channel.receive()
         if not frames:
             return
-        if stage.number:
-            self._drain(self._stages[stage.number - 1])
+        if stage.number > self._first:
+            self._drain(self._stages[stage.number - self._first - 1])
         for frame in frames:
             self._take(stage, _wire.loads(frame))
 
@@ -225,7 +230,7 @@ class Round:
             case FailedReport(ticket, cell, attempts):
                 error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
                 self._fail(stage, ticket, error, attempts)
-            case RetryingReport(ticket, cell, number, delay):
+            case RetryingReport(ticket, cell, number, delay) if ticket in self._book.at:
                 error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
                 _, task = self._book.at[ticket]
                 self._book.retrying(ticket, error, number, delay)
@@ -271,12 +276,18 @@ class Round:
 
     # ------------------------------------------------------------------ after a death
 
-    def charge(self, stage: StageProcess, everything: bool) -> None:
-        """The tasks in the hands of this stage that died are errors.
+    def charge(self, stage: StageProcess) -> None:
+        """The tasks in the hands of this stage, which died, are errors."""
+        self._charge(stage, sorted(stage.held))
 
-        everything: It keeps dying: so are all the others that would have come to it.
-        """
-        pid, exitcode = self.exitcodes[stage.number]
-        lost = sorted(self._book.at) if everything else sorted(stage.held)
-        for ticket in lost:
+    def give_up(self, stage: StageProcess) -> None:
+        """This stage keeps dying: what has not passed it never will."""
+        while not self._source.ended and self._source.remaining is not None:
+            self._book.enter(self._source.read(LARGEST, 0.0))
+        number = stage.number
+        self._charge(stage, sorted(t for t, (at, _) in self._book.at.items() if at <= number))
+
+    def _charge(self, stage: StageProcess, tickets: list[int]) -> None:
+        pid, exitcode = self._exits[stage.number]
+        for ticket in tickets:
             self._fail(stage, ticket, StageDiedError(stage.number + 1, pid, exitcode), attempts=1)

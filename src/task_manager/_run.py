@@ -75,6 +75,7 @@ class Run:
 
         self._began = clock()
         self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
+        self._limbo: set[int] = set()  # taken, and their arguments not yet known
         self._waiting: list[tuple[float, int, Attempt]] = []
         self._look_again: float | None = None
         self._order = 0
@@ -161,14 +162,17 @@ class Run:
         self, get_args: Callable[[Any], Any], indices: list[int], tasks: list[Any]
     ) -> tuple[list[int], list[Any], list[tuple[Any, ...]]]:
         """Call the hook for each task; what it fails on is finished here."""
+        self._limbo = set(indices)
         entered: list[tuple[int, Any, tuple[Any, ...]]] = []
         for index, task in zip(indices, tasks, strict=True):
             try:
                 args = get_args(task)
             except Exception as error:
+                self._limbo.discard(index)
                 self._fail(index, task, _caused(GetArgsError(task, _say(error)), error), attempts=0)
             else:
                 entered.append((index, task, args if isinstance(args, tuple) else (args,)))
+        self._limbo.clear()
         return (
             [index for index, _, _ in entered],
             [task for _, task, _ in entered],
@@ -180,23 +184,29 @@ class Run:
     def finish(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
         """Take in what came of some attempts of this batch."""
         positions = outcomes.positions
-        whole = len(positions) == len(batch)
-        if whole:
-            del self._open[batch]
-        else:
-            self._shrink(batch, positions)
         match outcomes:
             case Unrun():
+                self._leave(batch, positions)
                 for position in positions:
                     self._wait(batch.attempt(position), due=0.0)
             case Outcomes(_, values, failures, seconds):
                 self._size.learn(len(positions), sum(seconds))
-                if whole and not failures and isinstance(positions, range):
-                    self._succeed(batch, values, seconds)
-                else:
-                    self._sort_out(batch, outcomes)
+                if failures:
+                    good = [i for i, position in enumerate(positions) if position not in failures]
+                    positions = [positions[i] for i in good]
+                    values = [values[i] for i in good]
+                    seconds = [seconds[i] for i in good]
+                if positions:
+                    self._succeed(batch, positions, values, seconds)
+                for position, failure in failures.items():
+                    self._leave(batch, [position])
+                    self._judge(batch.attempt(position), failure)
 
-    def _shrink(self, batch: Batch, positions: Sequence[int]) -> None:
+    def _leave(self, batch: Batch, positions: Sequence[int]) -> None:
+        """These attempts are no longer in flight."""
+        if len(positions) == len(batch):
+            del self._open[batch]
+            return
         missing = self._open[batch]
         if missing is None:
             missing = self._open[batch] = set(range(len(batch)))
@@ -204,52 +214,40 @@ class Run:
         if not missing:
             del self._open[batch]
 
-    def _sort_out(self, batch: Batch, outcomes: Outcomes) -> None:
-        """Part the successes from the failures."""
-        positions, values, failures, seconds = (
-            outcomes.positions,
-            outcomes.values,
-            outcomes.failures,
-            outcomes.seconds,
-        )
-        if failures:
-            good = [i for i, position in enumerate(positions) if position not in failures]
-            positions = [positions[i] for i in good]
-            values = [values[i] for i in good]
-            seconds = [seconds[i] for i in good]
-        if positions:
-            self._succeed(batch.part(positions), values, seconds)
-        for position, failure in failures.items():
-            self._judge(batch.attempt(position), failure)
-
-    def _succeed(self, batch: Batch, values: list[Any], seconds: list[float]) -> None:
-        """All of this batch returned."""
-        if self._process_result is not None:
-            batch, values, seconds = self._process(self._process_result, batch, values, seconds)
-        self._recorder.record(Succeeded(batch.indices, batch.tasks, values, seconds))
-
-    def _process(
-        self,
-        process_result: Callable[[Any, Any], Any],
-        batch: Batch,
-        values: list[Any],
-        seconds: list[float],
-    ) -> tuple[Batch, list[Any], list[float]]:
-        """Call the hook for each result; what it fails on is finished here."""
+    def _succeed(
+        self, batch: Batch, positions: Sequence[int], values: list[Any], seconds: list[float]
+    ) -> None:
+        if self._process_result is None:
+            self._keep(batch, positions, values, seconds)
+            return
         good: list[int] = []
         results: list[Any] = []
-        for position, (task, value) in enumerate(zip(batch.tasks, values, strict=True)):
-            try:
-                results.append(process_result(task, value))
-            except Exception as error:
-                hook_error = _caused(ProcessResultError(task, _say(error)), error)
-                attempt = batch.attempt(position)
-                self._fail(attempt.index, task, hook_error, attempts=attempt.number)
-            else:
-                good.append(position)
-        if len(good) == len(batch):
-            return batch, results, seconds
-        return batch.part(good), results, [seconds[position] for position in good]
+        spent: list[float] = []
+        try:
+            for position, value, took in zip(positions, values, seconds, strict=True):
+                task = batch.tasks[position]
+                try:
+                    result = self._process_result(task, value)
+                except Exception as error:
+                    self._leave(batch, [position])
+                    hook_error = _caused(ProcessResultError(task, _say(error)), error)
+                    attempt = batch.attempt(position)
+                    self._fail(attempt.index, task, hook_error, attempts=attempt.number)
+                else:
+                    good.append(position)
+                    results.append(result)
+                    spent.append(took)
+        finally:  # what was processed before a Ctrl-C is kept
+            if good:
+                self._keep(batch, good, results, spent)
+
+    def _keep(
+        self, batch: Batch, positions: Sequence[int], results: list[Any], seconds: list[float]
+    ) -> None:
+        self._leave(batch, positions)
+        whole = isinstance(positions, range) and len(positions) == len(batch)
+        done = batch if whole else batch.part(positions)
+        self._recorder.record(Succeeded(done.indices, done.tasks, results, seconds))
 
     def _judge(self, attempt: Attempt, failure: Failure) -> None:
         """Again, after a delay, or failed for good."""
@@ -275,13 +273,14 @@ class Run:
 
     def break_off(self) -> None:
         """The run ends here: what has no outcome may be run again by the next run."""
+        unfinished = list(self._limbo)
         for batch, missing in self._open.items():
-            for position in range(len(batch)) if missing is None else missing:
-                self._ledger.fail(batch.indices[position])
-                self._not_started += 1
-        for _, _, attempt in self._waiting:
-            self._ledger.fail(attempt.index)
-            self._not_started += 1
+            positions = range(len(batch)) if missing is None else missing
+            unfinished += [batch.indices[position] for position in positions]
+        unfinished += [attempt.index for _, _, attempt in self._waiting]
+        for index in unfinished:
+            self._ledger.fail(index)
+        self._not_started = len(unfinished)
         self._open.clear()
         self._waiting.clear()
 

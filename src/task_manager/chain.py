@@ -159,20 +159,25 @@ class TaskChain:
         return first_error
 
     def _flow_in_process(self, initial: Source, book: Book) -> BaseException | None:
-        """Rounds, until one ends with all stages alive."""
+        """Rounds, until one ends with all its stages alive."""
         stages = self._stages
         recorders = [Recorder([stage._results], stage._guests()) for stage in stages]
         first_error: BaseException | None = None
         with ExitStack() as stack:
             for stage, recorder in zip(stages, recorders, strict=True):
                 stack.enter_context(stage._one_chain_run(recorder, initial.remaining))
-            for restarts in range(RESTARTS + 1):
-                round_ = Round(stages, recorders, book, initial)
+            first = deaths = 0
+            while first < len(stages):
+                round_ = Round(stages, recorders, book, initial, first)
                 died = round_.run()
                 first_error = first_error or round_.error
                 if died is None:
                     break
-                round_.charge(died, everything=restarts == RESTARTS)
+                round_.charge(died)
+                deaths += 1
+                if deaths > RESTARTS:
+                    round_.give_up(died)
+                    first = died.number + 1
         return first_error
 
 

@@ -1,0 +1,76 @@
+"""What every test runs under: a folder of its own, and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+PATIENCE = 5.0  # seconds that what ends by itself may take to end
+
+
+def children() -> list[str]:
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        try:
+            found.append(f"{child.pid} {child.name()} {child.status()}")
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate()]
+
+
+def files() -> list[str]:
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.append(f"{fd} {os.readlink(f'/proc/self/fd/{fd}')}")
+        except OSError:  # the one that listed them
+            continue
+    return found
+
+
+def _more(now: list[str], before: list[str]) -> list[str]:
+    return sorted(set(now) - set(before))
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test writes its logs/ into a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """No child process, thread or open file survives a test."""
+    before = children(), threads(), files()
+    yield
+    gc.collect()
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        left = [
+            _more(now, then) for now, then in zip((children(), threads(), files()), before, strict=True)
+        ]
+        if not any(left) or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+
+    assert [[], [], []] == left
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Path:
+    """A folder in which functions count their calls."""
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    return folder

@@ -1,0 +1,213 @@
+"""What the tests run: at module level, so that a process started by any method can import it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MODES = ["serial", "thread", "process", "async"]
+
+
+class Awaited:
+    """A plain function as a coroutine function, to be run in async mode."""
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.func = func
+        self.__name__ = func.__name__
+
+    async def __call__(self, *args: Any) -> Any:
+        await asyncio.sleep(0)
+        return self.func(*args)
+
+
+def fit(func: Callable[..., Any], mode: str) -> Callable[..., Any]:
+    """The function as the mode wants it."""
+    return Awaited(func) if mode == "async" else func
+
+
+def same(task: Any) -> Any:
+    return task
+
+
+def nothing(task: Any) -> None:
+    return None
+
+
+def add(x: Any, y: Any) -> Any:
+    return x + y
+
+
+def plus_one(x: int) -> int:
+    return x + 1
+
+
+def double(x: Any) -> Any:
+    return x * 2
+
+
+def negate(x: int) -> int:
+    return -x
+
+
+def identity_of(task: Any) -> int:
+    return id(task)
+
+
+def fail_on_odd(x: int) -> int:
+    if x % 2:
+        raise ValueError(f"odd: {x}")
+    return x
+
+
+def fail_on_seven(x: int) -> int:
+    if x == 7:
+        raise ValueError("seven")
+    return x
+
+
+def raise_on_seven(x: int, error: type[BaseException]) -> int:
+    if x == 7:
+        raise error("out of the function")
+    return x
+
+
+class Custom(BaseException):
+    """An exception that derives from no Exception."""
+
+
+class TwoArguments(Exception):
+    """Pickles, but does not unpickle: its __init__ wants more than args has."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+
+
+class TwoArgumentsConnection(ConnectionError):
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+def raise_two_arguments(x: int) -> int:
+    if x == 7:
+        raise TwoArguments(404, "not found")
+    return x
+
+
+def raise_unprintable(x: int) -> int:
+    if x == 7:
+        raise Unprintable
+    return x
+
+
+def raise_from(x: int) -> int:
+    if x == 7:
+        try:
+            {}["the cause"]
+        except KeyError as error:
+            raise ValueError("the effect") from error
+    return x
+
+
+class CannotPickle:
+    def __reduce__(self) -> Any:
+        raise TypeError("will not be pickled")
+
+
+class CannotUnpickle:
+    def __reduce__(self) -> Any:
+        return _refuse, ()
+
+
+class ExitsAtUnpickle:
+    def __reduce__(self) -> Any:
+        return _leave, ()
+
+
+class DiesAtPickle:
+    def __reduce__(self) -> Any:
+        os._exit(5)
+
+
+def _refuse() -> Any:
+    raise ValueError("will not be unpickled")
+
+
+def _leave() -> Any:
+    raise SystemExit("at unpickling")
+
+
+def give(x: int, kind: type) -> Any:
+    return kind() if x == 7 else x
+
+
+def exit_at(x: int, last: int) -> int:
+    if x == last:
+        os._exit(3)
+    return x
+
+
+def kill_self_on_seven(x: int) -> int:
+    if x == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+def count_calls(folder: str, name: Any) -> int:
+    """Leave a byte for every call; answer how many there are."""
+    path = Path(folder) / str(name)
+    with path.open("a") as calls:
+        calls.write("x")
+    return path.stat().st_size
+
+
+def flaky(folder: str, name: Any, failures: int, error: type[Exception] = ConnectionError) -> int:
+    """Fail so many times, then answer how often it was called."""
+    count = count_calls(folder, name)
+    if count <= failures:
+        raise error(f"call {count}")
+    return count
+
+
+def flaky_two_arguments(folder: str, name: Any) -> int:
+    count = count_calls(folder, name)
+    if count == 1:
+        raise TwoArgumentsConnection(503, "try again")
+    return count
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def pid(task: Any) -> int:
+    return os.getpid()
+
+
+def run_inner(mode: str, tasks: list[int]) -> dict[int, int]:
+    """A manager inside a task of a manager."""
+    from task_manager import TaskManager
+
+    with TaskManager(fit(plus_one, mode), mode, worker_limit=2, logger=None) as manager:
+        manager.start(tasks)
+        return dict(manager.get_result_dict())
+
+
+async def run_inner_awaited(mode: str, tasks: list[int]) -> dict[int, int]:
+    from task_manager import TaskManager
+
+    with TaskManager(fit(plus_one, mode), mode, worker_limit=2, logger=None) as manager:
+        await manager.start_async(tasks)
+        return dict(manager.get_result_dict())

@@ -1,0 +1,655 @@
+"""What every mode promises. A new mode joins the list of modes and inherits all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+import functions as f
+from functions import MODES, fit
+from task_manager import (
+    ConfigurationError,
+    GetArgsError,
+    ProcessResultError,
+    Summary,
+    TaskManager,
+)
+
+pytestmark = pytest.mark.parametrize("mode", MODES)
+
+
+def manager_of(
+    func: Any, mode: str, cls: type[TaskManager] = TaskManager, **options: Any
+) -> TaskManager:
+    options = {"logger": None, "retry_delay": 0.0, "worker_limit": 2, **options}
+    if mode == "serial" and "worker_limit" in options:
+        options["worker_limit"] = None
+    return cls(fit(func, mode), mode, **options)
+
+
+def counts(summary: Summary) -> tuple[int, int, int, int]:
+    return summary.succeeded, summary.failed, summary.duplicates, summary.not_started
+
+
+# ------------------------------------------------------------------ results and errors
+
+
+def test_results_are_those_of_map(mode: str) -> None:
+    """The results are those of plain map, by task, in the order in which the tasks were given."""
+    with manager_of(f.double, mode) as manager:
+        manager.start(range(500))
+
+        assert list(zip(range(500), map(f.double, range(500)), strict=True)) == list(
+            manager.get_result_dict().items()
+        )
+
+
+def test_every_task_is_answered_for(mode: str) -> None:
+    """Succeeded + failed + duplicates = tasks, and no task is in two places."""
+    with manager_of(f.fail_on_odd, mode) as manager:
+        summary = manager.start([*range(1000), *range(300)])
+
+        assert (500, 500, 300, 0) == counts(summary)
+        assert 1300 == summary.taken
+        assert set() == set(manager.get_result_dict()) & set(manager.get_error_dict())
+
+
+def test_a_hundred_thousand_tasks(mode: str) -> None:
+    """A hundred thousand trivial tasks are answered for, one by one."""
+    with manager_of(f.same, mode) as manager:
+        summary = manager.start(itertools.chain(range(90_000), range(10_000)))
+
+        assert (90_000, 0, 10_000, 0) == counts(summary)
+        assert {n: n for n in range(90_000)} == manager.get_result_dict()
+
+
+def test_no_tasks_are_a_run_with_nothing_to_do(mode: str) -> None:
+    """An empty list of tasks is no error."""
+    with manager_of(f.same, mode) as manager:
+        summary = manager.start([])
+
+        assert (0, 0, 0, 0) == counts(summary)
+        assert {} == manager.get_result_dict()
+        assert {} == manager.get_error_dict()
+
+
+def test_a_tuple_is_unpacked_and_anything_else_is_one_argument(mode: str) -> None:
+    """(1, 2) calls func(1, 2), [1, 2] calls func([1, 2])."""
+    with manager_of(f.add, mode) as pairs, manager_of(f.double, mode) as singles:
+        pairs.start([(1, 2), ("a", "b")])
+        singles.start([[1, 2], 3])
+
+        assert {(1, 2): 3, ("a", "b"): "ab"} == pairs.get_result_dict()
+        assert [([1, 2], [1, 2, 1, 2]), (3, 6)] == list(singles.get_result_dict().items())
+
+
+def test_errors_have_their_traceback(mode: str) -> None:
+    """F5: format_exception shows the line that raised and what it was raised from."""
+    with manager_of(f.raise_from, mode) as manager:
+        manager.start(range(20))
+        (error,) = manager.get_error_dict().values()
+        text = "".join(traceback.format_exception(error))
+
+        assert isinstance(error, ValueError)
+        assert "the effect" == str(error)
+        assert 'raise ValueError("the effect") from error' in text
+        assert "KeyError: 'the cause'" in text
+
+
+def test_none_is_a_result(mode: str) -> None:
+    """A function that returns None has succeeded."""
+    with manager_of(f.nothing, mode) as manager:
+        manager.start([1, None, ""])
+
+        assert {1: None, None: None, "": None} == manager.get_result_dict()
+
+
+# ------------------------------------------------------------------ duplicates
+
+
+def test_a_repeat_is_not_run(mode: str, calls: Path) -> None:
+    """A task that stands in the input again is run once, also when it failed in between."""
+    tasks = [(str(calls), n % 3, 9, KeyError) for n in range(30)]
+    with manager_of(f.flaky, mode) as manager:
+        summary = manager.start(tasks)
+
+        assert (0, 3, 27, 0) == counts(summary)
+        assert [1, 1, 1] == [(calls / str(n)).stat().st_size for n in range(3)]
+
+
+def test_repeats_run_if_wanted(mode: str, calls: Path) -> None:
+    """With deduplicate=False every task is run, however often it stands there; the last one stands."""
+    with manager_of(f.flaky, mode, deduplicate=False, worker_limit=1) as manager:
+        summary = manager.start([(str(calls), "a", 2, KeyError)] * 5)
+
+        assert (3, 2, 0, 0) == counts(summary)
+        assert [5] == list(manager.get_result_dict().values())
+        assert {} == manager.get_error_dict()
+
+
+# ------------------------------------------------------------------ retries
+
+
+def test_k_failures_are_k_plus_one_attempts(mode: str, calls: Path) -> None:
+    """F20: a task that fails k times has k + 1 attempts, and what others do changes nothing in that."""
+    tasks = [(str(calls), k, k) for k in range(5)]
+    with manager_of(f.flaky, mode, max_retries=4) as manager:
+        summary = manager.start(tasks)
+
+        assert {task: task[2] + 1 for task in tasks} == manager.get_result_dict()
+        assert 0 + 1 + 2 + 3 + 4 == summary.retries
+
+
+@pytest.mark.parametrize("max_retries", [0, 1, 3])
+def test_the_last_error_stands(mode: str, max_retries: int, calls: Path) -> None:
+    """F20: after max_retries retries the last error is kept as raised, with its count of attempts."""
+    with manager_of(f.flaky, mode, max_retries=max_retries) as manager:
+        manager.start([(str(calls), "never", 99)])
+        (error,) = manager.get_error_dict().values()
+        attempts = max_retries + 1
+
+        assert (ConnectionError, f"call {attempts}") == (type(error), str(error))
+        assert [
+            f"task_manager: failed after {attempts} attempt{'s'[: attempts != 1]}"
+        ] == error.__notes__
+        assert attempts == (calls / "never").stat().st_size
+
+
+def test_only_retry_exceptions_are_retried(mode: str, calls: Path) -> None:
+    """What is not in retry_exceptions fails at once; what is, with all its subclasses, is retried."""
+    with manager_of(f.flaky, mode, retry_exceptions=LookupError) as manager:
+        manager.start([(str(calls), "key", 1, KeyError), (str(calls), "connection", 1)])
+
+        assert [2] == list(manager.get_result_dict().values())
+        assert [ConnectionError] == [type(error) for error in manager.get_error_dict().values()]
+
+
+def test_a_waiting_retry_holds_no_worker(
+    mode: str, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F19: tasks that are ready go ahead of those that wait to be retried."""
+
+    class Ordered(TaskManager):
+        def process_result(self, task: Any, result: Any) -> Any:
+            order.append(task[1])
+            return result
+
+    monkeypatch.setattr("random.random", lambda: 1.0)  # the whole delay
+    order: list[int] = []
+    waiting = [(str(calls), n, 1) for n in range(4)]
+    ready = [(str(calls), n, 0) for n in range(100, 140)]
+    with manager_of(f.flaky, mode, Ordered, worker_limit=4, retry_delay=1.0) as manager:
+        manager.start(waiting + ready)
+
+        assert list(range(100, 140)) == sorted(order[:40])
+        assert [0, 1, 2, 3] == sorted(order[40:])
+
+
+# ------------------------------------------------------------------ Exception and the rest
+
+BASE = [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, f.Custom]
+
+
+@pytest.mark.parametrize("error", BASE)
+def test_any_exception_is_the_error_of_its_task(mode: str, error: type[BaseException]) -> None:
+    """F3: whatever comes out of the function is that task's error, and the others have results."""
+    if mode == "serial" and error is KeyboardInterrupt:
+        pytest.skip("taken for a real Ctrl-C in serial mode")
+    with manager_of(f.raise_on_seven, mode, retry_exceptions=Exception) as manager:
+        summary = manager.start([(n, error) for n in range(50)])
+
+        assert (49, 1, 0, 0) == counts(summary)
+        assert [error] == [type(e) for e in manager.get_error_dict().values()]
+
+
+def test_stop_iteration_is_the_error_of_its_task(mode: str) -> None:
+    """F3: a StopIteration ends nothing; out of a coroutine Python makes it a RuntimeError."""
+    with manager_of(f.raise_on_seven, mode) as manager:
+        summary = manager.start([(n, StopIteration) for n in range(50)])
+        (error,) = manager.get_error_dict().values()
+
+        assert (49, 1, 0, 0) == counts(summary)
+        assert type(error) is (RuntimeError if mode == "async" else StopIteration)
+
+
+def test_an_error_without_a_text_harms_nothing(mode: str) -> None:
+    """F4: an exception whose __str__ fails is kept like any other."""
+    with manager_of(f.raise_unprintable, mode, logger=TaskManager(f.same).logger) as manager:
+        summary = manager.start(range(50))
+
+        assert (49, 1, 0, 0) == counts(summary)
+        assert [f.Unprintable] == [type(error) for error in manager.get_error_dict().values()]
+
+
+# ------------------------------------------------------------------ input
+
+
+def test_what_was_taken_before_the_input_raised_is_kept(mode: str) -> None:
+    """F13: when the input raises midway, what was taken is finished, then the error is raised."""
+
+    def tasks() -> Iterator[int]:
+        yield from range(100)
+        raise LookupError("the cursor is gone")
+
+    with manager_of(f.same, mode) as manager:
+        with pytest.raises(LookupError, match="the cursor is gone"):
+            manager.start(tasks())
+
+        assert {n: n for n in range(100)} == manager.get_result_dict()
+        assert (100, 0, 0, 0) == counts(manager.get_summary())
+
+
+def test_endless_input_is_read_as_there_is_room(mode: str) -> None:
+    """F14: of an endless input only a few batches are read ahead of the results."""
+
+    class Stops(TaskManager):
+        def process_result(self, task: int, result: int) -> int:
+            self.finished = task
+            if task == 20_000:
+                raise KeyboardInterrupt
+            return result
+
+    read = 0
+
+    def tasks() -> Iterator[int]:
+        nonlocal read
+        for read in itertools.count():  # noqa: UP028 - the name is looked at outside
+            yield read
+
+    with manager_of(f.same, mode, Stops) as manager:
+        with pytest.raises(KeyboardInterrupt):
+            manager.start(tasks())
+
+        assert read - manager.finished < 6 * 1000
+        assert manager.get_result_dict()[0] == 0
+
+
+def test_a_slow_input_does_not_hold_back_what_has_come(mode: str) -> None:
+    """A task that was read is run before the input, which is slow, fills a batch."""
+
+    class Watches(TaskManager):
+        seen = 0
+
+        def process_result(self, task: int, result: int) -> int:
+            self.seen += 1
+            return result
+
+    behind = []
+
+    def tasks() -> Iterator[int]:
+        yield from range(2000)
+        for n in range(2000, 2010):
+            time.sleep(0.03)
+            behind.append(n - manager.seen)
+            yield n
+
+    with manager_of(f.same, mode, Watches) as manager:
+        manager.start(tasks())
+
+        assert max(behind[-5:]) <= 5
+
+
+def test_tasks_are_read_and_hooks_are_called_in_the_callers_thread(mode: str) -> None:
+    """A generator over a cursor works, and hooks may keep state without a lock."""
+    seen = set()
+
+    class Hooked(TaskManager):
+        def get_args(self, task: Any) -> Any:
+            seen.add(threading.get_ident())
+            return (task,)
+
+        def process_result(self, task: Any, result: Any) -> Any:
+            seen.add(threading.get_ident())
+            return result
+
+        def handle_error(self) -> None:
+            seen.add(threading.get_ident())
+
+    def tasks() -> Iterator[int]:
+        for n in range(100):
+            seen.add(threading.get_ident())
+            yield n
+
+    with manager_of(f.same, mode, Hooked) as manager:
+        manager.start(tasks())
+
+        assert {threading.get_ident()} == seen
+
+
+class BrokenRepr:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+class BrokenEquality:
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no equality")
+
+    def __reduce__(self) -> Any:
+        return BrokenEquality, ()
+
+
+class Colliding(BrokenEquality):
+    def __hash__(self) -> int:
+        return 1
+
+
+class BrokenHash:
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash")
+
+
+def odd_tasks() -> list[Any]:
+    endless: list[Any] = []
+    endless.append(endless)
+    return [
+        {"a": [1, 2]},
+        [1, {2}],
+        bytearray(b"abc"),
+        numpy.arange(6).reshape(2, 3),
+        numpy.arange(6),
+        BrokenRepr(),
+        BrokenEquality(),
+        Colliding(),
+        Colliding(),
+        BrokenHash(),
+        endless,
+        float("nan"),
+        "x" * 5_000_000,
+    ]
+
+
+def test_any_object_can_be_a_task(mode: str) -> None:
+    """F15: unhashable, broken and huge tasks all run, and the result is found by the very object."""
+    tasks = odd_tasks()
+    with manager_of(f.nothing, mode, logger=TaskManager(f.same).logger) as manager:
+        summary = manager.start(tasks)
+        results = manager.get_result_dict()
+
+        assert (len(tasks), 0, 0, 0) == counts(summary)
+        assert [id(task) for task in tasks] == [id(task) for task in results]
+        assert [None] * len(tasks) == [results[task] for task in tasks]
+
+
+def test_the_function_receives_the_very_object(mode: str) -> None:
+    """F15: no copy is made where no process boundary is crossed."""
+    if mode == "process":
+        pytest.skip("a task that goes to another process is a copy there")
+    tasks = odd_tasks()
+    with manager_of(f.identity_of, mode) as manager:
+        manager.start(tasks)
+
+        assert [id(task) for task in tasks] == list(manager.get_result_dict().values())
+
+
+# ------------------------------------------------------------------ hooks
+
+
+class FailingHooks(TaskManager):
+    def get_args(self, task: int) -> Any:
+        if task == 3:
+            raise KeyError("no such field")
+        return (task,)
+
+    def process_result(self, task: int, result: int) -> int:
+        if task == 5:
+            raise ConnectionError("cannot store")
+        return result
+
+
+def test_a_hook_that_raises_is_the_error_of_its_task(mode: str) -> None:
+    """F16: the error's type says which hook; the run goes on, and nothing is called again for it."""
+    with manager_of(f.same, mode, FailingHooks) as manager:
+        summary = manager.start(range(50))
+        errors = manager.get_error_dict()
+
+        assert (48, 2, 0, 0) == counts(summary)
+        assert 0 == summary.retries
+        assert {3: GetArgsError, 5: ProcessResultError} == {t: type(e) for t, e in errors.items()}
+        assert [KeyError, ConnectionError] == [type(e.__cause__) for e in errors.values()]
+
+
+def test_handle_error_raises_to_the_caller(mode: str) -> None:
+    """F16: what handle_error raises, start raises; the results are intact."""
+
+    class Raises(TaskManager):
+        def handle_error(self) -> None:
+            raise LookupError(f"{len(self.get_error_dict())} failed")
+
+    with manager_of(f.fail_on_odd, mode, Raises) as manager:
+        with pytest.raises(LookupError, match="2 failed"):
+            manager.start(range(4))
+
+        assert {0: 0, 2: 2} == manager.get_result_dict()
+
+
+def test_handle_error_is_called_at_the_end_of_every_run(mode: str) -> None:
+    """Once a run, whether or not something failed."""
+
+    class Counts(TaskManager):
+        calls = 0
+
+        def handle_error(self) -> None:
+            self.calls += 1
+
+    with manager_of(f.same, mode, Counts) as manager:
+        manager.start([1])
+        manager.start([])
+
+        assert 2 == manager.calls
+
+
+# ------------------------------------------------------------------ again, inside, beside
+
+
+def test_failures_are_run_again(mode: str, calls: Path) -> None:
+    """start(get_error_dict()) runs the failures once more; what has succeeded is a repeat."""
+    tasks = [(str(calls), n, n, KeyError) for n in range(3)]
+    with manager_of(f.flaky, mode) as manager:
+        summaries = [
+            counts(manager.start(again))
+            for again in (tasks, manager.get_error_dict, tasks, manager.get_error_dict)
+            for again in [again() if callable(again) else again]
+        ]
+
+        assert [(1, 2, 0, 0), (1, 1, 0, 0), (1, 0, 2, 0), (0, 0, 0, 0)] == summaries
+        assert {task: task[2] + 1 for task in tasks} == manager.get_result_dict()
+        assert {} == manager.get_error_dict()
+
+
+def test_a_run_that_was_broken_off_can_be_taken_up(mode: str) -> None:
+    """What a run leaves without an outcome is run by the next one; what is done stays done."""
+
+    class Breaks(TaskManager):
+        broken = False
+
+        def process_result(self, task: int, result: int) -> int:
+            if task == 150 and not self.broken:
+                self.broken = True
+                raise KeyboardInterrupt
+            return result
+
+    with manager_of(f.same, mode, Breaks) as manager:
+        with pytest.raises(KeyboardInterrupt):
+            manager.start(range(300))
+        first = manager.get_summary()
+        kept = len(manager.get_result_dict())
+        second = manager.start(range(300))
+
+        assert kept == first.succeeded
+        assert 0 == first.failed
+        assert (300 - kept, 0, kept, 0) == counts(second)
+        assert {n: n for n in range(300)} == manager.get_result_dict()
+
+
+def test_a_manager_makes_one_run_at_a_time(mode: str) -> None:
+    """A start in the middle of a run of the same manager is refused, and the run goes on."""
+
+    class Restarts(TaskManager):
+        refused = ""
+
+        def process_result(self, task: int, result: int) -> int:
+            try:
+                self.start([1])
+            except RuntimeError as error:
+                self.refused = str(error)
+            except ConfigurationError:  # async: told first that a loop is running
+                self.refused = "one run at a time"
+            return result
+
+    with manager_of(f.same, mode, Restarts) as manager:
+        manager.start([5])
+
+        assert "one run at a time" in manager.refused
+        assert {5: 5} == manager.get_result_dict()
+
+
+def test_a_manager_works_outside_the_main_thread(mode: str) -> None:
+    """F8: start may be called in any thread."""
+    results = []
+
+    def work() -> None:
+        with manager_of(f.same, mode) as manager:
+            manager.start(range(20))
+            results.append(dict(manager.get_result_dict()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+    assert [{n: n for n in range(20)}] == results
+
+
+@pytest.mark.parametrize("inner", MODES)
+def test_a_manager_works_inside_a_task_of_a_manager(mode: str, inner: str) -> None:
+    """F8: in every pair of modes."""
+    func = f.run_inner_awaited if mode == "async" else f.run_inner
+    with TaskManager(func, mode, logger=None, worker_limit=2) as manager:
+        manager.get_args = lambda task: (inner, [task, task + 1])  # type: ignore[method-assign]
+        manager.start([1, 10])
+
+        assert {1: {1: 2, 2: 3}, 10: {10: 11, 11: 12}} == manager.get_result_dict()
+        assert {} == manager.get_error_dict()
+
+
+def test_start_async_works_in_every_mode(mode: str) -> None:
+    """await start_async(tasks) is start(tasks), and the loop goes on meanwhile."""
+    turns = 0
+
+    async def main() -> Summary:
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0.001)
+
+        beside = asyncio.create_task(others())
+        summary = await manager.start_async(range(2000))
+        beside.cancel()
+        return summary
+
+    with manager_of(f.fail_on_seven, mode) as manager:
+        summary = asyncio.run(main())
+
+        assert (1999, 1, 0, 0) == counts(summary)
+        assert 1999 == len(manager.get_result_dict())
+        assert turns > 1
+
+
+def test_start_async_can_be_cancelled(mode: str) -> None:
+    """A cancelled start_async ends the run, and the manager can start again."""
+
+    async def main() -> None:
+        running = asyncio.create_task(manager.start_async(itertools.count()))
+        await asyncio.sleep(0.05)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    with manager_of(f.same, mode, deduplicate=False) as manager:
+        asyncio.run(main())
+        first = manager.get_summary()
+        manager.start([-1])
+
+        assert 0 == first.failed
+        assert -1 == manager.get_result_dict()[-1]
+
+
+def test_pools_may_be_shut_down_at_any_time(mode: str) -> None:
+    """Twice, before the first run, between runs; the next run starts anew."""
+    manager = manager_of(f.same, mode)
+    manager.shutdown_pools()
+    manager.start([1])
+    manager.shutdown_pools()
+    manager.shutdown_pools()
+    manager.start([2])
+    manager.shutdown_pools()
+
+    assert {1: 1, 2: 2} == manager.get_result_dict()
+
+
+def test_a_manager_that_is_dropped_leaves_nothing(mode: str) -> None:
+    """F11: no shutdown, no with: garbage collection leaves nothing (the fixture looks)."""
+    manager = manager_of(f.same, mode)
+    manager.start(range(10))
+    finished = len(manager.get_result_dict())
+    del manager
+
+    assert 10 == finished
+
+
+def test_fifty_starts_leave_nothing(mode: str) -> None:
+    """F12: open files, threads and children are as before (the fixture looks)."""
+    with manager_of(f.same, mode) as manager:
+        summaries = [manager.start([n]) for n in range(50)]
+        manager.shutdown_pools()
+
+    assert [1] * 50 == [summary.succeeded for summary in summaries]
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_no_more_workers_than_allowed(mode: str, limit: int) -> None:
+    """worker_limit calls at most run at the same time."""
+    if mode in ("serial", "process"):
+        pytest.skip("seen by thread and process ids elsewhere")
+    now, most = 0, 0
+    lock = threading.Lock()
+
+    async def count(task: int) -> None:
+        enter()
+        await asyncio.sleep(0.005)
+        leave()
+
+    def count_here(task: int) -> None:
+        enter()
+        time.sleep(0.005)
+        leave()
+
+    def enter() -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(now, most)
+
+    def leave() -> None:
+        nonlocal now
+        with lock:
+            now -= 1
+
+    func = count if mode == "async" else count_here
+    with TaskManager(func, mode, worker_limit=limit, logger=None) as manager:
+        manager.start(range(20))
+
+    assert limit == most

@@ -1,0 +1,209 @@
+"""What holds in process mode alone: objects that cannot travel, workers that die."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import functions as f
+from task_manager import (
+    ConfigurationError,
+    TaskManager,
+    TransportError,
+    WorkerDiedError,
+    WorkerStartError,
+)
+
+
+def process_manager(func: Any, **options: Any) -> TaskManager:
+    return TaskManager(
+        func, "process", **{"worker_limit": 2, "logger": None, "retry_delay": 0.0, **options}
+    )
+
+
+@pytest.mark.parametrize("kind", [f.CannotPickle, f.CannotUnpickle, f.ExitsAtUnpickle])
+def test_a_result_that_cannot_travel_is_the_error_of_its_task(kind: type) -> None:
+    """F4: one named error, and 199 results."""
+    with process_manager(f.give) as manager:
+        summary = manager.start([(n, kind) for n in range(200)])
+        (error,) = manager.get_error_dict().values()
+
+        assert (199, 1) == (summary.succeeded, summary.failed)
+        assert isinstance(error, TransportError)
+        assert "result" == error.what
+
+
+@pytest.mark.parametrize("kind", [f.CannotPickle, f.CannotUnpickle, f.ExitsAtUnpickle])
+def test_an_argument_that_cannot_travel_is_the_error_of_its_task(kind: type) -> None:
+    """F4: one named error, and 199 results."""
+    tasks = [kind() if n == 7 else n for n in range(200)]
+    with process_manager(f.nothing) as manager:
+        summary = manager.start(tasks)
+        (error,) = manager.get_error_dict().values()
+
+        assert (199, 1) == (summary.succeeded, summary.failed)
+        assert isinstance(error, TransportError)
+        assert "argument" == error.what
+
+
+def test_an_error_that_cannot_travel_comes_as_text() -> None:
+    """F4: its type's name, its message and the worker's traceback are kept."""
+    with process_manager(f.raise_two_arguments) as manager:
+        summary = manager.start(range(200))
+        (error,) = manager.get_error_dict().values()
+
+        assert (199, 1) == (summary.succeeded, summary.failed)
+        assert isinstance(error, TransportError)
+        assert ("error", "functions.TwoArguments", "404 not found") == (
+            error.what,
+            error.type_name,
+            error.message,
+        )
+        assert 'raise TwoArguments(404, "not found")' in error.traceback
+
+
+def test_an_error_that_cannot_travel_is_retried_by_its_type(calls: Path) -> None:
+    """What is lost on the way is the error, not what is known of it: its type decides on a retry."""
+    with process_manager(f.flaky_two_arguments) as manager:
+        manager.start([(str(calls), "a")])
+
+        assert [2] == list(manager.get_result_dict().values())
+
+
+def test_the_traceback_of_the_worker_is_shown() -> None:
+    """F5: the worker's line stands in the traceback, and no line of this library's worker."""
+    with process_manager(f.fail_on_seven) as manager:
+        manager.start(range(10))
+        (error,) = manager.get_error_dict().values()
+        text = "".join(traceback.format_exception(error))
+
+        assert 'raise ValueError("seven")' in text
+        assert "_call.py" not in text
+
+
+def test_a_worker_that_dies_takes_one_task_with_it() -> None:
+    """F1: exactly that task is an error, with pid and signal; its neighbours run again, uncharged."""
+    with process_manager(f.kill_self_on_seven) as manager:
+        summary = manager.start(range(200))
+        (error,) = manager.get_error_dict().values()
+
+        assert [7] == list(manager.get_error_dict())
+        assert (199, 1, 0) == (summary.succeeded, summary.failed, summary.retries)
+        assert isinstance(error, WorkerDiedError)
+        assert -9 == error.exitcode
+        assert "SIGKILL" in str(error)
+
+
+def test_a_worker_that_exits_takes_one_task_with_it() -> None:
+    """F1: os._exit in the middle of fast tasks that travel together."""
+    with process_manager(f.exit_at) as manager:
+        summary = manager.start([(n, 1500) for n in range(3000)])
+
+        assert [(1500, 1500)] == list(manager.get_error_dict())
+        assert (2999, 1) == (summary.succeeded, summary.failed)
+
+
+def test_a_result_that_kills_its_worker_is_charged_to_its_task() -> None:
+    """F1: a death in the middle of pickling is the death of that result's task."""
+    with process_manager(f.give) as manager:
+        manager.start([(n, f.DiesAtPickle) for n in range(200)])
+
+        assert [(7, f.DiesAtPickle)] == list(manager.get_error_dict())
+        assert 199 == len(manager.get_result_dict())
+
+
+def test_a_death_is_retried_only_if_wanted(calls: Path) -> None:
+    """F1: with WorkerDiedError in retry_exceptions there are max_retries more attempts, no more."""
+    with process_manager(exit_always, retry_exceptions=WorkerDiedError, max_retries=2) as manager:
+        manager.start([(str(calls), "a")])
+
+        assert [WorkerDiedError] == [type(error) for error in manager.get_error_dict().values()]
+        assert 3 == (calls / "a").stat().st_size
+
+
+def exit_always(folder: str, name: str) -> None:
+    f.count_calls(folder, name)
+    os._exit(1)
+
+
+def test_a_function_that_pickle_refuses_travels_through_cloudpickle() -> None:
+    """A lambda and a closure work in process mode if cloudpickle is there."""
+    step = 10
+    with process_manager(lambda x: x + step) as manager:
+        manager.start([1, 2])
+
+        assert {1: 11, 2: 12} == manager.get_result_dict()
+
+
+def test_without_cloudpickle_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One clear error, before any task is run, that names the extra."""
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with process_manager(lambda x: x) as manager, pytest.raises(ConfigurationError, match="closures"):
+        manager.start([1])
+
+
+def test_what_nothing_can_pickle_is_refused() -> None:
+    """A function that holds a lock is refused once, before any task."""
+    lock = threading.Lock()
+    with process_manager(lambda x: lock) as manager:
+        with pytest.raises(ConfigurationError, match="cannot be sent"):
+            manager.start([1])
+
+        assert 0 == manager.get_summary().taken
+
+
+def test_a_function_that_no_worker_can_load_ends_the_run() -> None:
+    """One clear error, not a pool that hires for ever."""
+    with process_manager(LoadsNowhere()) as manager, pytest.raises(WorkerStartError, match="be loaded"):
+        manager.start([1])
+
+
+class LoadsNowhere:
+    def __call__(self, task: Any) -> Any:
+        return task
+
+    def __reduce__(self) -> Any:
+        return f._refuse, ()
+
+
+class DiesAtLoading:
+    def __call__(self, task: Any) -> Any:
+        return task
+
+    def __reduce__(self) -> Any:
+        return os._exit, (4,)
+
+
+def test_workers_that_die_before_they_are_ready_end_the_run() -> None:
+    """Three in a row are enough; the error says with what exit code."""
+    with (
+        process_manager(DiesAtLoading()) as manager,
+        pytest.raises(WorkerStartError, match="exit code 4"),
+    ):
+        manager.start([1])
+
+
+@pytest.mark.parametrize("size", [100_000, 3_000_000])
+def test_large_arguments_and_results_pass(size: int) -> None:
+    """Larger than any pipe: nobody waits for the other for ever."""
+    with process_manager(f.double) as manager:
+        manager.start([bytes([n]) * size for n in range(20)])
+
+        assert [2 * size] * 20 == [len(result) for result in manager.get_result_dict().values()]
+
+
+def test_pools_are_kept_between_runs() -> None:
+    """The same processes serve the next run."""
+    with process_manager(f.pid) as manager:
+        manager.start(range(100))
+        first = set(manager.get_result_dict().values())
+        manager.start(range(100, 200))
+
+        assert first == set(manager.get_result_dict().values())
+        assert os.getpid() not in first
