@@ -12,6 +12,18 @@ from typing import Any
 
 MODES = ["serial", "thread", "process", "async"]
 
+START_METHODS = ["fork", "forkserver", "spawn"]
+
+WAYS = ["serial", "thread", "async", *START_METHODS]
+"""The modes, and process mode by every start method."""
+
+
+def options_of(way: str) -> dict[str, Any]:
+    """The options of a manager that goes this way."""
+    if way in START_METHODS:
+        return {"execution_mode": "process", "start_method": way}
+    return {"execution_mode": way}
+
 
 class Awaited:
     """A plain function as a coroutine function, to be run in async mode."""

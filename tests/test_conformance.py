@@ -16,7 +16,7 @@ import numpy
 import pytest
 
 import functions as f
-from functions import MODES, fit
+from functions import MODES, START_METHODS, WAYS, fit, options_of
 from task_manager import (
     ConfigurationError,
     GetArgsError,
@@ -25,7 +25,7 @@ from task_manager import (
     TaskManager,
 )
 
-pytestmark = pytest.mark.parametrize("mode", MODES)
+pytestmark = pytest.mark.parametrize("mode", WAYS)
 
 
 def manager_of(
@@ -34,7 +34,7 @@ def manager_of(
     options = {"logger": None, "retry_delay": 0.0, "worker_limit": 2, **options}
     if mode == "serial" and "worker_limit" in options:
         options["worker_limit"] = None
-    return cls(fit(func, mode), mode, **options)
+    return cls(fit(func, mode), **options_of(mode), **options)
 
 
 def counts(summary: Summary) -> tuple[int, int, int, int]:
@@ -385,7 +385,7 @@ def test_any_object_can_be_a_task(mode: str) -> None:
 
 def test_the_function_receives_the_very_object(mode: str) -> None:
     """F15: no copy is made where no process boundary is crossed."""
-    if mode == "process":
+    if mode in START_METHODS:
         pytest.skip("a task that goes to another process is a copy there")
     tasks = odd_tasks()
     with manager_of(f.identity_of, mode) as manager:
@@ -536,7 +536,7 @@ def test_a_manager_works_outside_the_main_thread(mode: str) -> None:
 def test_a_manager_works_inside_a_task_of_a_manager(mode: str, inner: str) -> None:
     """F8: in every pair of modes."""
     func = f.run_inner_awaited if mode == "async" else f.run_inner
-    with TaskManager(func, mode, logger=None, worker_limit=2) as manager:
+    with TaskManager(func, **options_of(mode), logger=None, worker_limit=2) as manager:
         manager.get_args = lambda task: (inner, [task, task + 1])  # type: ignore[method-assign]
         manager.start([1, 10])
 
@@ -622,7 +622,7 @@ def test_fifty_starts_leave_nothing(mode: str) -> None:
 @pytest.mark.parametrize("limit", [1, 3])
 def test_no_more_workers_than_allowed(mode: str, limit: int) -> None:
     """worker_limit calls at most run at the same time."""
-    if mode in ("serial", "process"):
+    if mode == "serial" or mode in START_METHODS:
         pytest.skip("seen by thread and process ids elsewhere")
     now, most = 0, 0
     lock = threading.Lock()

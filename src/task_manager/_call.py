@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from ._task import Failure, Outcomes
 
 PROMPT = 0.001  # a call of so many seconds has its outcome sent home before the next call begins
 IDLE = -1.0  # the number in a slot before the first call
+NEVER = math.inf  # the beginning of a call that is over: no time limit applies to what follows
 
 clock = time.perf_counter  # one clock for all processes of a machine
 
@@ -57,11 +59,13 @@ def call_batch(
         ended = clock()
         seconds.append(ended - begun)
         if ended - begun >= PROMPT:
+            slot[1] = NEVER
             del value
             yield Outcomes(range(first, position + 1), values, failures, seconds)
             first, values, failures, seconds = position + 1, [], {}, []
             ended = clock()
         begun = ended
+    slot[1] = NEVER
     if values:
         yield Outcomes(range(first, first + len(values)), values, failures, seconds)
     if interrupt is not None:

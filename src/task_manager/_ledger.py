@@ -42,7 +42,8 @@ class Ledger:
 
     def fail(self, index: int) -> None:
         """Note that this task failed for good, or that its run was broken off."""
-        self._failed.add(index)
+        if self._numbers:  # otherwise nobody will ask
+            self._failed.add(index)
 
     def number(self, count: int) -> range:
         """The next `count` numbers."""

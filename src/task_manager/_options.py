@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Collection, Sequence
+from multiprocessing import get_all_start_methods
 from typing import Any, TypeVar
 
 from ._runners import MODES
@@ -64,6 +65,25 @@ def seconds(name: str, value: Any) -> float:
     if not number or not 0 <= value < math.inf:
         raise ConfigurationError(f"{name} must be a number of seconds from 0 up; got {value!r}")
     return float(value)
+
+
+def timeout(name: str, value: Any, mode: str) -> float | None:
+    """Seconds above 0, in a mode that can interrupt a call; None is no limit."""
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise ConfigurationError(f"{name} must be None or a number of seconds above 0; got {value!r}")
+    if not MODES[mode].interrupts:
+        able = ", ".join(name for name, other in MODES.items() if other.interrupts)
+        raise ConfigurationError(
+            f"{name} needs a mode that can leave a call before it returns: {able}; got {mode!r}"
+        )
+    return float(value)
+
+
+def start_method(name: str, value: Any) -> str | None:
+    return None if value is None else one_of(name, value, get_all_start_methods())
 
 
 def flag(name: str, value: Any) -> bool:

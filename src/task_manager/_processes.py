@@ -6,6 +6,7 @@ them, nobody sees the end of a pipe; so every child closes them first.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ import signal
 import socket
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -26,13 +27,26 @@ _starting = threading.Lock()  # no fork between the making of a pipe and its ent
 _PARENT_ENDS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
-def _forget_lock() -> None:
-    """A forked child was born while its parent held the lock; nobody in it will let go."""
+_living: set[BaseProcess] = set()
+
+
+def _begin_anew() -> None:
+    """In a forked child: it has no processes yet, and nobody in it will let go of the lock."""
     global _starting
     _starting = threading.Lock()
+    _living.clear()
 
 
-os.register_at_fork(after_in_child=_forget_lock)
+os.register_at_fork(after_in_child=_begin_anew)
+
+
+@atexit.register
+def _kill_the_rest() -> None:
+    """At exit, before multiprocessing waits for its children: registered after its own."""
+    for process in list(_living):
+        with contextlib.suppress(Exception):
+            process.kill()
+            end_process(process, FAREWELL)
 
 
 def start_process(
@@ -48,17 +62,30 @@ def start_process(
         _PARENT_ENDS.add(ours)
         try:
             process = context.Process(target=target, args=(theirs, *args), name=name)  # type: ignore[attr-defined]
-            process.start()
+            with _sigint_blocked():
+                process.start()
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
+    _living.add(process)
     return process, ours
+
+
+@contextlib.contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """A child is born deaf to Ctrl-C, and says nothing of one, until `settle_in` ignores it."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def end_process(process: BaseProcess, patience: float) -> int | None:
     """Give a process some seconds to end, kill it then; its exit code."""
+    _living.discard(process)
     process.join(patience)
     if process.is_alive():
         process.kill()
@@ -76,6 +103,7 @@ def settle_in() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for end in list(_PARENT_ENDS):
         end.close()
     _PARENT_ENDS.clear()

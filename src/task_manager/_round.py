@@ -64,15 +64,20 @@ class StageProcess:
         self.process: BaseProcess
         self.channel: Channel
 
-    def start(self, incoming: Link, outgoing: Link | None, context: Any) -> None:
+    @property
+    def context(self) -> Any:
+        """Of multiprocessing: how this stage's process is started."""
+        return multiprocessing.get_context(self.manager.start_method)
+
+    def start(self, incoming: Link, outgoing: Link | None) -> None:
         # The parent writes the log and draws the bar.
         travelling = copy.copy(self.manager)
         travelling.logger = None
         travelling.show_progress = False
-        forked = context.get_start_method() == "fork"
-        packed = travelling if forked else _wire.pack_object(travelling)
+        method = self.context.get_start_method()
+        packed = travelling if method == "fork" else _wire.pack_object(travelling, method)
         self.process, pipe = start_process(
-            context,
+            self.context,
             run_stage,
             packed,
             self.number,
@@ -108,7 +113,6 @@ class Round:
             for number, (manager, recorder) in enumerate(zip(stages, recorders, strict=True))
             if number >= first
         ]
-        self._context = multiprocessing.get_context()
         self._links: list[Link] = []
         self._selector = selectors.DefaultSelector()
         self._feed = self._parcels()
@@ -139,10 +143,13 @@ class Round:
     # ------------------------------------------------------------------ processes
 
     def _start(self) -> None:
-        self._links = [self._context.Queue(PARCELS) for _ in self._stages]
+        methods = {stage.context.get_start_method() for stage in self._stages}
+        # What is made for "fork" cannot be sent to a process that is started otherwise.
+        context = multiprocessing.get_context("fork" if methods == {"fork"} else "spawn")
+        self._links = [context.Queue(PARCELS) for _ in self._stages]
         ways_out = [*self._links[1:], None]
         for stage, incoming, outgoing in zip(self._stages, self._links, ways_out, strict=True):
-            stage.start(incoming, outgoing, self._context)
+            stage.start(incoming, outgoing)
             self._selector.register(stage.channel, selectors.EVENT_READ, stage)
             self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
 

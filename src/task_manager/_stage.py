@@ -214,7 +214,7 @@ def run_stage(
     source = QueueSource(stage, incoming, reporter, tickets)
     ended = EndedReport(None)
     try:
-        manager._flow(source, Recorder([manager._results, reporter], []), distinct=False)
+        manager._flow(source, Recorder([*manager._keepers(), reporter], []), distinct=False)
     except BaseException as error:
         ended = EndedReport(_wire.pack_failure(Failure(error, type(error))))
     manager.shutdown_pools()

@@ -8,8 +8,10 @@ those cannot fail.
 from __future__ import annotations
 
 import pickle
+import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ._call import Slot
@@ -140,15 +142,21 @@ def unpack_failure(cell: ErrorCell) -> Failure:
     return Failure(error, kind)
 
 
-def pack_object(func: object) -> bytes:
+def pack_object(func: object, start_method: str) -> bytes:
     """The user's function, or a stage, as bytes; through cloudpickle where pickle refuses it.
 
-    Raises ConfigurationError where neither can.
+    It also goes through cloudpickle where it comes from a notebook or a prompt: pickle would name it
+    as a part of `__main__`, which a process that was not forked cannot import.  Raises
+    ConfigurationError where neither can.
     """
     try:
-        return dumps(func)
+        packed = dumps(func)
     except Exception as error:
         refusal = text_of(error)
+    else:
+        if start_method == "fork" or b"__main__" not in packed or _main_is_a_file():
+            return packed
+        refusal = "it was defined at a prompt or in a notebook"
     try:
         import cloudpickle
     except ImportError:
@@ -157,13 +165,18 @@ def pack_object(func: object) -> bytes:
             "module, or pip install 'task_manager[closures]' for lambdas and closures"
         ) from None
     try:
-        packed: bytes = cloudpickle.dumps(func)
+        by_value: bytes = cloudpickle.dumps(func)
     except Exception as error:
         raise ConfigurationError(
             f"{func!r} cannot be sent to another process: {text_of(error)}. What it refers to must be "
             "something that can be pickled"
         ) from error
-    return packed
+    return by_value
+
+
+def _main_is_a_file() -> bool:
+    main = sys.modules["__main__"]
+    return main.__spec__ is not None or Path(getattr(main, "__file__", None) or "").is_file()
 
 
 def name_of(kind: type) -> str:

@@ -151,7 +151,8 @@ class TaskChain:
                 passed = sorted(book.at.items())
                 source = IterableSource([task for _, (_, task) in passed])
                 tickets.come([ticket for ticket, _ in passed])
-            recorder = Recorder([stage._results, Progression(number, book, tickets)], stage._guests())
+            link = Progression(number, book, tickets)
+            recorder = Recorder([*stage._keepers(), link], stage._guests())
             try:
                 stage._flow(source, recorder, distinct=False)
             except Exception as error:
@@ -161,7 +162,7 @@ class TaskChain:
     def _flow_in_process(self, initial: Source, book: Book) -> BaseException | None:
         """Rounds, until one ends with all its stages alive."""
         stages = self._stages
-        recorders = [Recorder([stage._results], stage._guests()) for stage in stages]
+        recorders = [stage._recorder() for stage in stages]
         first_error: BaseException | None = None
         with ExitStack() as stack:
             for stage, recorder in zip(stages, recorders, strict=True):

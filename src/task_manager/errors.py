@@ -6,6 +6,7 @@
     │   ├── WorkerDiedError                        a worker process died with a task in hand
     │   ├── WorkerStartError                       no worker process comes up; ends the run
     │   └── StageDiedError                         a stage process of a chain died
+    ├── TaskTimeoutError      (also a TimeoutError) a call took longer than task_timeout
     ├── TransportError                             an object could not cross a process boundary
     └── HookError                                  a hook of a manager's subclass raised
         ├── GetArgsError
@@ -26,6 +27,7 @@ __all__ = [
     "ProcessResultError",
     "StageDiedError",
     "TaskManagerError",
+    "TaskTimeoutError",
     "TransportError",
     "WorkerDiedError",
     "WorkerError",
@@ -81,6 +83,20 @@ class StageDiedError(WorkerError):
 
     def __str__(self) -> str:
         return f"the process of stage {self.stage} (pid {self.pid}) died of {_how(self.exitcode)}"
+
+
+class TaskTimeoutError(TaskManagerError, TimeoutError):
+    """A call took longer than `task_timeout`; being a TimeoutError, it is retried by default.
+
+    timeout: The limit, in seconds.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(timeout)
+        self.timeout = timeout
+
+    def __str__(self) -> str:
+        return f"the call took longer than task_timeout={self.timeout:g} s"
 
 
 class TransportError(TaskManagerError):

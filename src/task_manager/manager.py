@@ -10,17 +10,17 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from . import _options as options
 from ._batch import BatchSize
 from ._ledger import Ledger
 from ._pump import pump, pump_awaiting
-from ._recorder import GuestObserver, Recorder
+from ._recorder import GuestObserver, Observer, Recorder
 from ._results import Results
 from ._retry import RetryPolicy
 from ._run import Run
-from ._runners import MODES, AwaitedRunner, Runner
+from ._runners import MODES, AwaitedRunner, Orders, Runner
 from ._runners.awaited import Awaited
 from ._source import IterableSource, Source
 from ._task import Summary
@@ -58,6 +58,15 @@ class TaskManager(Generic[T, R]):
     retry_delay: The longest delay before the second attempt, in seconds. It doubles with every
         attempt, and the true delay is drawn evenly between 0 and it.
     max_retry_delay: The longest delay at all, in seconds.
+    task_timeout: Seconds that one attempt may take, from the beginning of its call; None: no limit.
+        Then it fails with a TaskTimeoutError, which is retried by default. In process mode the
+        worker is killed and replaced. In async mode the call is cancelled, and left alone if it does
+        not take that; what blocks the loop cannot be ended. In thread mode the call is left alone
+        and its worker replaced, as a thread cannot be killed. Not in serial mode.
+    start_method: How process mode starts its workers, and a chain the process of this stage: "fork",
+        "forkserver" or "spawn"; None: the platform's default.
+    keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. If False, tasks
+        are counted, logged and handed to `process_result` only.
     deduplicate: Run a task that was taken before only if it failed in an earlier run.
     logger: Where the log goes; None: no log.
 
@@ -76,8 +85,11 @@ class TaskManager(Generic[T, R]):
         retry_exceptions: type[Exception] | Sequence[type[Exception]] = (TimeoutError, ConnectionError),
         retry_delay: float = 0.1,
         max_retry_delay: float = 30.0,
+        task_timeout: float | None = None,
         deduplicate: bool = True,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
+        start_method: str | None = None,
+        keep_results: bool = True,
     ) -> None:
         self.func = options.function(func, execution_mode)
         self.execution_mode = execution_mode
@@ -88,6 +100,9 @@ class TaskManager(Generic[T, R]):
         self.retry_exceptions = retry_exceptions
         self.retry_delay = options.seconds("retry_delay", retry_delay)
         self.max_retry_delay = options.seconds("max_retry_delay", max_retry_delay)
+        self.task_timeout = options.timeout("task_timeout", task_timeout, execution_mode)
+        self.start_method = options.start_method("start_method", start_method)
+        self.keep_results = options.flag("keep_results", keep_results)
         self.deduplicate = options.flag("deduplicate", deduplicate)
         self.logger = options.instance_or_none("logger", logger, TaskLogger)
         self._begin_life()
@@ -193,7 +208,7 @@ class TaskManager(Generic[T, R]):
             self._closer()
         self._runner = self._closer = None
 
-    def __enter__(self) -> TaskManager[T, R]:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -218,7 +233,10 @@ class TaskManager(Generic[T, R]):
         return guests
 
     def _recorder(self) -> Recorder:
-        return Recorder([self._results], self._guests())
+        return Recorder(self._keepers(), self._guests())
+
+    def _keepers(self) -> list[Observer]:
+        return [self._results] if self.keep_results else []
 
     def _flow(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
         """One run, in this thread. distinct: Repeats are not run."""
@@ -318,7 +336,7 @@ class TaskManager(Generic[T, R]):
     def _pool(self) -> Runner:
         """The runner, kept from run to run."""
         if self._runner is None:
-            runner: Runner = MODES[self.execution_mode].load()(self.func, self._workers)
+            runner: Runner = MODES[self.execution_mode].load()(self.func, self._orders)
             self._runner = runner
             self._closer = weakref.finalize(self, runner.close)
         return self._runner
@@ -326,7 +344,7 @@ class TaskManager(Generic[T, R]):
     def _awaited_pool(self) -> AwaitedRunner:
         """A runner for the running loop: kept as above, or one that lives as long as the run."""
         if self._awaits:
-            runner: AwaitedRunner = MODES[self.execution_mode].load()(self.func, self._workers)
+            runner: AwaitedRunner = MODES[self.execution_mode].load()(self.func, self._orders)
             return runner
         return Awaited(self._pool())
 
@@ -335,8 +353,9 @@ class TaskManager(Generic[T, R]):
         return MODES[self.execution_mode].awaits
 
     @property
-    def _workers(self) -> int:
-        return self.worker_limit or MODES[self.execution_mode].workers()
+    def _orders(self) -> Orders:
+        workers = self.worker_limit or MODES[self.execution_mode].workers()
+        return Orders(workers, self.task_timeout, self.start_method)
 
 
 _OWN = frozenset(["_ledger", "_results", "_summary", "_home", "_running", "_runner", "_closer"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import cache
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from ._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
 
@@ -44,7 +44,7 @@ class ProgressManager:
         """Draw the bar for the last time and leave it standing. Closing twice is closing once."""
         self._bar.close()
 
-    def __enter__(self) -> ProgressManager:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

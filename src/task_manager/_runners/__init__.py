@@ -66,16 +66,32 @@ def cores() -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Orders:
+    """What a manager orders of a runner.
+
+    workers: How many calls may run at the same time.
+    task_timeout: Seconds that a call may take, or None.
+    start_method: How worker processes are started; None: the platform's default.
+    """
+
+    workers: int
+    task_timeout: float | None = None
+    start_method: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mode:
     """What is known of a mode before it is used.
 
     runner: Module and name of its runner, imported when it is first needed.
     awaits: Its function is a coroutine function, and its runner an AwaitedRunner.
+    interrupts: A call can be ended, or at least left alone, before it returns.
     workers: How many workers suit it on this machine.
     """
 
     runner: tuple[str, str]
     awaits: bool
+    interrupts: bool
     workers: Callable[[], int]
 
     def load(self) -> Any:
@@ -84,8 +100,8 @@ class Mode:
 
 
 MODES: dict[str, Mode] = {
-    "serial": Mode((".serial", "SerialRunner"), False, lambda: 1),
-    "thread": Mode((".thread", "ThreadRunner"), False, lambda: min(32, cores() + 4)),
-    "process": Mode((".process", "ProcessRunner"), False, cores),
-    "async": Mode((".asynchronous", "AsyncRunner"), True, lambda: 100),
+    "serial": Mode((".serial", "SerialRunner"), False, False, lambda: 1),
+    "thread": Mode((".thread", "ThreadRunner"), False, True, lambda: min(32, cores() + 4)),
+    "process": Mode((".process", "ProcessRunner"), False, True, cores),
+    "async": Mode((".asynchronous", "AsyncRunner"), True, True, lambda: 100),
 }

@@ -8,7 +8,7 @@ import os
 import socket
 import tempfile
 
-from .._call import IDLE
+from .._call import IDLE, NEVER
 
 
 class SharedSlot:
@@ -28,6 +28,7 @@ class SharedSlot:
             socket.send_fds(pipe, [b"s"], [fd])
         slot = cls(fd)
         slot._cells[0] = IDLE
+        slot._cells[1] = NEVER
         return slot
 
     @classmethod

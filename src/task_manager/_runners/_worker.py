@@ -6,7 +6,7 @@ import socket
 from typing import Any, NamedTuple
 
 from .. import _wire
-from .._call import call_batch
+from .._call import NEVER, call_batch, clock
 from .._channel import receive_frame, send_frame
 from .._processes import settle_in
 from ..errors import TransportError
@@ -51,15 +51,17 @@ def work(pipe: socket.socket, packed_function: bytes) -> None:
         column = _wire.Column(*_wire.loads(frame))
         invoke = func if column.plain else unpack_and_call
         for outcomes in call_batch(invoke, column.cells, slot, base):
+            slot[1] = clock()  # pickling has the time of a call; sending depends on the parent
             numbers = [base + position for position in outcomes.positions]
             values = _wire.pack_values(outcomes.values, slot, numbers)
             failures = {
                 position: tuple(_wire.pack_failure(failure))
                 for position, failure in outcomes.failures.items()
             }
-            report = (*values, failures, outcomes.seconds)
+            report = _wire.dumps((*values, failures, outcomes.seconds))
+            slot[1] = NEVER
             try:
-                send_frame(pipe, _wire.dumps(report))
+                send_frame(pipe, report)
             except OSError:  # the other side is gone
                 return
         base += len(column.cells)

@@ -12,23 +12,27 @@ hang.
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import multiprocessing
 import os
 import selectors
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from .. import _wire
+from .._call import clock
 from .._channel import Channel
 from .._processes import FAREWELL, end_process, start_process
 from .._task import Batch, Failure, Outcomes, Unrun
-from ..errors import TransportError, WorkerDiedError, WorkerError, WorkerStartError
-from . import Answer
+from ..errors import (
+    TaskManagerError,
+    TaskTimeoutError,
+    TransportError,
+    WorkerDiedError,
+    WorkerStartError,
+)
+from . import Answer, Orders
 from ._slot import SharedSlot
 from ._worker import READY, Report, work
 
@@ -68,17 +72,17 @@ class ProcessRunner:
     sharing = 1
     calls_here = False
 
-    def __init__(self, func: Callable[..., Any], workers: int) -> None:
-        self.workers = workers
-        self._func = _wire.pack_object(func)
-        self._context = multiprocessing.get_context()
+    def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
+        self.workers = orders.workers
+        self._timeout = orders.task_timeout
+        self._context = multiprocessing.get_context(orders.start_method)
+        self._func = _wire.pack_object(func, self._context.get_start_method())
         self._crew: list[Worker] = []
         self._load = 0
         self._answers: list[Answer] = []
         self._selector = selectors.DefaultSelector()
         self._stillborn = 0
         self._owner = os.getpid()
-        _LIVE.add(self)
 
     # ------------------------------------------------------------------ the verbs
 
@@ -114,6 +118,8 @@ class ProcessRunner:
                 ended.append(worker)
         for worker in ended:
             self._bury(worker)
+        if self._timeout is not None:
+            self._end_overdue(self._timeout)
         answers, self._answers = self._answers, []
         return answers
 
@@ -129,7 +135,6 @@ class ProcessRunner:
             worker.slot.close()
         self._crew.clear()
         self._selector.close()
-        _LIVE.discard(self)
 
     # ------------------------------------------------------------------ workers come and go
 
@@ -149,25 +154,37 @@ class ProcessRunner:
         self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
         return worker
 
-    def _bury(self, worker: Worker) -> None:
-        """A worker is dead: charge the task in its hands, give the others back."""
+    def _end_overdue(self, timeout: float) -> None:
+        """Kill the workers whose call takes too long."""
+        now = clock()
+        for worker in list(self._crew):
+            if worker.held and now - worker.slot[1] >= timeout:
+                worker.process.kill()
+                self._bury(worker, TaskTimeoutError(timeout))
+
+    def _bury(self, worker: Worker, reason: TaskManagerError | None = None) -> None:
+        """A worker is dead: charge the task in its hands, give the others back.
+
+        reason: Why it was killed by us; None if it died by itself.
+        """
         self._crew.remove(worker)
         self._selector.unregister(worker.channel)
         self._selector.unregister(worker.process.sentinel)
         pid = worker.process.pid
         exitcode = end_process(worker.process, FAREWELL)
+        error = reason or WorkerDiedError(pid, exitcode)
         try:
             self._read(worker)  # what it sent before it died
             for held in worker.held:
                 self._load -= 1
-                self._charge(held, int(worker.slot[0]), WorkerDiedError(pid, exitcode))
+                self._charge(held, int(worker.slot[0]), error)
         finally:
             worker.channel.close()
             worker.slot.close()
         if not worker.ready:
             self._count_stillborn(exitcode)
 
-    def _charge(self, held: Held, number: int, error: WorkerError) -> None:
+    def _charge(self, held: Held, number: int, error: TaskManagerError) -> None:
         """The call of this number, if it is one of these, has the error; the others are not run."""
         unrun = list(held.positions[held.done :])
         in_hand = number - held.base
@@ -237,14 +254,3 @@ def _failed(failures: dict[int, Failure]) -> Outcomes:
     """Outcomes of calls that were not made, or not ended."""
     count = len(failures)
     return Outcomes(list(failures), [None] * count, failures, [0.0] * count)
-
-
-_LIVE: weakref.WeakSet[ProcessRunner] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    """At exit, before multiprocessing waits for its children: registered after its own."""
-    for runner in list(_LIVE):
-        with contextlib.suppress(Exception):
-            runner.close()

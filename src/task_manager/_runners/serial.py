@@ -8,7 +8,7 @@ from typing import Any
 
 from .._call import IDLE, call_batch
 from .._task import Batch, Outcomes
-from . import Answer
+from . import Answer, Orders
 
 
 class SerialRunner:
@@ -21,7 +21,7 @@ class SerialRunner:
     sharing = 1
     calls_here = True
 
-    def __init__(self, func: Callable[..., Any], workers: int) -> None:
+    def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         self._func = func
         self._batch: Batch | None = None
         self._calling: Iterator[Outcomes] = iter(())

@@ -3,89 +3,162 @@
      caller's thread                      worker threads, daemons
      submit ──▶ inbox (SimpleQueue) ──▶   call_batch
      collect ◀── outbox (SimpleQueue) ◀── outcomes
+             ◀── Hand ──────────────────  what it has in hand
 
-Nothing else is shared.  A thread cannot be killed: one that is in the middle of a call when the
-runner closes is left to end by itself, and does not keep the interpreter from exiting.
+Nothing else is shared.  A thread cannot be killed: one whose call takes too long, or that is in the
+middle of a call when the runner closes, is left to end by itself.  Its outcome is then nobody's, and
+it does not keep the interpreter from exiting.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from .._call import IDLE, call_batch
-from .._task import Batch
-from . import Answer
+from .._call import IDLE, NEVER, call_batch, clock
+from .._task import Batch, Failure, Outcomes, Unrun
+from ..errors import TaskTimeoutError
+from . import Answer, Orders
 
 FAREWELL = 0.2  # seconds that closing waits, all together, for threads to end
+
+
+class Hand:
+    """What one worker thread holds.
+
+    batch, begun, slot: Written by the thread: its batch, how many it has begun, and the call.
+    finished, done: Written by the runner: how many batches it has all outcomes of, and how many
+        attempts of the next one.
+    dismissed: Nobody waits for this thread any more.
+    """
+
+    def __init__(self) -> None:
+        self.batch: Batch | None = None
+        self.begun = 0
+        self.slot = [IDLE, NEVER]
+        self.finished = 0
+        self.done = 0
+        self.dismissed = False
+
+    def overdue(self, timeout: float) -> tuple[Batch, int] | None:
+        """The batch and the position of a call that takes longer than this.
+
+        The thread may go on while it is looked at: what has changed on a second look does not hang,
+        and a batch whose end is still in the outbox is none to be charged.
+        """
+        batch, (position, began) = self.batch, self.slot
+        if batch is None or clock() - began < timeout or self.begun != self.finished + 1:
+            return None
+        if self.batch is not batch or self.slot != [position, began]:
+            return None
+        return batch, int(position)
 
 
 class ThreadRunner:
     sharing = 1
     calls_here = False
 
-    def __init__(self, func: Callable[..., Any], workers: int) -> None:
-        self.workers = workers
+    def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
+        self.workers = orders.workers
+        self._timeout = orders.task_timeout
         self._func = func
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
-        self._outbox: SimpleQueue[Answer] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._outbox: SimpleQueue[tuple[Hand, Batch, Outcomes]] = SimpleQueue()
+        self._crew: dict[Hand, threading.Thread] = {}
         self._in_flight = 0
-        self._closing = threading.Event()
+        self._hired = 0
+        self._owner = os.getpid()
 
     def room(self, depth: int) -> bool:
         return self._in_flight < self.workers * depth
 
     def submit(self, batch: Batch) -> None:
-        if len(self._threads) < self.workers and self._in_flight >= len(self._threads):
+        if len(self._crew) < self.workers and self._in_flight >= len(self._crew):
             self._hire()
         self._in_flight += 1
         self._inbox.put(batch)
 
     def collect(self, timeout: float) -> list[Answer]:
-        answers: list[Answer] = []
+        arrived: list[tuple[Hand, Batch, Outcomes]] = []
         with suppress(Empty):
-            answers.append(self._outbox.get(timeout=timeout))
+            arrived.append(self._outbox.get(timeout=timeout))
             while True:
-                answers.append(self._outbox.get_nowait())
-        for batch, outcomes in answers:
-            self._in_flight -= outcomes.positions[-1] == len(batch) - 1
+                arrived.append(self._outbox.get_nowait())
+        answers: list[Answer] = []
+        for hand, batch, outcomes in arrived:
+            if hand.dismissed:
+                continue
+            answers.append((batch, outcomes))
+            hand.done = outcomes.positions[-1] + 1
+            if hand.done == len(batch):
+                hand.done = 0
+                hand.finished += 1
+                self._in_flight -= 1
+        if self._timeout is not None:
+            answers += self._leave_overdue(self._timeout)
         return answers
 
     def close(self) -> None:
-        self._closing.set()
-        for _ in self._threads:
+        if os.getpid() != self._owner:  # a copy in a forked child: its threads are not here
+            return
+        for hand in self._crew:
+            hand.dismissed = True
             self._inbox.put(None)
-        for thread in self._threads:
+        for thread in self._crew.values():
             if thread is not threading.current_thread():
-                thread.join(FAREWELL / len(self._threads))
-        self._threads.clear()
+                thread.join(FAREWELL / len(self._crew))
+        self._crew.clear()
 
     def _hire(self) -> None:
+        self._hired += 1
+        hand = Hand()
         thread = threading.Thread(
             target=work,
-            args=(self._func, self._inbox, self._outbox, self._closing),
-            name=f"task_manager-{len(self._threads) + 1}",
+            args=(self._func, self._inbox, self._outbox, hand),
+            name=f"task_manager-{self._hired}",
             daemon=True,
         )
-        self._threads.append(thread)
+        self._crew[hand] = thread
         thread.start()
+
+    def _leave_overdue(self, timeout: float) -> list[Answer]:
+        """Dismiss the threads whose call takes too long, and hire others in their place."""
+        answers: list[Answer] = []
+        for hand in list(self._crew):
+            overdue = hand.overdue(timeout)
+            if overdue is None:
+                continue
+            batch, position = overdue
+            hand.dismissed = True
+            del self._crew[hand]
+            self._in_flight -= 1
+            error = TaskTimeoutError(timeout)
+            failures = {position: Failure(error, TaskTimeoutError)}
+            answers.append((batch, Outcomes([position], [None], failures, [timeout])))
+            unrun = [other for other in range(hand.done, len(batch)) if other != position]
+            if unrun:
+                answers.append((batch, Unrun(unrun)))
+            self._hire()
+        return answers
 
 
 def work(
     func: Callable[..., Any],
     inbox: SimpleQueue[Batch | None],
-    outbox: SimpleQueue[Answer],
-    closing: threading.Event,
+    outbox: SimpleQueue[tuple[Hand, Batch, Outcomes]],
+    hand: Hand,
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
-    slot = [IDLE, 0.0]
-    while (batch := inbox.get()) is not None and not closing.is_set():
-        for outcomes in call_batch(func, batch.calls, slot):
-            outbox.put((batch, outcomes))
-            if closing.is_set():
+    while (batch := inbox.get()) is not None and not hand.dismissed:
+        hand.begun += 1
+        hand.batch = batch
+        for outcomes in call_batch(func, batch.calls, hand.slot):
+            outbox.put((hand, batch, outcomes))
+            if hand.dismissed:
                 return
+        hand.batch = None
         del batch, outcomes
