@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 import psutil
@@ -16,13 +17,7 @@ PATIENCE = 5.0  # seconds that what ends by itself may take to end
 
 
 def children() -> list[str]:
-    found = []
-    for child in psutil.Process().children(recursive=True):
-        try:
-            found.append(f"{child.pid} {child.name()} {child.status()}")
-        except psutil.NoSuchProcess:
-            continue
-    return found
+    return [f"process {child.pid}" for child in psutil.Process().children(recursive=True)]
 
 
 def threads() -> list[str]:
@@ -41,6 +36,13 @@ def files() -> list[str]:
 
 def _more(now: list[str], before: list[str]) -> list[str]:
     return sorted(set(now) - set(before))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def servants_of_multiprocessing() -> None:
+    """The standard library starts these once a process, and keeps them: before any test counts."""
+    resource_tracker.ensure_running()
+    forkserver.ensure_running()
 
 
 @pytest.fixture(autouse=True)

@@ -88,6 +88,13 @@ def raise_on_seven(x: int, error: type[BaseException]) -> int:
     return x
 
 
+class Thing:
+    """Something that can be pickled and weakly referred to."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+
 class Custom(BaseException):
     """An exception that derives from no Exception."""
 

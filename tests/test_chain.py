@@ -61,8 +61,8 @@ def test_results_stand_in_the_order_of_the_initial_tasks(chain_mode: str) -> Non
 
 
 @both
-def test_what_passes_is_passed_one_for_one(chain_mode: str) -> None:
-    """F24: None, equal results and results of 300 KB are followed by their number, not their value."""
+def test_f24_what_passes_is_passed_one_for_one(chain_mode: str) -> None:
+    """None, equal results and results of 300 KB are followed by their number, not their value."""
     chain = chain_of(chain_mode, constant, f.same)
     chain.start_chain(["none", "equal", "same", "large", "list"])
 
@@ -81,8 +81,8 @@ def constant(name: str) -> Any:
 
 
 @both
-def test_no_tasks(chain_mode: str) -> None:
-    """F24: an empty list is a start with nothing to do."""
+def test_f24_no_tasks(chain_mode: str) -> None:
+    """An empty list is a start with nothing to do."""
     summary = chain_of(chain_mode, f.same, f.same).start_chain([])
 
     assert 0 == summary.taken
@@ -120,8 +120,8 @@ def take_x(task: dict[str, int]) -> int:
     return task["x"]
 
 
-def test_a_process_chain_reads_endless_input_as_it_flows() -> None:
-    """F14: of an endless input only what the queues hold is read ahead."""
+def test_f14_a_process_chain_reads_endless_input_as_it_flows() -> None:
+    """Of an endless input only what the queues hold is read ahead."""
 
     class Broken(Exception):
         pass
@@ -158,8 +158,8 @@ def test_stage_summaries(chain_mode: str) -> None:
 
 
 @both
-def test_an_error_knows_its_stage_and_initial_task(chain_mode: str) -> None:
-    """F22: one failing task leaves the others; a note names the stage and the initial task."""
+def test_f22_an_error_knows_its_stage_and_initial_task(chain_mode: str) -> None:
+    """One failing task leaves the others; a note names the stage and the initial task."""
     chain = chain_of(chain_mode, f.plus_one, f.fail_on_odd)
     chain.start_chain([1, 2, 3])
     errors = chain.get_final_error_dict()
@@ -171,8 +171,8 @@ def test_an_error_knows_its_stage_and_initial_task(chain_mode: str) -> None:
 
 
 @both
-def test_errors_show_where_they_were_raised(chain_mode: str) -> None:
-    """F5: the traceback of the stage's process is shown."""
+def test_f05_errors_show_where_they_were_raised(chain_mode: str) -> None:
+    """The traceback of the stage's process is shown."""
     chain = chain_of(chain_mode, f.same, f.raise_from)
     chain.start_chain([7])
     text = "".join(traceback.format_exception(chain.get_final_error_dict()[7]))
@@ -208,8 +208,8 @@ def test_what_failed_is_run_again_from_the_start(chain_mode: str, calls: Path) -
 
 
 @pytest.mark.parametrize("kind", [f.CannotPickle, f.CannotUnpickle])
-def test_a_result_that_cannot_travel_is_an_error_where_it_was_made(kind: type) -> None:
-    """F24: the stage that made it is named; the others arrive."""
+def test_f24_a_result_that_cannot_travel_is_an_error_where_it_was_made(kind: type) -> None:
+    """The stage that made it is named; the others arrive."""
     chain = chain_of("process", f.give, f.nothing)
     tasks = [(n, kind) for n in range(20)]
     chain.start_chain(tasks)
@@ -231,8 +231,8 @@ def test_an_initial_task_that_cannot_travel_is_an_error_at_the_first_stage() -> 
 
 
 @both
-def test_an_input_that_raises(chain_mode: str) -> None:
-    """F13: what was taken goes through all stages, then the error is raised."""
+def test_f13_an_input_that_raises(chain_mode: str) -> None:
+    """What was taken goes through all stages, then the error is raised."""
 
     def tasks() -> Iterator[int]:
         yield from range(10)
@@ -246,8 +246,8 @@ def test_an_input_that_raises(chain_mode: str) -> None:
 
 
 @both
-def test_handle_error_of_a_stage_raises_to_the_caller(chain_mode: str) -> None:
-    """F16: at the end, with the results of all stages intact."""
+def test_f16_handle_error_of_a_stage_raises_to_the_caller(chain_mode: str) -> None:
+    """At the end, with the results of all stages intact."""
     chain = TaskChain([HandlesBadly(f.fail_on_odd, logger=None), stage(f.double)], chain_mode)
     with pytest.raises(LookupError, match="2 errors"):
         chain.start_chain(range(4))
@@ -305,7 +305,7 @@ def append_pid(task: list[int]) -> list[int]:
     return [*task, os.getpid()]
 
 
-def test_a_fast_stage_waits_for_a_slow_one() -> None:
+def test_f23_a_fast_stage_waits_for_a_slow_one() -> None:
     """Queues are bounded: the first stage cannot be through before the last has done most of it."""
     chain = chain_of("process", stamp, stamp_slowly)
     chain.start_chain((n, b"x" * 20_000) for n in range(2000))
@@ -331,8 +331,8 @@ def die_on_seven(x: int) -> int:
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_a_stage_that_dies_takes_the_tasks_in_its_hands(position: int) -> None:
-    """F21: they are errors that name the stage; what had passed is kept, what waits goes on."""
+def test_f21_a_stage_that_dies_takes_the_tasks_in_its_hands(position: int) -> None:
+    """They are errors that name the stage; what had passed is kept, what waits goes on."""
     funcs = [slow_same, slow_same, slow_same]
     funcs[position] = die_on_seven
     chain = chain_of("process", *funcs)
@@ -358,8 +358,8 @@ def always_die(x: int) -> int:
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_a_stage_that_keeps_dying_ends_the_chain(position: int) -> None:
-    """F21: after three restarts there is an error for each task that did not get past it."""
+def test_f21_a_stage_that_keeps_dying_ends_the_chain(position: int) -> None:
+    """After three restarts there is an error for each task that did not get past it."""
     funcs: list[Any] = [f.same, f.same, f.same]
     funcs[position] = always_die
     chain = chain_of("process", *funcs)
@@ -369,7 +369,7 @@ def test_a_stage_that_keeps_dying_ends_the_chain(position: int) -> None:
     assert {StageDiedError} == {type(error) for error in chain.get_final_error_dict().values()}
 
 
-def test_ctrl_c_ends_a_process_chain() -> None:
+def test_f09_ctrl_c_ends_a_process_chain() -> None:
     """What has arrived is kept, no child is left (the fixture looks), KeyboardInterrupt is raised."""
 
     def tasks() -> Iterator[int]:

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,25 @@ from task_manager import (
     WorkerStartError,
 )
 
+Manager = Callable[..., TaskManager]
 
-def process_manager(func: Any, **options: Any) -> TaskManager:
-    return TaskManager(
-        func, "process", **{"worker_limit": 2, "logger": None, "retry_delay": 0.0, **options}
-    )
+
+@pytest.fixture(params=f.START_METHODS)
+def process_manager(request: pytest.FixtureRequest) -> Manager:
+    """Makes managers in process mode, by each start method."""
+
+    def make(func: Any, **options: Any) -> TaskManager:
+        common = {"worker_limit": 2, "logger": None, "retry_delay": 0.0, "start_method": request.param}
+        return TaskManager(func, "process", **{**common, **options})
+
+    return make
 
 
 @pytest.mark.parametrize("kind", [f.CannotPickle, f.CannotUnpickle, f.ExitsAtUnpickle])
-def test_a_result_that_cannot_travel_is_the_error_of_its_task(kind: type) -> None:
-    """F4: one named error, and 199 results."""
+def test_f04_a_result_that_cannot_travel_is_the_error_of_its_task(
+    kind: type, process_manager: Manager
+) -> None:
+    """One named error, and 199 results."""
     with process_manager(f.give) as manager:
         summary = manager.start([(n, kind) for n in range(200)])
         (error,) = manager.get_error_dict().values()
@@ -40,8 +50,10 @@ def test_a_result_that_cannot_travel_is_the_error_of_its_task(kind: type) -> Non
 
 
 @pytest.mark.parametrize("kind", [f.CannotPickle, f.CannotUnpickle, f.ExitsAtUnpickle])
-def test_an_argument_that_cannot_travel_is_the_error_of_its_task(kind: type) -> None:
-    """F4: one named error, and 199 results."""
+def test_f04_an_argument_that_cannot_travel_is_the_error_of_its_task(
+    kind: type, process_manager: Manager
+) -> None:
+    """One named error, and 199 results."""
     tasks = [kind() if n == 7 else n for n in range(200)]
     with process_manager(f.nothing) as manager:
         summary = manager.start(tasks)
@@ -52,8 +64,8 @@ def test_an_argument_that_cannot_travel_is_the_error_of_its_task(kind: type) -> 
         assert "argument" == error.what
 
 
-def test_an_error_that_cannot_travel_comes_as_text() -> None:
-    """F4: its type's name, its message and the worker's traceback are kept."""
+def test_f04_an_error_that_cannot_travel_comes_as_text(process_manager: Manager) -> None:
+    """Its type's name, its message and the worker's traceback are kept."""
     with process_manager(f.raise_two_arguments) as manager:
         summary = manager.start(range(200))
         (error,) = manager.get_error_dict().values()
@@ -68,7 +80,9 @@ def test_an_error_that_cannot_travel_comes_as_text() -> None:
         assert 'raise TwoArguments(404, "not found")' in error.traceback
 
 
-def test_an_error_that_cannot_travel_is_retried_by_its_type(calls: Path) -> None:
+def test_f04_an_error_that_cannot_travel_is_retried_by_its_type(
+    calls: Path, process_manager: Manager
+) -> None:
     """What is lost on the way is the error, not what is known of it: its type decides on a retry."""
     with process_manager(f.flaky_two_arguments) as manager:
         manager.start([(str(calls), "a")])
@@ -76,8 +90,8 @@ def test_an_error_that_cannot_travel_is_retried_by_its_type(calls: Path) -> None
         assert [2] == list(manager.get_result_dict().values())
 
 
-def test_the_traceback_of_the_worker_is_shown() -> None:
-    """F5: the worker's line stands in the traceback, and no line of this library's worker."""
+def test_f05_the_traceback_of_the_worker_is_shown(process_manager: Manager) -> None:
+    """The worker's line stands in the traceback, and no line of this library's worker."""
     with process_manager(f.fail_on_seven) as manager:
         manager.start(range(10))
         (error,) = manager.get_error_dict().values()
@@ -87,8 +101,8 @@ def test_the_traceback_of_the_worker_is_shown() -> None:
         assert "_call.py" not in text
 
 
-def test_a_worker_that_dies_takes_one_task_with_it() -> None:
-    """F1: exactly that task is an error, with pid and signal; its neighbours run again, uncharged."""
+def test_f01_a_worker_that_dies_takes_one_task_with_it(process_manager: Manager) -> None:
+    """Exactly that task is an error, with pid and signal; its neighbours run again, uncharged."""
     with process_manager(f.kill_self_on_seven) as manager:
         summary = manager.start(range(200))
         (error,) = manager.get_error_dict().values()
@@ -100,8 +114,8 @@ def test_a_worker_that_dies_takes_one_task_with_it() -> None:
         assert "SIGKILL" in str(error)
 
 
-def test_a_worker_that_exits_takes_one_task_with_it() -> None:
-    """F1: os._exit in the middle of fast tasks that travel together."""
+def test_f01_a_worker_that_exits_takes_one_task_with_it(process_manager: Manager) -> None:
+    """An os._exit in the middle of fast tasks that travel together."""
     with process_manager(f.exit_at) as manager:
         summary = manager.start([(n, 1500) for n in range(3000)])
 
@@ -109,8 +123,8 @@ def test_a_worker_that_exits_takes_one_task_with_it() -> None:
         assert (2999, 1) == (summary.succeeded, summary.failed)
 
 
-def test_a_result_that_kills_its_worker_is_charged_to_its_task() -> None:
-    """F1: a death in the middle of pickling is the death of that result's task."""
+def test_f01_a_result_that_kills_its_worker_is_charged_to_its_task(process_manager: Manager) -> None:
+    """A death in the middle of pickling is the death of that result's task."""
     with process_manager(f.give) as manager:
         manager.start([(n, f.DiesAtPickle) for n in range(200)])
 
@@ -118,8 +132,8 @@ def test_a_result_that_kills_its_worker_is_charged_to_its_task() -> None:
         assert 199 == len(manager.get_result_dict())
 
 
-def test_a_death_is_retried_only_if_wanted(calls: Path) -> None:
-    """F1: with WorkerDiedError in retry_exceptions there are max_retries more attempts, no more."""
+def test_f01_a_death_is_retried_only_if_wanted(calls: Path, process_manager: Manager) -> None:
+    """With WorkerDiedError in retry_exceptions there are max_retries more attempts, no more."""
     with process_manager(exit_always, retry_exceptions=WorkerDiedError, max_retries=2) as manager:
         manager.start([(str(calls), "a")])
 
@@ -132,7 +146,9 @@ def exit_always(folder: str, name: str) -> None:
     os._exit(1)
 
 
-def test_a_function_that_pickle_refuses_travels_through_cloudpickle() -> None:
+def test_f07_a_function_that_pickle_refuses_travels_through_cloudpickle(
+    process_manager: Manager,
+) -> None:
     """A lambda and a closure work in process mode if cloudpickle is there."""
     step = 10
     with process_manager(lambda x: x + step) as manager:
@@ -141,14 +157,16 @@ def test_a_function_that_pickle_refuses_travels_through_cloudpickle() -> None:
         assert {1: 11, 2: 12} == manager.get_result_dict()
 
 
-def test_without_cloudpickle_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f07_without_cloudpickle_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, process_manager: Manager
+) -> None:
     """One clear error, before any task is run, that names the extra."""
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
     with process_manager(lambda x: x) as manager, pytest.raises(ConfigurationError, match="closures"):
         manager.start([1])
 
 
-def test_what_nothing_can_pickle_is_refused() -> None:
+def test_f07_what_nothing_can_pickle_is_refused(process_manager: Manager) -> None:
     """A function that holds a lock is refused once, before any task."""
     lock = threading.Lock()
     with process_manager(lambda x: lock) as manager:
@@ -158,7 +176,7 @@ def test_what_nothing_can_pickle_is_refused() -> None:
         assert 0 == manager.get_summary().taken
 
 
-def test_a_function_that_no_worker_can_load_ends_the_run() -> None:
+def test_f07_a_function_that_no_worker_can_load_ends_the_run(process_manager: Manager) -> None:
     """One clear error, not a pool that hires for ever."""
     with process_manager(LoadsNowhere()) as manager, pytest.raises(WorkerStartError, match="be loaded"):
         manager.start([1])
@@ -180,7 +198,7 @@ class DiesAtLoading:
         return os._exit, (4,)
 
 
-def test_workers_that_die_before_they_are_ready_end_the_run() -> None:
+def test_workers_that_die_before_they_are_ready_end_the_run(process_manager: Manager) -> None:
     """Three in a row are enough; the error says with what exit code."""
     with (
         process_manager(DiesAtLoading()) as manager,
@@ -190,7 +208,7 @@ def test_workers_that_die_before_they_are_ready_end_the_run() -> None:
 
 
 @pytest.mark.parametrize("size", [100_000, 3_000_000])
-def test_large_arguments_and_results_pass(size: int) -> None:
+def test_large_arguments_and_results_pass(size: int, process_manager: Manager) -> None:
     """Larger than any pipe: nobody waits for the other for ever."""
     with process_manager(f.double) as manager:
         manager.start([bytes([n]) * size for n in range(20)])
@@ -198,7 +216,7 @@ def test_large_arguments_and_results_pass(size: int) -> None:
         assert [2 * size] * 20 == [len(result) for result in manager.get_result_dict().values()]
 
 
-def test_pools_are_kept_between_runs() -> None:
+def test_pools_are_kept_between_runs(process_manager: Manager) -> None:
     """The same processes serve the next run."""
     with process_manager(f.pid) as manager:
         manager.start(range(100))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions import MODES, count_calls, double, fit
+from functions import MODES, WAYS, count_calls, double, fit, options_of
 from task_manager import TaskChain, TaskManager
 
 some = settings(
@@ -63,17 +63,17 @@ def shown(errors: Any) -> dict[Any, tuple[type, str]]:
     return {task: (type(error), str(error)) for task, error in errors.items()}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", WAYS)
 @given(tasks=TASKS)
 @some
-def test_every_mode_gives_what_map_gives(mode: str, tasks: list[tuple[str, int, int]]) -> None:
-    """F25: the same random tasks give the same results and errors in all modes."""
+def test_f25_every_mode_gives_what_map_gives(way: str, tasks: list[tuple[str, int, int]]) -> None:
+    """The same random tasks give the same results and errors in all modes."""
     with (
         tempfile.TemporaryDirectory() as folder,
         InFolder(
-            fit(behave, mode),
-            mode,
-            worker_limit=None if mode == "serial" else 3,
+            fit(behave, way),
+            **options_of(way),
+            worker_limit=2,
             max_retries=MAX_RETRIES,
             retry_delay=0.0,
             logger=None,
@@ -96,10 +96,10 @@ def test_every_mode_gives_what_map_gives(mode: str, tasks: list[tuple[str, int, 
 @pytest.mark.parametrize("chain_mode", ["serial", "process"])
 @given(tasks=TASKS, modes=st.lists(st.sampled_from(MODES), min_size=2, max_size=2))
 @some
-def test_every_chain_gives_what_map_gives(
+def test_f25_every_chain_gives_what_map_gives(
     chain_mode: str, tasks: list[tuple[str, int, int]], modes: list[str]
 ) -> None:
-    """F25: and so do chains, whatever the modes of their stages."""
+    """And so do chains, whatever the modes of their stages."""
     first = InFolder(
         fit(behave, modes[0]), modes[0], max_retries=MAX_RETRIES, retry_delay=0.0, logger=None
     )
