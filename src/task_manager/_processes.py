@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ def start_process(
         _PARENT_ENDS.add(ours)
         try:
             process = context.Process(target=target, args=(theirs, *args), name=name)  # type: ignore[attr-defined]
-            with _sigint_blocked():
+            with _sigint_blocked(), _broken_streams_aside():
                 process.start()
         except BaseException:
             ours.close()
@@ -81,6 +82,25 @@ def _sigint_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def _broken_streams_aside() -> Iterator[None]:
+    """multiprocessing flushes stdout and stderr before a start; one that is gone must not stop it."""
+    broken = {}
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            broken[name] = stream
+            setattr(sys, name, None)
+    try:
+        yield
+    finally:
+        for name, stream in broken.items():
+            setattr(sys, name, stream)
 
 
 def end_process(process: BaseProcess, patience: float) -> int | None:

@@ -6,9 +6,11 @@ record names all the tasks that succeeded since the last one.  Every task is in 
 
 from __future__ import annotations
 
+import contextlib
 import time
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from loguru import logger as users_logger
 
@@ -73,16 +75,36 @@ class TaskLogger:
         if self._logger is not None:
             return self._logger, None
         logger = _own_logger()
-        folder = str(self._log_dir).replace("{", "{{").replace("}", "}}")  # only the time is a field
         handler = logger.add(
-            f"{folder}/task_manager_{{time:YYYY-MM-DD}}.log",
+            LogFile(self._log_dir),
             format=self._format,
             level=self._level,
-            encoding="utf-8",
-            delay=True,
             catch=False,
         )
         return logger, handler
+
+
+class LogFile:
+    """The file of the day in a folder, both made when the first record comes.
+
+    loguru's own file sink stays open when its last flush fails, as on a full disk.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: TextIO | None = None
+
+    def write(self, message: str) -> None:
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / f"task_manager_{date.today():%Y-%m-%d}.log"
+            self._file = path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
+        self._file.write(message)
+
+    def stop(self) -> None:
+        """Called by loguru when the handler is removed."""
+        if self._file is not None:
+            self._file.close()
 
 
 class LogObserver:
@@ -101,7 +123,7 @@ class LogObserver:
     def open(self, total: int | None) -> None:
         self._logger, self._handler = self._log.open()
         self._written = time.monotonic()
-        self._write("INFO", f"run begins: {'tasks' if total is None else f'{total} tasks'}")
+        self._write("INFO", f"run begins: {_count(total)}")
 
     def observe(self, event: Event) -> None:
         match event:
@@ -125,17 +147,15 @@ class LogObserver:
     def close(self, summary: Summary) -> None:
         self._flush()
         counts = [f"{summary.succeeded} succeeded", f"{summary.failed} failed"]
-        for count, word in [
-            (summary.duplicates, "duplicates"),
-            (summary.retries, "retries"),
-            (summary.not_started, "not started"),
+        for count, one, more in [
+            (summary.duplicates, "duplicate", "duplicates"),
+            (summary.retries, "retry", "retries"),
+            (summary.not_started, "not started", "not started"),
         ]:
             if count:
-                counts.append(f"{count} {word}")
+                counts.append(f"{count} {one if count == 1 else more}")
         self._write("INFO", f"run ends after {summary.seconds:.3f} s: {', '.join(counts)}")
-        if self._logger is not None and self._handler is not None:
-            self._logger.remove(self._handler)
-        self._logger = None
+        self._leave()
 
     def _succeed(self, tasks: list[Any], seconds: list[float]) -> None:
         if seconds[-1] >= SLOW and len(tasks) == 1:
@@ -159,8 +179,24 @@ class LogObserver:
         self._written = time.monotonic()
 
     def _write(self, level: str, message: str) -> None:
-        if self._logger is not None:
+        if self._logger is None:
+            return
+        try:
             self._logger.log(level, "{}", f"{self._title}: {message}")
+        except Exception:
+            with contextlib.suppress(Exception):  # closing flushes, which fails again
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        """Close the file of our own."""
+        logger, self._logger = self._logger, None
+        if logger is not None and self._handler is not None:
+            logger.remove(self._handler)
+
+
+def _count(total: int | None) -> str:
+    return "tasks" if total is None else f"{total} task{'s'[: total != 1]}"
 
 
 def _own_logger() -> Logger:
