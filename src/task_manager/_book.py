@@ -9,7 +9,6 @@ from typing import Any
 from ._ledger import Ledger
 from ._recorder import Recorder
 from ._repr import short_repr
-from ._results import Results
 from ._run import annotate
 from ._source import Source
 from ._task import Failed, Repeated, Retrying, Succeeded, Summary
@@ -23,7 +22,7 @@ class Book:
     at: Of every ticket that is on its way, the stage it has got to (from 0), and its task there.
     """
 
-    def __init__(self, ledger: Ledger, results: Results, names: Sequence[str], distinct: bool) -> None:
+    def __init__(self, ledger: Ledger, recorder: Recorder, names: Sequence[str], distinct: bool) -> None:
         ledger.begin_run()
         self._ledger = ledger
         self._names = names
@@ -31,7 +30,7 @@ class Book:
         self._initial: dict[int, Any] = {}
         self.at: dict[int, tuple[int, Any]] = {}
         self._began = time.monotonic()
-        self._recorder = Recorder([results], [])
+        self._recorder = recorder
 
     def enter(self, tasks: list[Any]) -> tuple[list[int], list[Any], list[Any]]:
         """Give tickets to new initial tasks: tickets, tasks, and what is a repeat and has none."""
@@ -103,7 +102,8 @@ class EntranceSource:
     The error of the input is kept back: the chain raises it, when all stages are through.
     """
 
-    def __init__(self, initial: Source, book: Book, tickets: Tickets) -> None:
+    def __init__(self, initial: Source, book: Book, tickets: Tickets, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._source = initial
         self._book = book
         self._tickets = tickets
@@ -120,6 +120,8 @@ class EntranceSource:
     def read(self, limit: int, wait: float) -> list[Any]:
         fresh: list[Any] = []
         while not fresh and not self._source.ended:
-            tickets, fresh, _ = self._book.enter(self._source.read(limit, wait))
+            tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait))
+            if repeats:
+                self._recorder.record(Repeated(repeats))
             self._tickets.come(tickets)
         return fresh

@@ -21,7 +21,10 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from .errors import WorkerStartError
+
 FAREWELL = 1.0  # seconds that a process gets to end by itself before it is killed
+STILLBORN = 3  # processes in a row that die before they are ready; then there is no hope
 GLANCE = 0.5  # seconds between two looks at whether the parent still lives
 
 _starting = threading.Lock()  # no fork between the making of a pipe and its entry in _PARENT_ENDS
@@ -113,6 +116,15 @@ def end_process(process: BaseProcess, patience: float) -> int | None:
     code = process.exitcode
     process.close()
     return code
+
+
+def stillborn_error(what: str, exitcode: int | None) -> WorkerStartError:
+    """What to raise when processes keep dying before they are ready."""
+    return WorkerStartError(
+        f"{STILLBORN} processes of {what} in a row died before they were ready (the last one with exit "
+        f"code {exitcode}). If this is a script, start under `if __name__ == '__main__':`, as other "
+        "processes import the script; otherwise stderr says what they died of"
+    )
 
 
 def settle_in() -> None:

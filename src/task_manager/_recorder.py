@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Protocol
@@ -31,6 +32,14 @@ class GuestObserver(Observer, Protocol):
         ...
 
     def close(self, summary: Summary) -> None: ...
+
+
+def _levels_inside() -> int:
+    """How far up the stack, as `warnings.warn` counts, the first frame outside this package is."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 class Tally:
@@ -112,5 +121,5 @@ class Recorder:
                 f"{type(guest).__name__} failed and is left out of the rest of this run, "
                 f"which goes on: {type(error).__name__}: {error}",
                 RuntimeWarning,
-                stacklevel=2,
+                stacklevel=_levels_inside(),
             )

@@ -31,6 +31,7 @@ from ._stage import (
     FailedReport,
     Parcel,
     PassedReport,
+    ReadyReport,
     Report,
     RetryingReport,
     TookReport,
@@ -39,7 +40,7 @@ from ._stage import (
     run_stage,
 )
 from ._task import Failed, Repeated, Retrying, Succeeded
-from .errors import StageDiedError, TransportError
+from .errors import StageDiedError, TransportError, WorkerStartError
 from .manager import TaskManager
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class StageProcess:
     """What the parent knows of one stage.
 
     held: The tickets in its hands.
+    ready: It has come up.
     ended: It has said that it is through.
     """
 
@@ -60,6 +62,7 @@ class StageProcess:
         self.manager = manager
         self.recorder = recorder
         self.held: set[int] = set()
+        self.ready = False
         self.ended = False
         self.process: BaseProcess
         self.channel: Channel
@@ -230,6 +233,10 @@ class Round:
 
     def _take(self, stage: StageProcess, report: Report) -> None:
         match report:
+            case ReadyReport(refusal):
+                if refusal:
+                    raise WorkerStartError(refusal)
+                stage.ready = True
             case TookReport(tickets):
                 stage.held.update(tickets)
             case PassedReport():
@@ -285,16 +292,21 @@ class Round:
 
     def charge(self, stage: StageProcess) -> None:
         """The tasks in the hands of this stage, which died, are errors."""
-        self._charge(stage, sorted(stage.held))
+        self._charge(stage, sorted(stage.held), attempts=1)
 
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""
         while not self._source.ended and self._source.remaining is not None:
             self._book.enter(self._source.read(LARGEST, 0.0))
         number = stage.number
-        self._charge(stage, sorted(t for t, (at, _) in self._book.at.items() if at <= number))
+        self._charge(
+            stage, sorted(t for t, (at, _) in self._book.at.items() if at <= number), attempts=0
+        )
 
-    def _charge(self, stage: StageProcess, tickets: list[int]) -> None:
+    def exitcode_of(self, stage: StageProcess) -> int | None:
+        return self._exits[stage.number][1]
+
+    def _charge(self, stage: StageProcess, tickets: list[int], attempts: int) -> None:
         pid, exitcode = self._exits[stage.number]
         for ticket in tickets:
-            self._fail(stage, ticket, StageDiedError(stage.number + 1, pid, exitcode), attempts=1)
+            self._fail(stage, ticket, StageDiedError(stage.number + 1, pid, exitcode), attempts)

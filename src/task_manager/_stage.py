@@ -52,6 +52,12 @@ if TYPE_CHECKING:
 # Reports to the parent, each pickled by itself.
 
 
+class ReadyReport(NamedTuple):
+    """The stage process has come up. refusal: Why it cannot work, or ""."""
+
+    refusal: str
+
+
 class TookReport(NamedTuple):
     """These are in the hands of the stage now."""
 
@@ -86,7 +92,7 @@ class EndedReport(NamedTuple):
     error: _wire.ErrorCell | None
 
 
-Report = TookReport | PassedReport | FailedReport | RetryingReport | EndedReport
+Report = ReadyReport | TookReport | PassedReport | FailedReport | RetryingReport | EndedReport
 
 
 def pack_column(values: list[Any]) -> _wire.Column:
@@ -208,9 +214,14 @@ def run_stage(
 ) -> None:
     """The life of a stage process. packed: The manager, pickled unless the process was forked."""
     settle_in()
-    manager: TaskManager = _wire.loads(packed) if isinstance(packed, bytes) else packed
     tickets = Tickets(first=0)
     reporter = Reporter(stage, pipe, outgoing, tickets)
+    try:
+        manager: TaskManager = _wire.loads(packed) if isinstance(packed, bytes) else packed
+    except BaseException as error:
+        reporter.report(ReadyReport(_wire.cannot_load("stage", error)))
+        return
+    reporter.report(ReadyReport(""))
     source = QueueSource(stage, incoming, reporter, tickets)
     ended = EndedReport(None)
     try:

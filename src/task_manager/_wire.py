@@ -179,10 +179,18 @@ def _main_is_a_file() -> bool:
     return main.__spec__ is not None or Path(getattr(main, "__file__", None) or "").is_file()
 
 
-def name_of(kind: type) -> str:
+def cannot_load(what: str, error: BaseException) -> str:
+    """What to tell when a process cannot load its function or its stage."""
     return (
-        kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        f"the {what} cannot be loaded in its process: {type(error).__name__}: {text_of(error)}. "
+        "Define it at the top level of a module that other processes can import"
     )
+
+
+def name_of(kind: type) -> str:
+    """The qualified name of a type; the script is `__main__` also where a worker knows it otherwise."""
+    module = kind.__module__.replace("__mp_main__", "__main__")
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
 
 
 def text_of(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from . import _options as options
 from ._book import Book, EntranceSource, Tickets
 from ._ledger import Ledger
+from ._processes import STILLBORN, stillborn_error
 from ._recorder import Recorder
 from ._results import Results
 from ._round import Round
@@ -34,6 +35,8 @@ class TaskChain:
     Initial tasks are followed by their number, so that equal results on the way stay apart. If the
     first stage deduplicates, repeats among the initial tasks run once; the stages themselves take
     what comes, one for one.
+
+    The final results and errors are kept if the last stage keeps its own.
 
     In process mode the hooks run in the stage's process, and so do changes to the manager there:
     results, errors and counts come back to this process, attributes that a hook sets do not.
@@ -123,7 +126,8 @@ class TaskChain:
             raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
         source = IterableSource(tasks)
         names = [stage._name for stage in self._stages]
-        book = Book(self._ledger, self._results, names, distinct=self._stages[0].deduplicate)
+        keepers = [self._results] if self._stages[-1].keep_results else []
+        book = Book(self._ledger, Recorder(keepers, []), names, self._stages[0].deduplicate)
         error: BaseException | None = None
         try:
             error = flow(source, book)
@@ -144,15 +148,15 @@ class TaskChain:
         first_error: Exception | None = None
         for number, stage in enumerate(self._stages):
             tickets = Tickets(first=stage._ledger.following)
+            link = Progression(number, book, tickets)
+            recorder = Recorder([*stage._keepers(), link], stage._guests())
             source: Source
             if number == 0:
-                source = EntranceSource(initial, book, tickets)
+                source = EntranceSource(initial, book, tickets, recorder)
             else:
                 passed = sorted(book.at.items())
                 source = IterableSource([task for _, (_, task) in passed])
                 tickets.come([ticket for ticket, _ in passed])
-            link = Progression(number, book, tickets)
-            recorder = Recorder([*stage._keepers(), link], stage._guests())
             try:
                 stage._flow(source, recorder, distinct=False)
             except Exception as error:
@@ -167,13 +171,16 @@ class TaskChain:
         with ExitStack() as stack:
             for stage, recorder in zip(stages, recorders, strict=True):
                 stack.enter_context(stage._one_chain_run(recorder, initial.remaining))
-            first = deaths = 0
+            first = deaths = stillborn = 0
             while first < len(stages):
                 round_ = Round(stages, recorders, book, initial, first)
                 died = round_.run()
                 first_error = first_error or round_.error
                 if died is None:
                     break
+                stillborn = 0 if died.ready else stillborn + 1
+                if stillborn == STILLBORN:
+                    raise stillborn_error(f"stage {died.number + 1}", round_.exitcode_of(died))
                 round_.charge(died)
                 deaths += 1
                 if deaths > RESTARTS:

@@ -7,6 +7,7 @@ record names all the tasks that succeeded since the last one.  Every task is in 
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from datetime import date
 from pathlib import Path
@@ -57,8 +58,12 @@ class TaskLogger:
                 "level must be one of DEBUG, INFO, SUCCESS, WARNING, ERROR or another level that "
                 f"loguru knows; got {level!r}"
             ) from None
+        if not isinstance(log_dir, str | os.PathLike):
+            raise ConfigurationError(f"log_dir must be a path; got {log_dir!r}")
+        if logger is not None and not callable(getattr(logger, "log", None)):
+            raise ConfigurationError(f"logger must be None or a logger of loguru; got {logger!r}")
         self._log_dir = Path(log_dir)
-        self._format = format
+        self._format = _checked(format)
         self._level = level
         self._logger = logger
 
@@ -158,10 +163,14 @@ class LogObserver:
         self._leave()
 
     def _succeed(self, tasks: list[Any], seconds: list[float]) -> None:
-        if seconds[-1] >= SLOW and len(tasks) == 1:
+        if max(seconds) >= SLOW:
             self._flush()
-            self._write("SUCCESS", f"succeeded in {seconds[0]:.3f} s: {short_repr(tasks[0])}")
-            return
+            for task, took in zip(tasks, seconds, strict=True):
+                if took >= SLOW:
+                    self._write("SUCCESS", f"succeeded in {took:.3f} s: {short_repr(task)}")
+            quick = [i for i, took in enumerate(seconds) if took < SLOW]
+            tasks = [tasks[i] for i in quick]
+            seconds = [seconds[i] for i in quick]
         self._tasks += tasks
         self._seconds += sum(seconds)
         if len(self._tasks) >= MOST or time.monotonic() - self._written >= EVERY:
@@ -197,6 +206,21 @@ class LogObserver:
 
 def _count(total: int | None) -> str:
     return "tasks" if total is None else f"{total} task{'s'[: total != 1]}"
+
+
+def _checked(format: str) -> str:
+    """A format that loguru can write a record with."""
+    try:
+        if not isinstance(format, str):
+            raise TypeError("not a string")
+        trial = _own_logger()
+        trial.add(lambda message: None, format=format, catch=False)
+        trial.info("")
+    except Exception as error:
+        raise ConfigurationError(
+            f"format must be a string of loguru's fields, as {FORMAT!r}; got {format!r}: {error!r}"
+        ) from None
+    return format
 
 
 def _own_logger() -> Logger:

@@ -40,6 +40,11 @@ class ProgressManager:
         """Draw the bar as of now."""
         self._bar.refresh()
 
+    def settle(self) -> None:
+        """Nothing more will come: what is done is all there was, whatever was expected."""
+        if self._bar.total is not None:
+            self._bar.total = self._bar.n
+
     def close(self) -> None:
         """Draw the bar for the last time and leave it standing. Closing twice is closing once."""
         self._bar.close()
@@ -79,6 +84,8 @@ class ProgressObserver:
 
     def close(self, summary: Summary) -> None:
         if self._progress is not None:
+            if not summary.not_started:
+                self._progress.settle()
             self._progress.close()
             self._progress = None
 

@@ -39,7 +39,7 @@ def work(pipe: socket.socket, packed_function: bytes) -> None:
     try:
         func = _wire.loads(packed_function)
     except BaseException as error:
-        send_frame(pipe, _wire.dumps(_cannot_load(error)))
+        send_frame(pipe, _wire.dumps(_wire.cannot_load("function", error)))
         return
 
     def unpack_and_call(packed: bytes) -> Any:
@@ -73,10 +73,3 @@ def _load_arguments(packed: bytes) -> Any:
         return _wire.loads(packed)
     except BaseException as error:
         raise TransportError("argument", _wire.name_of(type(error)), _wire.text_of(error)) from error
-
-
-def _cannot_load(error: BaseException) -> str:
-    return (
-        f"the function cannot be loaded in a worker process: {type(error).__name__}: "
-        f"{_wire.text_of(error)}. Define it at the top level of a module that workers can import"
-    )

@@ -23,7 +23,7 @@ from typing import Any
 from .. import _wire
 from .._call import clock
 from .._channel import Channel
-from .._processes import FAREWELL, end_process, start_process
+from .._processes import FAREWELL, STILLBORN, end_process, start_process, stillborn_error
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import (
     TaskManagerError,
@@ -35,8 +35,6 @@ from ..errors import (
 from . import Answer, Orders
 from ._slot import SharedSlot
 from ._worker import READY, Report, work
-
-STILLBORN = 3  # workers in a row that die before they are ready; then the run ends
 
 
 class Held:
@@ -197,13 +195,8 @@ class ProcessRunner:
 
     def _count_stillborn(self, exitcode: int | None) -> None:
         self._stillborn += 1
-        if self._stillborn >= STILLBORN:
-            raise WorkerStartError(
-                f"{STILLBORN} worker processes in a row died before they were ready (the last one with "
-                f"exit code {exitcode}). If this is a script, start the manager under "
-                "`if __name__ == '__main__':`, as workers import the script; otherwise stderr says "
-                "what they died of"
-            )
+        if self._stillborn == STILLBORN:
+            raise stillborn_error("workers", exitcode)
 
     # ------------------------------------------------------------------ pipes
 

@@ -1,0 +1,251 @@
+"""Frames over a socket, for the side that must never block, and for the side that may."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from task_manager._channel import CHUNK, HEADER, Channel, receive_frame, send_frame
+
+LARGE = b"large " * CHUNK  # more than any pipe holds
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Channel, socket.socket]]:
+    """A channel, and the socket at its other end."""
+    ours, theirs = socket.socketpair()
+    channel = Channel(ours)
+    yield channel, theirs
+    channel.close()
+    theirs.close()
+
+
+@pytest.fixture
+def channel(ends: tuple[Channel, socket.socket]) -> Channel:
+    return ends[0]
+
+
+@pytest.fixture
+def other(ends: tuple[Channel, socket.socket]) -> socket.socket:
+    return ends[1]
+
+
+class Drip:
+    """A pipe that gives and takes a few bytes at a time."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.content = bytearray(content)
+
+    def sendall(self, part: bytes) -> None:
+        self.content += part
+
+    def recv_into(self, view: memoryview) -> int:
+        part = self.content[: min(3, len(view))]
+        view[: len(part)] = part
+        del self.content[: len(part)]
+        return len(part)
+
+
+class Feed:
+    """A pipe with something to read, one part a read."""
+
+    def __init__(self, *parts: bytes | OSError) -> None:
+        self.parts = list(parts)
+
+    def setblocking(self, flag: bool) -> None:
+        assert not flag
+
+    def recv(self, limit: int) -> bytes:
+        part = self.parts.pop(0)
+        if isinstance(part, OSError):
+            raise part
+        assert len(part) <= limit
+        return part
+
+
+def framed(frame: bytes) -> bytes:
+    return HEADER.pack(len(frame)) + frame
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.binary(min_size=1, max_size=200), max_size=20), st.booleans())
+def test_frames_arrive_whole_and_in_order(frames: list[bytes], at_once: bool) -> None:
+    """However they were sent, and however many arrive with one look."""
+    ours, theirs = socket.socketpair()
+    sender, receiver = Channel(ours), Channel(theirs)
+    arrived: list[bytes] = []
+    for frame in frames:
+        sender.send(frame)
+        if not at_once:
+            arrived += receiver.receive()
+    arrived += receiver.receive()
+    sender.close()
+    receiver.close()
+
+    assert frames == arrived
+
+
+def test_a_frame_arrives_when_its_last_byte_does(channel: Channel, other: socket.socket) -> None:
+    """Parts of a frame are kept until it is whole."""
+    arrived = []
+    for byte in framed(b"abc") + framed(b"d"):
+        other.sendall(bytes([byte]))
+        arrived.append(channel.receive())
+
+    whole = [(n, frames) for n, frames in enumerate(arrived, 1) if frames]
+    assert [(HEADER.size + 3, [b"abc"]), (2 * HEADER.size + 4, [b"d"])] == whole
+
+
+def test_a_whole_frame_does_not_wait_for_the_next_one(channel: Channel, other: socket.socket) -> None:
+    """What follows it may still be on its way."""
+    other.sendall(framed(b"abc") + framed(b"defg")[:-1])
+    first = channel.receive()
+    other.sendall(b"g")
+
+    assert ([b"abc"], [b"defg"]) == (first, channel.receive())
+
+
+def test_an_empty_frame_is_a_frame(channel: Channel, other: socket.socket) -> None:
+    """The side that may block can send one, and it arrives."""
+    send_frame(other, b"")
+    send_frame(other, b"a")
+
+    assert [b"", b"a"] == channel.receive()
+
+
+def test_without_news_nothing_is_received(channel: Channel) -> None:
+    """A look at a quiet pipe neither blocks nor ends it."""
+    assert [] == channel.receive()
+    assert not channel.ended
+
+
+def test_sending_never_blocks() -> None:
+    """What the pipe does not take waits here; the other side reads it piece by piece."""
+    ours, theirs = socket.socketpair()
+    sender, receiver = Channel(ours), Channel(theirs)
+    sender.send(LARGE)
+    sender.send(b"after it")
+    waited = sender.unsent
+    arrived: list[bytes] = []
+    while sender.unsent:
+        arrived += receiver.receive()
+        sender.send(b"")
+    arrived += receiver.receive()
+    sender.close()
+    receiver.close()
+
+    assert waited
+    assert [LARGE, b"after it"] == arrived
+
+
+def test_a_frame_that_the_pipe_takes_leaves_nothing_unsent(channel: Channel) -> None:
+    """Before a send, and after."""
+    before = channel.unsent
+    channel.send(b"small")
+    channel.send(b"")
+
+    assert (False, False) == (before, channel.unsent)
+
+
+def test_frames_sent_before_the_end_are_received(channel: Channel, other: socket.socket) -> None:
+    """What a worker sent before it died is not lost."""
+    other.sendall(framed(b"last") + framed(b"cut off")[:-3])
+    other.close()
+    frames = [*channel.receive(), *channel.receive()]
+
+    assert [b"last"] == frames
+    assert channel.ended
+    assert [] == channel.receive()
+
+
+def test_a_look_takes_all_that_has_arrived() -> None:
+    """Also where what arrives is just as long as one read."""
+    content = framed(b"x" * (CHUNK - HEADER.size)) + framed(b"after it")
+    pipe: Any = Feed(content[:CHUNK], content[CHUNK:], BlockingIOError())
+    channel = Channel(pipe)
+
+    assert [b"x" * (CHUNK - HEADER.size), b"after it"] == channel.receive()
+    assert ([], False) == (channel.receive(), channel.ended)
+
+
+def test_an_end_after_a_full_read_is_the_end() -> None:
+    """What came before it is not lost."""
+    content = framed(b"x" * (CHUNK - HEADER.size))
+    pipe: Any = Feed(content, b"")
+    channel = Channel(pipe)
+
+    assert ([content[HEADER.size :]], True) == (channel.receive(), channel.ended)
+
+
+def test_sending_to_one_who_is_gone_is_no_error(channel: Channel, other: socket.socket) -> None:
+    """Reading tells of the end; nothing is kept for a reader who is gone."""
+    other.close()
+    channel.send(b"a")
+    channel.send(LARGE)
+    channel.receive()
+
+    assert (False, True) == (channel.unsent, channel.ended)
+
+
+def test_one_who_goes_without_reading_is_gone(channel: Channel, other: socket.socket) -> None:
+    """A connection that is reset has ended like any other."""
+    channel.send(b"never read")
+    other.close()
+    frames = channel.receive()
+
+    assert ([], True) == (frames, channel.ended)
+
+
+def test_what_waits_for_one_who_goes_is_dropped(channel: Channel, other: socket.socket) -> None:
+    """A frame that was sent in part is not kept."""
+    channel.send(LARGE)
+    waited = channel.unsent
+    other.close()
+    channel.send(b"")
+
+    assert (True, False) == (waited, channel.unsent)
+
+
+def test_a_channel_can_be_selected_on(channel: Channel, other: socket.socket) -> None:
+    """It has the number of its socket, until it is closed."""
+    fileno = channel.fileno()
+    channel.close()
+
+    assert (True, -1) == (fileno >= 0, channel.fileno())
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
+def test_a_frame_of_any_size_crosses_between_those_that_may_block(size: int) -> None:
+    """However small the pieces in which it arrives."""
+    pipe: Any = Drip()
+    send_frame(pipe, b"a" * size)
+    send_frame(pipe, b"next")
+    content = bytes(pipe.content)
+
+    assert framed(b"a" * size) + framed(b"next") == content
+    if size <= 1000:
+        assert [b"a" * size, b"next", None] == [receive_frame(pipe) for _ in range(3)]
+
+
+@pytest.mark.parametrize("cut", [0, 1, HEADER.size - 1, HEADER.size, HEADER.size + 2])
+def test_the_end_of_the_other_side_is_no_frame(cut: int) -> None:
+    """None, whether it comes between two frames or in the middle of one."""
+    pipe: Any = Drip(framed(b"abc")[:cut])
+
+    assert receive_frame(pipe) is None
+
+
+def test_the_blocking_side_reads_what_the_other_one_sends(
+    channel: Channel, other: socket.socket
+) -> None:
+    """Both speak of the same frames."""
+    for frame in (b"one", b"two"):
+        channel.send(frame)
+    channel.close()
+
+    assert [b"one", b"two", None] == [receive_frame(other) for _ in range(3)]

@@ -1,0 +1,494 @@
+"""The log: every task is in it, and nobody else's handlers are touched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import loguru
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import task_manager.logger as module
+from functions import Unprintable
+from task_manager import ConfigurationError, Summary, TaskLogger, TaskManager
+from task_manager._repr import short_repr
+from task_manager._task import Event, Failed, Repeated, Retrying, Succeeded
+from task_manager.logger import EVERY, MOST, SLOW, LogObserver
+
+SHORT = "{level}|{message}"
+
+
+class Clock:
+    """The clock of the log, turned by hand."""
+
+    def __init__(self) -> None:
+        self.now = 500.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=clock.monotonic))
+    return clock
+
+
+@pytest.fixture
+def heard() -> Iterator[list[str]]:
+    """What a handler of the user's own hears."""
+    messages: list[str] = []
+    handler = loguru.logger.add(messages.append, format=SHORT, level=0)  # type: ignore[arg-type]
+    yield messages
+    loguru.logger.remove(handler)
+
+
+class Broken:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+def log_file(folder: str | Path = "logs") -> Path:
+    (file,) = Path(folder).iterdir()
+    return file
+
+
+def lines(folder: str | Path = "logs") -> list[str]:
+    return log_file(folder).read_text(encoding="utf-8").splitlines()
+
+
+def succeeded(*tasks: Any, seconds: float = 0.0) -> Succeeded:
+    return Succeeded(list(range(len(tasks))), list(tasks), list(tasks), [seconds] * len(tasks))
+
+
+def opened(level: str = "DEBUG", **options: Any) -> LogObserver:
+    observer = TaskLogger(format=SHORT, level=level, **options).observer("work")
+    observer.open(3)
+    return observer
+
+
+def logged(*events: Event, level: str = "DEBUG") -> list[str]:
+    """The records of these events alone, without those of the run's beginning and end."""
+    observer = opened(level)
+    for event in events:
+        observer.observe(event)
+    observer.close(Summary())
+    return [line for line in lines() if not re.match(r"INFO\|work: run (begins|ends)", line)]
+
+
+def same(task: Any) -> Any:
+    return task
+
+
+def refuse(task: Any) -> Any:
+    if task == 2:
+        raise ValueError("two")
+    return task
+
+
+# ------------------------------------------------------------------ what is written
+
+
+def test_a_run_is_in_the_log_from_beginning_to_end() -> None:
+    """How many tasks, what became of each, and the counts."""
+    with TaskManager(refuse, logger=TaskLogger(format=SHORT)) as manager:
+        manager.start([1, 2, 3])
+
+    assert [
+        "INFO|refuse: run begins: 3 tasks",
+        "ERROR|refuse: failed after 1 attempt: 2: ValueError('two')",
+        "SUCCESS|refuse: 2 succeeded in 0.000 s: 1; 3",
+    ] == lines()[:-1]
+    assert re.fullmatch(r"INFO\|refuse: run ends after \d\.\d{3} s: 2 succeeded, 1 failed", lines()[-1])
+
+
+def test_every_record_has_its_time_and_its_level() -> None:
+    """The usual format."""
+    TaskManager(same).start([1])
+
+    for line in lines():
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \| [A-Z]+ +\| same: .+", line)
+
+
+@pytest.mark.parametrize(("total", "words"), [(3, "3 tasks"), (0, "0 tasks"), (None, "tasks")])
+def test_the_beginning_says_how_many_tasks_come(total: int | None, words: str) -> None:
+    """If anybody knows."""
+    observer = TaskLogger(format=SHORT).observer("work")
+    observer.open(total)
+    observer.close(Summary())
+
+    assert f"INFO|work: run begins: {words}" == lines()[0]
+
+
+@pytest.mark.parametrize(
+    ("summary", "words"),
+    [
+        (Summary(seconds=1.5), "1.500 s: 0 succeeded, 0 failed"),
+        (Summary(3, 2, seconds=0.25), "0.250 s: 3 succeeded, 2 failed"),
+        (
+            Summary(3, 2, 4, 5, 61.0, 6),
+            "61.000 s: 3 succeeded, 2 failed, 4 duplicates, 5 retries, 6 not started",
+        ),
+    ],
+)
+def test_the_end_counts_what_there_was(summary: Summary, words: str) -> None:
+    """Repeats, retries and what was not started, where there are any."""
+    opened().close(summary)
+
+    assert f"INFO|work: run ends after {words}" == lines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (succeeded("a", seconds=0.02), "SUCCESS|work: succeeded in 0.020 s: 'a'"),
+        (succeeded("a", ("b", 1), seconds=0.02), "SUCCESS|work: 2 succeeded in 0.040 s: 'a'; ('b', 1)"),
+        (succeeded("a", seconds=2.5), "SUCCESS|work: succeeded in 2.500 s: 'a'"),
+        (Failed(0, "a", KeyError("b"), 1), "ERROR|work: failed after 1 attempt: 'a': KeyError('b')"),
+        (Failed(0, "a", KeyError("b"), 4), "ERROR|work: failed after 4 attempts: 'a': KeyError('b')"),
+        (Failed(0, "a", KeyError("b"), 0), "ERROR|work: failed after 0 attempts: 'a': KeyError('b')"),
+        (
+            Retrying(0, "a", OSError("no"), 2, 0.256),
+            "WARNING|work: attempt 2 failed, again in 0.26 s: 'a': OSError('no')",
+        ),
+        (Repeated(["a"]), "DEBUG|work: repeated, not run again: 'a'"),
+    ],
+)
+def test_every_event_has_its_record(event: Event, line: str) -> None:
+    """Its level, the task, and what there is to know."""
+    assert [line] == logged(event)
+
+
+def test_every_repeat_has_a_record() -> None:
+    """At the level of debugging."""
+    assert [f"DEBUG|work: repeated, not run again: {n}" for n in range(3)] == logged(
+        Repeated([0, 1]), Repeated([2])
+    )
+
+
+@pytest.mark.parametrize(
+    "task",
+    ["{x} {0} {}", "{", "<red>task</red>", r"\<b>", "%s %d", "{time:YYYY}", {"a": {"b": 1}}, "日本語"],
+)
+def test_a_task_is_shown_as_it_is(task: Any) -> None:
+    """Braces, tags and percents are no format."""
+    logged_lines = logged(succeeded(task), Failed(0, task, ValueError(task), 1))
+
+    assert [
+        f"ERROR|work: failed after 1 attempt: {task!r}: {ValueError(task)!r}",
+        f"SUCCESS|work: succeeded in 0.000 s: {task!r}",
+    ] == logged_lines
+
+
+def test_a_title_is_shown_as_it_is() -> None:
+    """The name of a lambda is in angle brackets, which are no markup."""
+    TaskManager(lambda task: task, logger=TaskLogger(format=SHORT)).start([1])
+
+    assert "INFO|<lambda>: run begins: 1 tasks" == lines()[0]
+
+
+def test_a_task_without_a_repr_is_in_the_log() -> None:
+    """F15: by the name of its type, and so is an error without a text."""
+    assert [
+        "ERROR|work: failed after 1 attempt: <unreprable Broken>: <unreprable Unprintable>"
+    ] == logged(Failed(0, Broken(), Unprintable(), 1))
+
+
+def test_a_record_is_one_line() -> None:
+    """Whatever a task or an error says."""
+    assert 1 == len(logged(Failed(0, "a\nb", ValueError("c\nd"), 1)))
+
+
+# ------------------------------------------------------------------ grouping
+
+
+def test_fast_successes_share_a_record(clock: Clock) -> None:
+    """One record names all that succeeded since the last one, in at most so many seconds."""
+    observer = opened()
+    for n in range(5):
+        observer.observe(succeeded(n, seconds=0.01))
+        clock.now += EVERY / 4
+    observer.observe(succeeded(5, 6, seconds=0.01))
+    observer.close(Summary())
+
+    assert [
+        "SUCCESS|work: 5 succeeded in 0.050 s: 0; 1; 2; 3; 4",
+        "SUCCESS|work: 2 succeeded in 0.020 s: 5; 6",
+    ] == lines()[1:-1]
+
+
+def test_a_success_does_not_wait_for_others_that_do_not_come(clock: Clock) -> None:
+    """While nothing happens, what is held back is written, once."""
+    observer = opened()
+    observer.observe(succeeded(1))
+    before = lines()[1:]
+    observer.tick()
+    observer.tick()
+    after = lines()[1:]
+    observer.close(Summary())
+
+    assert ([], ["SUCCESS|work: succeeded in 0.000 s: 1"]) == (before, after)
+
+
+def test_a_slow_task_has_a_record_of_its_own(clock: Clock) -> None:
+    """At once, and after those that came before it."""
+    observer = opened()
+    observer.observe(succeeded(1))
+    observer.observe(succeeded(2))
+    observer.observe(succeeded("slow", seconds=SLOW))
+    written = lines()[1:]
+    observer.observe(succeeded("nearly", seconds=SLOW * 0.99))
+    observer.close(Summary())
+
+    assert [
+        "SUCCESS|work: 2 succeeded in 0.000 s: 1; 2",
+        "SUCCESS|work: succeeded in 0.100 s: 'slow'",
+    ] == written
+    assert "SUCCESS|work: succeeded in 0.099 s: 'nearly'" == lines()[3]
+
+
+@pytest.mark.parametrize("count", [MOST - 1, MOST, MOST + 1, 3 * MOST + 7])
+def test_a_record_names_so_many_tasks_at_most(count: int, clock: Clock) -> None:
+    """A large batch has several records, and their seconds add up."""
+    records = logged(succeeded(*range(count), seconds=0.001))
+    numbers = [int(record.split()[1]) for record in records]
+    seconds = [float(record.split()[4]) for record in records]
+
+    assert count == sum(numbers)
+    assert max(numbers) <= MOST
+    assert -(-count // MOST) == len(records)
+    assert count * 0.001 == pytest.approx(sum(seconds), abs=0.01)
+
+
+def test_many_small_batches_do_not_wait_for_long(clock: Clock) -> None:
+    """A full record is written, also when no time has passed."""
+    observer = opened()
+    for n in range(MOST - 1):
+        observer.observe(succeeded(n))
+    before = len(lines())
+    observer.observe(succeeded(MOST - 1))
+    after = len(lines())
+    observer.close(Summary())
+
+    assert (1, 2) == (before, after)
+
+
+steps = st.one_of(
+    st.lists(st.integers(), min_size=1, max_size=5).map(
+        lambda tasks: ("succeeded", [(task, 0.0) for task in tasks])
+    ),
+    st.integers().map(lambda task: ("succeeded", [(task, 5.0)])),
+    st.integers(1, 400).map(lambda count: ("succeeded", [(n, 0.0) for n in range(count)])),
+    st.floats(0.0, 1.0).map(lambda seconds: ("passed", seconds)),
+    st.just(("ticked", None)),
+)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(steps, max_size=12))
+def test_every_task_is_in_the_log(
+    clock: Clock, tmp_path_factory: pytest.TempPathFactory, happened: list[tuple[str, Any]]
+) -> None:
+    """However successes come, each is named once, in the order in which they came."""
+    folder = tmp_path_factory.mktemp("logs")
+    observer = opened(log_dir=folder)
+    tasks = []
+    for what, value in happened:
+        match what:
+            case "succeeded":
+                tasks += [task for task, _ in value]
+                names, seconds = [task for task, _ in value], [took for _, took in value]
+                observer.observe(Succeeded(list(range(len(names))), names, names, seconds))
+            case "passed":
+                clock.now += value
+            case "ticked":
+                observer.tick()
+    observer.close(Summary())
+    named = [name for line in lines(folder)[1:-1] for name in line.split(" s: ")[1].split("; ")]
+
+    assert [short_repr(task) for task in tasks] == named
+
+
+# ------------------------------------------------------------------ levels
+
+
+@pytest.mark.parametrize(
+    ("level", "written"),
+    [
+        ("TRACE", ["WARNING", "ERROR", "DEBUG", "SUCCESS"]),
+        ("DEBUG", ["WARNING", "ERROR", "DEBUG", "SUCCESS"]),
+        ("INFO", ["WARNING", "ERROR", "SUCCESS"]),
+        ("SUCCESS", ["WARNING", "ERROR", "SUCCESS"]),
+        ("WARNING", ["WARNING", "ERROR"]),
+        ("ERROR", ["ERROR"]),
+    ],
+)
+def test_what_is_below_the_level_is_not_written(level: str, written: list[str]) -> None:
+    """Each level is what its name says."""
+    events = [
+        Retrying(0, 2, OSError(), 1, 0.5),
+        Failed(0, 2, OSError(), 4),
+        Repeated([1]),
+        succeeded(1),
+    ]
+
+    assert written == [line.split("|")[0] for line in logged(*events, level=level)]
+
+
+@pytest.mark.parametrize("level", ["WARNING", "CRITICAL"])
+def test_no_file_is_made_before_there_is_a_record(level: str) -> None:
+    """A run without failures leaves nothing, where only failures are logged."""
+    observer = opened(level)
+    observer.observe(succeeded(1))
+    observer.tick()
+    observer.close(Summary())
+
+    assert not Path("logs").exists()
+
+
+@pytest.mark.parametrize("level", ["LOUD", "info", "", None, 20, [], b"INFO"])
+def test_a_wrong_level_is_refused(level: Any) -> None:
+    """At the door, in words that say what is right."""
+    with pytest.raises(ConfigurationError) as caught:
+        TaskLogger(level=level)
+
+    assert (
+        "level must be one of DEBUG, INFO, SUCCESS, WARNING, ERROR or another level that loguru "
+        f"knows; got {level!r}"
+    ) == str(caught.value)
+
+
+# ------------------------------------------------------------------ files
+
+
+@pytest.mark.parametrize(
+    "folder", ["logs", "deep/in/a/folder", "with {braces} {time}", "with <tags>", "日"]
+)
+@pytest.mark.parametrize("kind", [str, Path])
+def test_the_log_is_in_its_folder(folder: str, kind: Any) -> None:
+    """Made if it is not there, whatever it is called; one file a day."""
+    TaskManager(same, logger=TaskLogger(kind(folder))).start([1])
+
+    assert re.fullmatch(r"task_manager_\d{4}-\d\d-\d\d\.log", log_file(folder).name)
+
+
+def test_a_log_goes_on_where_it_ended() -> None:
+    """Runs and managers of a day follow each other in one file."""
+    for func in (same, refuse):
+        manager = TaskManager(func, logger=TaskLogger(format=SHORT))
+        manager.start([1])
+        manager.start([3])
+
+    assert 12 == len(lines())
+    assert ["same"] * 6 + ["refuse"] * 6 == [re.split(r"[|:]", line)[1] for line in lines()]
+
+
+def test_the_file_is_closed_at_the_end_of_a_run(tmp_path: Path) -> None:
+    """F12: as many files are open as before."""
+
+    def open_files() -> list[str]:
+        return [file.path for file in psutil.Process().open_files() if str(tmp_path) in file.path]
+
+    observer = opened()
+    during = open_files()
+    observer.close(Summary())
+
+    assert ([str(log_file().resolve())], []) == (during, open_files())
+
+
+def test_nothing_is_written_after_the_end() -> None:
+    """An observer that is closed is silent."""
+    observer = opened()
+    observer.close(Summary())
+    before = lines()
+    observer.observe(Failed(0, "a", ValueError(), 1))
+    observer.tick()
+
+    assert before == lines()
+
+
+# ------------------------------------------------------------------ the user's own loguru
+
+
+def test_the_users_handlers_hear_nothing(heard: list[str]) -> None:
+    """The handlers of `loguru.logger` are not written to."""
+    TaskManager(refuse).start([1, 2, 3])
+
+    assert [] == heard
+    assert 4 == len(lines())
+
+
+def test_the_users_handlers_stay(heard: list[str]) -> None:
+    """Neither removed nor added to: they go on after a run as before, and in the middle of one."""
+    before = repr(loguru.logger)
+    observer = opened()
+    during = repr(loguru.logger)
+    loguru.logger.info("between")
+    observer.close(Summary())
+    loguru.logger.info("after")
+
+    assert (before, before) == (during, repr(loguru.logger))
+    assert ["INFO|between\n", "INFO|after\n"] == heard
+    assert 2 == len(lines())
+
+
+def test_the_users_changes_leave_the_log_alone() -> None:
+    """Whoever removes all handlers of `loguru.logger`, or disables it, does not end our log."""
+    observer = opened()
+    handler = loguru.logger.add(lambda message: None)
+    loguru.logger.remove(handler)
+    loguru.logger.disable("task_manager")
+    observer.observe(Failed(0, "a", ValueError(), 1))
+    observer.close(Summary())
+    loguru.logger.enable("task_manager")
+
+    assert 3 == len(lines())
+
+
+def test_a_logger_of_the_users_takes_the_records(heard: list[str]) -> None:
+    """With its own handlers and their levels, and no file of ours."""
+    log = TaskLogger(level="ERROR", logger=loguru.logger)
+    observer = log.observer("work")
+    observer.open(None)
+    for event in (Repeated(["r"]), succeeded("{s}"), Failed(0, "<f>", ValueError("no"), 2)):
+        observer.observe(event)
+    observer.close(Summary(1, 1, 1, seconds=2.0))
+    loguru.logger.info("after")
+
+    assert [
+        "INFO|work: run begins: tasks\n",
+        "DEBUG|work: repeated, not run again: 'r'\n",
+        "ERROR|work: failed after 2 attempts: '<f>': ValueError('no')\n",
+        "SUCCESS|work: succeeded in 0.000 s: '{s}'\n",
+        "INFO|work: run ends after 2.000 s: 1 succeeded, 1 failed, 1 duplicates\n",
+        "INFO|after\n",
+    ] == heard
+    assert not Path("logs").exists()
+
+
+def test_a_bound_logger_keeps_what_is_bound_to_it(heard: list[str]) -> None:
+    """The user's logger is used as it is given."""
+    extra = []
+    handler = loguru.logger.add(lambda message: extra.append(message.record["extra"]))
+    with TaskManager(same, logger=TaskLogger(logger=loguru.logger.bind(job="nightly"))) as manager:
+        manager.start([1])
+    loguru.logger.remove(handler)
+
+    assert [{"job": "nightly"}] * 3 == extra
+
+
+def test_a_logger_with_colors_shows_a_task_as_it_is(heard: list[str]) -> None:
+    """Tags in a task are no markup, also where the user's logger reads some."""
+    observer = TaskLogger(logger=loguru.logger.opt(colors=True)).observer("work")
+    observer.open(1)
+    observer.observe(Failed(0, "<red>", ValueError("</>"), 1))
+    observer.close(Summary())
+
+    assert "ERROR|work: failed after 1 attempt: '<red>': ValueError('</>')\n" == heard[1]

@@ -1,0 +1,218 @@
+"""The bar: drawn by the parent process only."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import tqdm.std
+
+from task_manager import ProgressManager, Summary, TaskManager
+from task_manager._task import Failed, Repeated, Retrying, Succeeded
+from task_manager.progress import ProgressObserver
+
+
+@pytest.fixture(autouse=True)
+def wide_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No bar is cut."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("LINES", "50")
+
+
+def last_drawn(text: str) -> str:
+    """The bar as it was left standing."""
+    return re.split(r"[\r\n]+", text.strip())[-1]
+
+
+def drawn(draw: Callable[[ProgressManager], None], **options: Any) -> str:
+    file = io.StringIO()
+    with ProgressManager(file=file, **options) as progress:
+        draw(progress)
+    return last_drawn(file.getvalue())
+
+
+def refuse_two(task: int) -> int:
+    if task == 2:
+        raise ValueError("two")
+    return task
+
+
+def test_a_bar_counts_what_is_done() -> None:
+    """Under the name of the work, out of the total."""
+
+    def draw(progress: ProgressManager) -> None:
+        progress.update()
+        progress.update(2)
+
+    text = drawn(draw, total=4, desc="Copying")
+
+    assert re.match(r"Copying:  75%\|.*\| 3/4 \[", text)
+    assert "failed" not in text
+    assert "retried" not in text
+
+
+def test_a_bar_without_a_total_counts_without_an_end() -> None:
+    """Where nobody knows how many tasks come."""
+    text = drawn(lambda progress: progress.update(3))
+
+    assert re.match(r"Processing: 3task \[", text)
+
+
+@pytest.mark.parametrize(
+    ("updates", "counts", "shown"),
+    [
+        ([{"done": 1, "failed": 1}], "1/9", "failed=1]"),
+        ([{"done": 3, "failed": 2}, {"done": 1, "failed": 1}, {"done": 1}], "5/9", "failed=3]"),
+        ([{"done": 0, "retried": 1}], "0/9", "retried=1]"),
+        ([{"done": 0, "retried": 1}, {"done": 1, "failed": 1}], "1/9", "failed=1, retried=1]"),
+    ],
+)
+def test_failures_and_retries_stand_beside_the_bar(
+    updates: list[dict[str, int]], counts: str, shown: str
+) -> None:
+    """As many as there were, and only those of which there were any."""
+
+    def draw(progress: ProgressManager) -> None:
+        for update in updates:
+            progress.update(**update)
+
+    text = drawn(draw, total=9)
+
+    assert f" {counts} [" in text
+    assert re.search(rf", {re.escape(shown)}$", text)
+
+
+def test_a_bar_can_be_drawn_as_of_now() -> None:
+    """What was counted shows, also when it was too soon to draw it."""
+    file = io.StringIO()
+    progress = ProgressManager(total=4, file=file)
+    progress.update(1)
+    progress.update(1)
+    progress.refresh()
+    text = last_drawn(file.getvalue())
+    progress.close()
+
+    assert " 2/4 [" in text
+
+
+def test_a_bar_is_drawn_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no file is given; stdout belongs to the user."""
+    with ProgressManager(total=1) as progress:
+        progress.update()
+    stdout, stderr = capsys.readouterr()
+
+    assert "" == stdout
+    assert " 1/1 [" in last_drawn(stderr)
+
+
+def test_closing_twice_is_closing_once() -> None:
+    """The bar is left standing, and nothing is drawn after it."""
+    file = io.StringIO()
+    progress = ProgressManager(total=1, file=file)
+    progress.update()
+    progress.close()
+    before = file.getvalue()
+    progress.close()
+
+    assert before == file.getvalue()
+    assert before.endswith("\n")
+
+
+def test_a_bar_is_closed_when_the_work_breaks_off() -> None:
+    """At the end of the `with` block, and the error goes on."""
+
+    def break_off() -> None:
+        with ProgressManager(total=4, file=file) as progress:
+            progress.update(2)
+            raise LookupError
+
+    file = io.StringIO()
+    with pytest.raises(LookupError):
+        break_off()
+
+    assert " 2/4 [" in last_drawn(file.getvalue())
+    assert file.getvalue().endswith("\n")
+
+
+def test_a_bar_makes_no_lock_for_processes_and_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tqdm usually makes both; only one process draws here, and only when something happens."""
+    made = []
+    monkeypatch.setattr(tqdm.std, "TqdmDefaultWriteLock", lambda: made.append("a lock"))
+    monkeypatch.delattr(tqdm.std.tqdm, "_lock", raising=False)
+    before = threading.active_count()
+    with ProgressManager(total=1, file=io.StringIO()) as progress:
+        progress.update()
+        during = threading.active_count()
+
+    assert ([], before) == (made, during)
+
+
+# ------------------------------------------------------------------ as an observer of a run
+
+
+def test_a_bar_moves_with_the_events_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """Results, errors and repeats are done; a retry is not."""
+    observer = ProgressObserver("Working")
+    observer.open(9)
+    observer.observe(Succeeded([0, 1, 2], ["a", "b", "c"], [1, 2, 3], [0.0] * 3))
+    observer.observe(Retrying(3, "d", ValueError(), 1, 0.5))
+    observer.observe(Retrying(3, "d", ValueError(), 2, 0.5))
+    observer.observe(Failed(3, "d", ValueError(), 3))
+    observer.observe(Repeated(["a", "b"]))
+    observer.close(Summary())
+    text = last_drawn(capsys.readouterr().err)
+
+    assert re.match(r"Working:  67%\|.*\| 6/9 \[.*, failed=1, retried=2\]$", text)
+
+
+def test_a_bar_is_drawn_while_nothing_happens(capsys: pytest.CaptureFixture[str]) -> None:
+    """At each tick, so that what was counted last shows."""
+    observer = ProgressObserver("Working")
+    observer.open(None)
+    observer.observe(Succeeded([0], ["a"], [1], [0.0]))
+    observer.observe(Succeeded([1], ["b"], [1], [0.0]))
+    observer.tick()
+    text = last_drawn(capsys.readouterr().err)
+    observer.close(Summary())
+
+    assert "Working: 2task [" in text
+
+
+def test_a_bar_that_is_not_there_is_not_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the run begins, and after it has ended."""
+    observer = ProgressObserver("Working")
+    observer.tick()
+    observer.close(Summary())
+    observer.open(1)
+    observer.close(Summary())
+    before = capsys.readouterr().err
+    observer.tick()
+    observer.close(Summary())
+
+    assert 1 == before.count("\n")
+    assert "" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tasks", [[1, 2, 3, 1], iter([1, 2, 3, 1])], ids=["list", "iterator"])
+def test_a_manager_draws_a_bar_if_it_is_asked_to(tasks: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """All tasks are counted, with their failures, under its name."""
+    manager = TaskManager(refuse_two, show_progress=True, progress_desc="Reading", logger=None)
+    manager.start(tasks)
+    stdout, stderr = capsys.readouterr()
+    counted = " 4/4 [" if isinstance(tasks, list) else " 4task ["
+
+    assert "" == stdout
+    assert last_drawn(stderr).startswith("Reading: ")
+    assert counted in last_drawn(stderr)
+    assert last_drawn(stderr).endswith("failed=1]")
+
+
+def test_a_manager_draws_nothing_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """A bar is for who asks for one."""
+    TaskManager(refuse_two, logger=None).start([1, 2, 3])
+
+    assert ("", "") == capsys.readouterr()
