@@ -57,7 +57,6 @@ def nothing_left_behind() -> Iterator[None]:
     """No child process, thread or open file survives a test."""
     before = children(), threads(), files()
     yield
-    gc.collect()
     deadline = time.monotonic() + PATIENCE
     while True:
         left = [
@@ -65,6 +64,7 @@ def nothing_left_behind() -> Iterator[None]:
         ]
         if not any(left) or time.monotonic() > deadline:
             break
+        gc.collect()
         time.sleep(0.02)
 
     assert [[], [], []] == left
