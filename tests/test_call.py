@@ -97,10 +97,11 @@ def test_a_slow_call_has_its_outcome_sent_before_the_next_one_begins(clock: Cloc
 
 
 def test_a_slow_call_at_the_end_is_sent_once(clock: Clock) -> None:
-    """No empty outcomes follow it."""
-    outcomes = list(call_batch(clock.turn, ones(PROMPT * 2), slot()))
+    """No empty outcomes follow it, and slow begins at the limit."""
+    clock.now = 0.0
+    sent = [columns(outcomes)[:2] for outcomes in call_batch(clock.turn, ones(PROMPT, 0.25), slot())]
 
-    assert [([0], [PROMPT * 2])] == [columns(o)[:2] for o in outcomes]
+    assert [([0], [PROMPT]), ([1], [0.25])] == sent
 
 
 def test_a_slow_failure_is_sent_at_once_as_well(clock: Clock) -> None:
@@ -145,9 +146,9 @@ def test_the_slot_says_what_is_in_hand(clock: Clock) -> None:
 def test_a_number_stands_until_the_next_call_and_its_time_does_not(clock: Clock) -> None:
     """On the way home a worker is still known by its task, but no time limit applies any more."""
     cells = slot()
-    seen = [tuple(cells) for _ in call_batch(clock.turn, ones(0.25, 0.0), cells, base=3)]
+    seen = [tuple(cells) for _ in call_batch(clock.turn, ones(0.25, 0.0), cells)]
 
-    assert [(3, NEVER), (4, NEVER)] == seen
+    assert [(0, NEVER), (1, NEVER)] == seen
 
 
 @pytest.mark.parametrize(

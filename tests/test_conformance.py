@@ -653,6 +653,21 @@ def test_pools_may_be_shut_down_at_any_time(mode: str) -> None:
     assert {1: 1, 2: 2} == manager.get_result_dict()
 
 
+def test_pools_may_be_shut_down_in_the_middle_of_a_run(mode: str) -> None:
+    """By a hook, or by another thread: the run is finished first."""
+
+    class Closes(TaskManager):
+        def process_result(self, task: int, result: int) -> int:
+            self.shutdown_pools()
+            return result
+
+    with manager_of(f.same, mode, Closes) as manager:
+        manager.start(range(200))
+
+        assert {n: n for n in range(200)} == manager.get_result_dict()
+        assert manager._pool._runner is None
+
+
 def test_f11_a_manager_that_is_dropped_leaves_nothing(mode: str) -> None:
     """No shutdown, no with: garbage collection leaves nothing (the fixture looks)."""
     manager = manager_of(f.same, mode)

@@ -219,6 +219,45 @@ def test_any_object_at_all_has_a_key(make: Any) -> None:
     assert ["one", "other"] == [keys[key_of(task)] for task in (one, other)]
 
 
+def test_keys_by_identity_are_equal_for_one_object_alone() -> None:
+    """Also where two of them meet by chance, and unlike anything else."""
+    one, other = BrokenHash(), BrokenHash()
+
+    assert key_of(one) == key_of(one)
+    assert key_of(one) != key_of(other)
+    assert key_of(one) != id(one)
+
+
+class Interrupted:
+    """Ctrl-C comes while it is looked at."""
+
+    def __hash__(self) -> int:
+        raise KeyboardInterrupt
+
+
+class InterruptedContent:
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> Any:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda: key_of(Interrupted()),
+        lambda: key_of_unhashable(InterruptedContent()),
+        lambda: mapping_of([(Interrupted(), 1)]),
+        lambda: TaskDict([(Interrupted(), 1)]),
+        lambda: TaskDict([])[Interrupted()],
+    ],
+)
+def test_an_interrupt_is_no_broken_task(look: Any) -> None:
+    """A Ctrl-C while tasks are looked at is raised."""
+    with pytest.raises(KeyboardInterrupt):
+        look()
+
+
 def test_a_key_by_identity_keeps_its_task_alive() -> None:
     """Otherwise another object could come to lie in its place, and be taken for it."""
     task = BrokenHash()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,6 +133,19 @@ def test_tasks_that_break_when_compared_repeat_by_identity() -> None:
     assert [0, 1] == indices
     assert [id(one), id(other)] == [id(task) for task in fresh]
     assert [id(other), id(one)] == [id(task) for task in repeats]
+
+
+def test_an_interrupt_is_no_broken_task() -> None:
+    """A Ctrl-C while a task is looked at is raised."""
+
+    class Interrupted:
+        def __hash__(self) -> int:
+            raise KeyboardInterrupt
+
+    ledger = Ledger()
+    ledger.begin_run()
+    with pytest.raises(KeyboardInterrupt):
+        ledger.enter_new([Interrupted()])
 
 
 tasks = st.integers(0, 6) | st.integers(0, 3).map(lambda n: [n])

@@ -163,10 +163,25 @@ def test_a_bar_moves_with_the_events_of_a_run(capsys: pytest.CaptureFixture[str]
     observer.observe(Retrying(3, "d", ValueError(), 2, 0.5))
     observer.observe(Failed(3, "d", ValueError(), 3))
     observer.observe(Repeated(["a", "b"]))
-    observer.close(Summary())
+    observer.close(Summary(not_started=3))
     text = last_drawn(capsys.readouterr().err)
 
     assert re.match(r"Working:  67%\|.*\| 6/9 \[.*, failed=1, retried=2\]$", text)
+
+
+@pytest.mark.parametrize(
+    ("total", "not_started", "shown"), [(9, 0, "100%.* 2/2 "), (9, 7, "22%.* 2/9 "), (None, 0, "2task ")]
+)
+def test_a_bar_is_full_when_a_run_is_through(
+    total: int | None, not_started: int, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where fewer tasks came than were expected; unless the run was broken off."""
+    observer = ProgressObserver("Working")
+    observer.open(total)
+    observer.observe(Repeated(["a", "b"]))
+    observer.close(Summary(not_started=not_started))
+
+    assert re.match(rf"Working: +{shown}", last_drawn(capsys.readouterr().err))
 
 
 def test_a_bar_is_drawn_while_nothing_happens(capsys: pytest.CaptureFixture[str]) -> None:

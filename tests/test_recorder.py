@@ -119,8 +119,9 @@ def test_a_guest_that_fails_is_detached_with_one_warning(verb: str) -> None:
             RuntimeWarning,
             "Guest failed and is left out of the rest of this run, which goes on: "
             "OSError: [Errno 28] No space left on device",
+            __file__,
         )
-    ] == [(warning.category, str(warning.message)) for warning in warned]
+    ] == [(warning.category, str(warning.message), warning.filename) for warning in warned]
 
 
 @pytest.mark.parametrize("verb", STEPS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,11 @@ class NoText:
 
 
 class Long:
+    def __init__(self, length: int = 10_000) -> None:
+        self.length = length
+
     def __repr__(self) -> str:
-        return "x" * 10_000
+        return "x" * self.length
 
 
 class Lines:
@@ -159,13 +163,37 @@ def test_what_has_no_repr_is_named_by_its_type(value: Any, text: str) -> None:
         (Text("y" * 1000), "'" + "y" * (LONGEST - 4) + "..."),
         (b"z" * 1000, f"{b'z' * LONGEST!r}..."),
         (list(range(12)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...]"),
+        (deque(range(12)), "deque([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...])"),
+        (array("i", range(12)), "array('i', [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...])"),
         (deep(6), "[[[[[...]]]]]"),
     ],
-    ids=["object", "str subclass", "bytes", "list", "nested"],
+    ids=["object", "str subclass", "bytes", "list", "deque", "array", "nested"],
 )
 def test_what_is_long_is_cut(value: Any, text: str) -> None:
     """The beginning is shown, and dots for the rest."""
     assert text == short_repr(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Long(LONGEST), b"x" * LONGEST, ["x" * (4 * LONGEST // 5 - 4)] * 5],
+    ids=["object", "bytes", "list"],
+)
+def test_what_just_fits_is_not_cut(value: Any) -> None:
+    """The longest that is shown whole."""
+    assert repr(value) == short_repr(value)
+
+
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [value]])
+def test_an_interrupt_is_no_broken_repr(wrap: Any) -> None:
+    """A Ctrl-C while a task is shown is raised."""
+
+    class Interrupted:
+        def __repr__(self) -> str:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        short_repr(wrap(Interrupted()))
 
 
 def test_the_whole_is_cut_where_many_parts_are_long() -> None:

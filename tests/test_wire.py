@@ -118,15 +118,15 @@ OTHER = [Size.SMALL, Pair(1, 2), Text("text"), [1], (1,), {"a": 1}, {1}, Fractio
 
 
 class Slot(list[float]):
-    """Remembers the numbers that it was told."""
+    """Remembers what it was told."""
 
     def __init__(self) -> None:
         super().__init__([IDLE, 0.0])
-        self.told: list[float] = []
+        self.told: list[tuple[int, float]] = []
 
     def __setitem__(self, cell: Any, value: Any) -> None:
         super().__setitem__(cell, value)
-        self.told.append(value)
+        self.told.append((cell, value))
 
 
 def across(values: list[Any]) -> list[Any]:
@@ -205,7 +205,7 @@ def test_the_slot_says_whose_result_is_being_pickled() -> None:
     slot = Slot()
     pack_values([[1], 2, [3]], slot, [7, 8, 9])
 
-    assert [7, 8, 9] == slot.told
+    assert [(0, 7), (0, 8), (0, 9)] == slot.told
 
 
 @bad_at_pickle
@@ -563,6 +563,13 @@ def test_a_function_from_a_prompt_needs_cloudpickle(monkeypatch: pytest.MonkeyPa
 def test_types_are_named_with_their_module(kind: type, name: str) -> None:
     """Unless they are builtins."""
     assert name == name_of(kind)
+
+
+def test_a_type_of_the_script_is_named_as_the_script_names_it() -> None:
+    """Also in a worker, which knows the script by another name."""
+    kind = type("Mine", (Exception,), {"__module__": "__mp_main__"})
+
+    assert "__main__.Mine" == name_of(kind)
 
 
 @pytest.mark.parametrize(

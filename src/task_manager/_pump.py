@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 from ._run import Run
 from ._runners import AwaitedRunner, Runner
+from .errors import ConfigurationError
 
 
 def pump(run: Run, runner: Runner) -> None:
@@ -34,3 +38,13 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner) -> None:
             run.finish(batch, outcomes)
         if not answers:
             run.idle()
+
+
+def refuse_running_loop() -> None:
+    """Async mode needs a loop of its own where it is started without await."""
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise ConfigurationError(
+            "start in async mode cannot run inside a running event loop: "
+            "use `await manager.start_async(tasks)` there"
+        )

@@ -129,14 +129,14 @@ class Round:
         try:
             self._start()
             while not all(stage.ended for stage in self._stages):
-                self._fill()
-                ready = self._selector.select(TICK)
+                more = self._fill()
+                ready = self._selector.select(0.0 if more else TICK)
                 died: list[StageProcess] = [
                     key.data for key, _ in ready if self._hear(key.data, key.fileobj)
                 ]
                 if died:
                     return min(died, key=lambda stage: stage.number)
-                if not ready:
+                if not ready and not more:
                     for stage in self._stages:
                         stage.recorder.tick()
             return None
@@ -174,17 +174,19 @@ class Round:
 
     # ------------------------------------------------------------------ tasks out
 
-    def _fill(self) -> None:
-        """Send as many parcels to the first stage as its queue takes."""
+    def _fill(self) -> bool:
+        """Send the next parcel to the first stage; whether there is more to send at once."""
+        if self._fed:
+            return False
+        if self._unsent is None:
+            self._unsent = next(self._feed, None)
         try:
-            while not self._fed:
-                if self._unsent is None:
-                    self._unsent = next(self._feed, None)
-                self._links[0].put_nowait(self._unsent)
-                self._fed = self._unsent is None
-                self._unsent = None
+            self._links[0].put_nowait(self._unsent)
         except queue.Full:
-            return  # the first stage reports when it takes one
+            return False  # the first stage reports when it takes one
+        self._fed = self._unsent is None
+        self._unsent = None
+        return True
 
     def _parcels(self) -> Iterator[Parcel]:
         """First those that have got somewhere already, then the initial tasks."""

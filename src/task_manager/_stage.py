@@ -180,9 +180,16 @@ class Reporter:
     def report(self, report: Report) -> None:
         send_frame(self._pipe, _wire.dumps(report))
 
-    def hand_on(self, parcel: Parcel | None) -> None:
+    def hand_on(self, parcel: Parcel) -> None:
         if self._outgoing is not None:
             self._outgoing.put(parcel)
+
+    def end_stream(self) -> None:
+        """Nothing more will be handed on. When this returns, all of it is on its way for good."""
+        if self._outgoing is not None:
+            self._outgoing.put(None)
+            self._outgoing.close()
+            self._outgoing.join_thread()
 
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
         cell = _wire.pack_failure(Failure(error, type(error)))
@@ -229,5 +236,5 @@ def run_stage(
     except BaseException as error:
         ended = EndedReport(_wire.pack_failure(Failure(error, type(error))))
     manager.shutdown_pools()
-    reporter.hand_on(None)
+    reporter.end_stream()
     reporter.report(ended)

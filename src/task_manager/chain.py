@@ -10,13 +10,14 @@ from . import _options as options
 from ._book import Book, EntranceSource, Tickets
 from ._ledger import Ledger
 from ._processes import STILLBORN, stillborn_error
+from ._pump import refuse_running_loop
 from ._recorder import Recorder
 from ._results import Results
 from ._round import Round
 from ._source import IterableSource, Source
 from ._task import Event, Failed, Retrying, Succeeded, Summary
 from .errors import ConfigurationError
-from .manager import TaskManager, refuse_running_loop
+from .manager import TaskManager
 
 RESTARTS = 3  # of dead stages, in one start of a chain
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import Any, Generic, Self
 
 from . import _options as options
 from ._batch import BatchSize
+from ._generic import R, T
 from ._ledger import Ledger
-from ._pump import pump, pump_awaiting
+from ._pool import Pool
+from ._pump import pump, pump_awaiting, refuse_running_loop
 from ._recorder import GuestObserver, Observer, Recorder
 from ._results import Results
 from ._retry import RetryPolicy
@@ -24,20 +23,8 @@ from ._runners import MODES, AwaitedRunner, Orders, Runner
 from ._runners.awaited import Awaited
 from ._source import IterableSource, Source
 from ._task import Summary
-from .errors import ConfigurationError
 from .logger import TaskLogger
 from .progress import ProgressObserver
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    T = TypeVar("T", default=Any)
-    R = TypeVar("R", default=Any)
-else:
-    from typing import TypeVar
-
-    T = TypeVar("T")
-    R = TypeVar("R")
 
 
 class TaskManager(Generic[T, R]):
@@ -111,14 +98,7 @@ class TaskManager(Generic[T, R]):
         self._ledger = Ledger()
         self._results = Results()
         self._summary = Summary()
-        self._settle()
-
-    def _settle(self) -> None:
-        """What belongs to this process alone, and not to a copy of the manager in a forked one."""
-        self._home = os.getpid()
-        self._running = threading.Lock()
-        self._runner: Runner | None = None
-        self._closer: weakref.finalize[..., Any] | None = None
+        self._pool = Pool()
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy in another process has the options and what a subclass added; results stay here."""
@@ -202,11 +182,9 @@ class TaskManager(Generic[T, R]):
         """End the worker threads and processes. The next run starts new ones.
 
         May be called at any time, twice, or never: the end of a `with` block, garbage collection and
-        the interpreter's exit do the same.
+        the interpreter's exit do the same. A run that is going on is finished first.
         """
-        if self._closer is not None:
-            self._closer()
-        self._runner = self._closer = None
+        self._pool.shutdown()
 
     def __enter__(self) -> Self:
         return self
@@ -243,8 +221,8 @@ class TaskManager(Generic[T, R]):
         if self._awaits:
             refuse_running_loop()
             return asyncio.run(self._flow_awaiting(source, recorder, distinct))
-        with self._one_run():
-            runner = self._pool()
+        with self._pool.one_run(repr(self)):
+            runner = self._kept_runner()
             run = self._new_run(source, recorder, distinct, runner)
             with self._ending(run, recorder):
                 pump(run, runner)
@@ -252,8 +230,8 @@ class TaskManager(Generic[T, R]):
 
     async def _flow_awaiting(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
         """The same, in the running event loop."""
-        with self._one_run():
-            runner = self._awaited_pool()
+        with self._pool.one_run(repr(self)):
+            runner = self._awaited_runner()
             run = self._new_run(source, recorder, distinct, runner)
             with self._ending(run, recorder):
                 try:
@@ -263,22 +241,10 @@ class TaskManager(Generic[T, R]):
         return self._conclude(run)
 
     @contextlib.contextmanager
-    def _one_run(self) -> Iterator[None]:
-        """At most one run at a time."""
-        if self._home != os.getpid():
-            self._settle()
-        if not self._running.acquire(blocking=False):
-            raise RuntimeError(f"{self!r} is running; a manager makes one run at a time")
-        try:
-            yield
-        finally:
-            self._running.release()
-
-    @contextlib.contextmanager
     def _one_chain_run(self, recorder: Recorder, total: int | None) -> Iterator[None]:
         """A run whose calls are made elsewhere: in the stage process of a chain."""
         began = time.monotonic()
-        with self._one_run():
+        with self._pool.one_run(repr(self)):
             self._results.repeats_run = True
             recorder.open(total)
             try:
@@ -316,7 +282,7 @@ class TaskManager(Generic[T, R]):
             yield
         except BaseException:
             run.break_off()
-            self.shutdown_pools()
+            self._pool.close()
             raise
         finally:
             self._summary = run.summary
@@ -333,20 +299,15 @@ class TaskManager(Generic[T, R]):
         method = getattr(self, hook)
         return None if getattr(method, "__func__", None) is getattr(TaskManager, hook) else method
 
-    def _pool(self) -> Runner:
-        """The runner, kept from run to run."""
-        if self._runner is None:
-            runner: Runner = MODES[self.execution_mode].load()(self.func, self._orders)
-            self._runner = runner
-            self._closer = weakref.finalize(self, runner.close)
-        return self._runner
+    def _kept_runner(self) -> Runner:
+        return self._pool.runner(lambda: MODES[self.execution_mode].load()(self.func, self._orders))
 
-    def _awaited_pool(self) -> AwaitedRunner:
-        """A runner for the running loop: kept as above, or one that lives as long as the run."""
+    def _awaited_runner(self) -> AwaitedRunner:
+        """A runner for the running loop: one that lives as long as the run, or the kept one."""
         if self._awaits:
             runner: AwaitedRunner = MODES[self.execution_mode].load()(self.func, self._orders)
             return runner
-        return Awaited(self._pool())
+        return Awaited(self._kept_runner())
 
     @property
     def _awaits(self) -> bool:
@@ -358,14 +319,4 @@ class TaskManager(Generic[T, R]):
         return Orders(workers, self.task_timeout, self.start_method)
 
 
-_OWN = frozenset(["_ledger", "_results", "_summary", "_home", "_running", "_runner", "_closer"])
-
-
-def refuse_running_loop() -> None:
-    """Async mode needs a loop of its own where it is started without await."""
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise ConfigurationError(
-            "start in async mode cannot run inside a running event loop: "
-            "use `await manager.start_async(tasks)` there"
-        )
+_OWN = frozenset(["_ledger", "_results", "_summary", "_pool"])
