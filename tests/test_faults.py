@@ -7,6 +7,7 @@ and chains stand in the files on these.  Select them all: pytest -k "test_f0 or 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import random
 import signal
@@ -349,6 +350,42 @@ def test_f10_the_parent_is_killed(way: str, number: int, script: Callable[[str],
     running.process.send_signal(number)
 
     assert [] == running.left_after(2)
+
+
+@pytest.mark.parametrize("way", ["chain", *f.START_METHODS])
+def test_f09_a_ctrl_c_while_processes_start(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is raised when the process has an owner, and then it has none left (the fixture looks)."""
+    method = "fork" if way == "chain" else way
+    process = multiprocessing.get_context(method).Process
+    start = process.start
+
+    def start_and_interrupt(self: Any) -> None:
+        start(self)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(process, "start", start_and_interrupt)
+    manager = process_manager(f.same, method)
+    with pytest.raises(KeyboardInterrupt):
+        TaskChain([manager], "process").start_chain([1]) if way == "chain" else manager.start([1])
+
+    assert [] == multiprocessing.active_children()
+
+
+class Interrupted:
+    def __reduce__(self) -> Any:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("way", ["chain", "manager"])
+def test_f09_a_ctrl_c_while_a_task_is_pickled(way: str) -> None:
+    """It is a Ctrl-C, and not the error of that task."""
+    manager = process_manager(f.same, "fork")
+    with pytest.raises(KeyboardInterrupt):
+        (TaskChain([manager], "process").start_chain if way == "chain" else manager.start)(
+            [Interrupted()]
+        )
+
+    assert {} == manager.get_error_dict()
 
 
 ENDS_IN_MID_RUN = (

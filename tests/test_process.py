@@ -190,12 +190,16 @@ class LoadsNowhere:
         return f._refuse, ()
 
 
+def die() -> None:
+    os._exit(4)
+
+
 class DiesAtLoading:
     def __call__(self, task: Any) -> Any:
         return task
 
     def __reduce__(self) -> Any:
-        return os._exit, (4,)
+        return die, ()
 
 
 def test_workers_that_die_before_they_are_ready_end_the_run(process_manager: Manager) -> None:

@@ -59,7 +59,7 @@ def test_a_bar_without_a_total_counts_without_an_end() -> None:
     """Where nobody knows how many tasks come."""
     text = drawn(lambda progress: progress.update(3))
 
-    assert re.match(r"Processing: 3task \[", text)
+    assert re.match(r"Processing: 3 task \[", text)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,8 @@ def test_a_bar_moves_with_the_events_of_a_run(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
-    ("total", "not_started", "shown"), [(9, 0, "100%.* 2/2 "), (9, 7, "22%.* 2/9 "), (None, 0, "2task ")]
+    ("total", "not_started", "shown"),
+    [(9, 0, "100%.* 2/2 "), (9, 7, "22%.* 2/9 "), (None, 0, "2 task ")],
 )
 def test_a_bar_is_full_when_a_run_is_through(
     total: int | None, not_started: int, shown: str, capsys: pytest.CaptureFixture[str]
@@ -194,7 +195,7 @@ def test_a_bar_is_drawn_while_nothing_happens(capsys: pytest.CaptureFixture[str]
     text = last_drawn(capsys.readouterr().err)
     observer.close(Summary())
 
-    assert "Working: 2task [" in text
+    assert "Working: 2 task [" in text
 
 
 def test_a_bar_that_is_not_there_is_not_drawn(capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,7 +219,7 @@ def test_a_manager_draws_a_bar_if_it_is_asked_to(tasks: Any, capsys: pytest.Capt
     manager = TaskManager(refuse_two, show_progress=True, progress_desc="Reading", logger=None)
     manager.start(tasks)
     stdout, stderr = capsys.readouterr()
-    counted = " 4/4 [" if isinstance(tasks, list) else " 4task ["
+    counted = " 4/4 [" if isinstance(tasks, list) else " 4 task ["
 
     assert "" == stdout
     assert last_drawn(stderr).startswith("Reading: ")

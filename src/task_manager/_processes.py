@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any
 
 from .errors import WorkerStartError
 
 FAREWELL = 1.0  # seconds that a process gets to end by itself before it is killed
 STILLBORN = 3  # processes in a row that die before they are ready; then there is no hope
+KILLED = 20  # the same, if they were killed: somebody else's doing, which may come to an end
 GLANCE = 0.5  # seconds between two looks at whether the parent still lives
 
 _starting = threading.Lock()  # no fork between the making of a pipe and its entry in _PARENT_ENDS
@@ -58,6 +60,8 @@ def start_process(
 ) -> tuple[BaseProcess, socket.socket]:
     """Start a process that runs target(pipe, *args); the process, and our end of its pipe.
 
+    To be called inside `uninterrupted`, together with what makes somebody its owner.
+
     It is no daemon in the sense of multiprocessing, since it may have children of its own: `target`
     calls `settle_in` first, which ends it when its parent is gone.
     """
@@ -66,7 +70,7 @@ def start_process(
         _PARENT_ENDS.add(ours)
         try:
             process = context.Process(target=target, args=(theirs, *args), name=name)  # type: ignore[attr-defined]
-            with _sigint_blocked(), _broken_streams_aside():
+            with _broken_streams_aside():
                 process.start()
         except BaseException:
             ours.close()
@@ -78,13 +82,26 @@ def start_process(
 
 
 @contextlib.contextmanager
-def _sigint_blocked() -> Iterator[None]:
-    """A child is born deaf to Ctrl-C, and says nothing of one, until `settle_in` ignores it."""
+def uninterrupted() -> Iterator[None]:
+    """A Ctrl-C waits for the end of this block, so that what is begun in it has an owner.
+
+    Processes that are started in it are born deaf to Ctrl-C, until `settle_in` ignores it. The mask
+    is what they inherit; the handler is what makes this thread wait, whichever thread the signal hits.
+    """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    pressed: list[tuple[int, FrameType | None]] = []
+    in_charge = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if in_charge else None
+    if callable(handler):
+        signal.signal(signal.SIGINT, lambda number, frame: pressed.append((number, frame)))
     try:
         yield
     finally:
+        if callable(handler):
+            signal.signal(signal.SIGINT, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if pressed and callable(handler):
+            handler(*pressed[0])
 
 
 @contextlib.contextmanager
@@ -118,12 +135,18 @@ def end_process(process: BaseProcess, patience: float) -> int | None:
     return code
 
 
+def hopeless(stillborn: int, exitcode: int | None) -> bool:
+    """Whether so many processes in a row that died before they were ready are too many."""
+    killed = exitcode in (-signal.SIGKILL, -signal.SIGTERM)
+    return stillborn >= (KILLED if killed else STILLBORN)
+
+
 def stillborn_error(what: str, exitcode: int | None) -> WorkerStartError:
     """What to raise when processes keep dying before they are ready."""
     return WorkerStartError(
-        f"{STILLBORN} processes of {what} in a row died before they were ready (the last one with exit "
-        f"code {exitcode}). If this is a script, start under `if __name__ == '__main__':`, as other "
-        "processes import the script; otherwise stderr says what they died of"
+        f"the processes of {what} die before they are ready, one after the other (the last one with "
+        f"exit code {exitcode}). If this is a script, start under `if __name__ == '__main__':`, as "
+        "other processes import the script; otherwise stderr says what they died of"
     )
 
 

@@ -22,7 +22,7 @@ from . import _wire
 from ._batch import LARGEST, BatchSize
 from ._book import Book
 from ._channel import Channel
-from ._processes import FAREWELL, end_process, start_process
+from ._processes import FAREWELL, end_process, start_process, uninterrupted
 from ._recorder import Recorder
 from ._run import TICK
 from ._source import Source
@@ -117,6 +117,7 @@ class Round:
             if number >= first
         ]
         self._links: list[Link] = []
+        self._started: list[StageProcess] = []
         self._selector = selectors.DefaultSelector()
         self._feed = self._parcels()
         self._unsent: Parcel | None = None
@@ -152,25 +153,26 @@ class Round:
         self._links = [context.Queue(PARCELS) for _ in self._stages]
         ways_out = [*self._links[1:], None]
         for stage, incoming, outgoing in zip(self._stages, self._links, ways_out, strict=True):
-            stage.start(incoming, outgoing)
+            with uninterrupted():
+                stage.start(incoming, outgoing)
+                self._started.append(stage)
             self._selector.register(stage.channel, selectors.EVENT_READ, stage)
             self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
 
     def _stop(self) -> None:
         """End what still runs, and take away the queues."""
-        through = all(stage.ended for stage in self._stages)
-        started = [stage for stage in self._stages if hasattr(stage, "process")]
-        if not through:
-            for stage in started:
-                stage.process.kill()
-        for stage in started:
-            pid = stage.process.pid
-            self._exits[stage.number] = (pid, end_process(stage.process, FAREWELL))
-            stage.channel.close()
-        self._selector.close()
-        for link in self._links:
-            link.cancel_join_thread()
-            link.close()
+        with uninterrupted():
+            if not all(stage.ended for stage in self._stages):
+                for stage in self._started:
+                    stage.process.kill()
+            for stage in self._started:
+                pid = stage.process.pid
+                self._exits[stage.number] = (pid, end_process(stage.process, FAREWELL))
+                stage.channel.close()
+            self._selector.close()
+            for link in self._links:
+                link.cancel_join_thread()
+                link.close()
 
     # ------------------------------------------------------------------ tasks out
 
@@ -181,7 +183,8 @@ class Round:
         if self._unsent is None:
             self._unsent = next(self._feed, None)
         try:
-            self._links[0].put_nowait(self._unsent)
+            with uninterrupted():  # the queue's own lock would stay locked
+                self._links[0].put_nowait(self._unsent)
         except queue.Full:
             return False  # the first stage reports when it takes one
         self._fed = self._unsent is None

@@ -73,7 +73,7 @@ class Run:
         self._clock = clock
         self._chance = chance
 
-        self._began = clock()
+        self._began = self._ticked = clock()
         self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
         self._limbo: set[int] = set()  # taken, and their arguments not yet known
         self._waiting: list[tuple[float, int, Attempt]] = []
@@ -115,8 +115,11 @@ class Run:
         return longest
 
     def idle(self) -> None:
-        """Nothing came for a while."""
-        self._recorder.tick()
+        """Nothing came for a while: give the observers a word, but not too often."""
+        now = self._clock()
+        if now - self._ticked >= TICK:
+            self._ticked = now
+            self._recorder.tick()
 
     # -------------------------------------------------------------- what may start now
 

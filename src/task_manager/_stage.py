@@ -178,7 +178,11 @@ class Reporter:
         self._tickets = tickets
 
     def report(self, report: Report) -> None:
-        send_frame(self._pipe, _wire.dumps(report))
+        """Tell the parent. SystemExit if it is not there any more."""
+        try:
+            send_frame(self._pipe, _wire.dumps(report))
+        except OSError:
+            sys.exit(1)
 
     def hand_on(self, parcel: Parcel) -> None:
         if self._outgoing is not None:

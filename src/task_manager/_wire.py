@@ -8,6 +8,7 @@ those cannot fail.
 from __future__ import annotations
 
 import pickle
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -83,6 +84,7 @@ def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column
         try:
             cells.append(dumps(value))
         except BaseException as error:
+            let_ctrl_c_through(error)
             cells.append(Lost(name_of(type(value)), text_of(error)))
     return Column(False, cells)
 
@@ -93,9 +95,8 @@ def unpack_value(cell: Any) -> Any:
         raise TransportError("result", cell.type_name, cell.message)
     try:
         return loads(cell)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        let_ctrl_c_through(error)
         raise TransportError("result", name_of(type(error)), text_of(error)) from error
 
 
@@ -108,9 +109,8 @@ def pack_calls(calls: list[tuple[Any, ...]]) -> tuple[Column, dict[int, Failure]
     for position, args in enumerate(calls):
         try:
             cells.append((dumps(args),))
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
+            let_ctrl_c_through(error)
             lost = TransportError("argument", name_of(type(error)), text_of(error))
             lost.__cause__ = error
             failures[position] = Failure(lost, TransportError)
@@ -122,7 +122,8 @@ def pack_failure(failure: Failure) -> ErrorCell:
     error = failure.error
     try:
         text = "".join(traceback.format_exception(error))
-    except BaseException:
+    except BaseException as broken:
+        let_ctrl_c_through(broken)
         text = ""
     return ErrorCell(
         _try_dumps(error), _try_dumps(failure.kind), name_of(type(error)), text_of(error), text
@@ -179,6 +180,12 @@ def _main_is_a_file() -> bool:
     return main.__spec__ is not None or Path(getattr(main, "__file__", None) or "").is_file()
 
 
+def let_ctrl_c_through(error: BaseException) -> None:
+    """Raise a KeyboardInterrupt again, unless Ctrl-C is ignored here and it came from the object."""
+    if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        raise error
+
+
 def cannot_load(what: str, error: BaseException) -> str:
     """What to tell when a process cannot load its function or its stage."""
     return (
@@ -197,14 +204,16 @@ def text_of(error: BaseException) -> str:
     """An error's text, also of one whose __str__ is broken."""
     try:
         return str(error)
-    except BaseException:
+    except BaseException as broken:
+        let_ctrl_c_through(broken)
         return f"<{type(error).__name__} without a text: its __str__ failed>"
 
 
 def _try_dumps(value: Any) -> bytes | None:
     try:
         return dumps(value)
-    except BaseException:
+    except BaseException as error:
+        let_ctrl_c_through(error)
         return None
 
 
@@ -214,8 +223,7 @@ def _try_loads(packed: bytes | None, kind: type[Any]) -> Any:
         return None
     try:
         value = loads(packed)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
+    except BaseException as error:
+        let_ctrl_c_through(error)
         return None
     return value if isinstance(value, kind) else None

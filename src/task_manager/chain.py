@@ -9,7 +9,7 @@ from typing import Any
 from . import _options as options
 from ._book import Book, EntranceSource, Tickets
 from ._ledger import Ledger
-from ._processes import STILLBORN, stillborn_error
+from ._processes import hopeless, stillborn_error
 from ._pump import refuse_running_loop
 from ._recorder import Recorder
 from ._results import Results
@@ -180,7 +180,7 @@ class TaskChain:
                 if died is None:
                     break
                 stillborn = 0 if died.ready else stillborn + 1
-                if stillborn == STILLBORN:
+                if hopeless(stillborn, round_.exitcode_of(died)):
                     raise stillborn_error(f"stage {died.number + 1}", round_.exitcode_of(died))
                 round_.charge(died)
                 deaths += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -127,7 +128,7 @@ class TaskManager(Generic[T, R]):
         """
         return task if isinstance(task, tuple) else (task,)
 
-    def process_result(self, task: T, result: R) -> Any:
+    def process_result(self, task: T, result: Any) -> Any:
         """What is to be kept as the result of this task.
 
         To be overridden. Called once for each task that succeeded, in the thread that called
@@ -199,7 +200,8 @@ class TaskManager(Generic[T, R]):
 
     @property
     def _name(self) -> str:
-        return str(getattr(self.func, "__name__", type(self.func).__name__))
+        func = self.func.func if isinstance(self.func, functools.partial) else self.func
+        return str(getattr(func, "__name__", type(func).__name__))
 
     def _guests(self) -> list[GuestObserver]:
         """The bar and the log, as the options say."""

@@ -23,7 +23,7 @@ class ProgressManager:
     def __init__(
         self, total: int | None = None, desc: str = "Processing", file: TextIO | None = None
     ) -> None:
-        self._bar: Any = _bar_class()(total=total, desc=desc, file=file, unit="task")
+        self._bar: Any = _bar_class()(total=total, desc=desc, file=file, unit=" task")
         self._failed = 0
         self._retried = 0
 

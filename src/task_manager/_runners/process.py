@@ -23,7 +23,7 @@ from typing import Any
 from .. import _wire
 from .._call import clock
 from .._channel import Channel
-from .._processes import FAREWELL, STILLBORN, end_process, start_process, stillborn_error
+from .._processes import FAREWELL, end_process, hopeless, start_process, stillborn_error, uninterrupted
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import (
     TaskManagerError,
@@ -124,15 +124,16 @@ class ProcessRunner:
     def close(self) -> None:
         if os.getpid() != self._owner:  # a copy in a forked child: nothing in it is its own
             return
-        for worker in self._crew:
-            if worker.held:
-                worker.process.kill()
-            worker.channel.close()
-        for worker in self._crew:
-            end_process(worker.process, FAREWELL)
-            worker.slot.close()
-        self._crew.clear()
-        self._selector.close()
+        with uninterrupted():
+            for worker in self._crew:
+                if worker.held:
+                    worker.process.kill()
+                worker.channel.close()
+            for worker in self._crew:
+                end_process(worker.process, FAREWELL)
+                worker.slot.close()
+            self._crew.clear()
+            self._selector.close()
 
     # ------------------------------------------------------------------ workers come and go
 
@@ -144,12 +145,13 @@ class ProcessRunner:
         return least
 
     def _hire(self) -> Worker:
-        process, pipe = start_process(self._context, work, self._func, name="task_manager-worker")
-        slot = SharedSlot.make_and_send(pipe)
-        worker = Worker(process, Channel(pipe), slot)
-        self._crew.append(worker)
-        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
-        self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
+        with uninterrupted():
+            process, pipe = start_process(self._context, work, self._func, name="task_manager-worker")
+            slot = SharedSlot.make_and_send(pipe)
+            worker = Worker(process, Channel(pipe), slot)
+            self._crew.append(worker)
+            self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+            self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
         return worker
 
     def _end_overdue(self, timeout: float) -> None:
@@ -195,7 +197,7 @@ class ProcessRunner:
 
     def _count_stillborn(self, exitcode: int | None) -> None:
         self._stillborn += 1
-        if self._stillborn == STILLBORN:
+        if hopeless(self._stillborn, exitcode):
             raise stillborn_error("workers", exitcode)
 
     # ------------------------------------------------------------------ pipes

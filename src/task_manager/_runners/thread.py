@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from .._call import IDLE, NEVER, call_batch, clock
+from .._processes import uninterrupted
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError
 from . import Answer, Orders
@@ -70,7 +71,6 @@ class ThreadRunner:
         self._outbox: SimpleQueue[tuple[Hand, Batch, Outcomes]] = SimpleQueue()
         self._crew: dict[Hand, threading.Thread] = {}
         self._in_flight = 0
-        self._hired = 0
         self._owner = os.getpid()
 
     def room(self, depth: int) -> bool:
@@ -114,16 +114,16 @@ class ThreadRunner:
         self._crew.clear()
 
     def _hire(self) -> None:
-        self._hired += 1
         hand = Hand()
         thread = threading.Thread(
             target=work,
             args=(self._func, self._inbox, self._outbox, hand),
-            name=f"task_manager-{self._hired}",
+            name="task_manager-worker",
             daemon=True,
         )
-        self._crew[hand] = thread
-        thread.start()
+        with uninterrupted():
+            thread.start()
+            self._crew[hand] = thread
 
     def _leave_overdue(self, timeout: float) -> list[Answer]:
         """Dismiss the threads whose call takes too long, and hire others in their place."""
