@@ -118,6 +118,18 @@ class Unprintable(Exception):
     __repr__ = __str__
 
 
+class Unnotable(Exception):
+    @property
+    def __notes__(self) -> Any:
+        raise RuntimeError("no notes")
+
+
+def raise_unnotable(x: int) -> int:
+    if x == 7:
+        raise Unnotable
+    return x
+
+
 def raise_two_arguments(x: int) -> int:
     if x == 7:
         raise TwoArguments(404, "not found")

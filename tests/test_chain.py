@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import threading
 import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import functions as f
@@ -313,6 +316,44 @@ def test_f23_a_fast_stage_waits_for_a_slow_one() -> None:
 
     assert 2000 == len(finals)
     assert max(first for first, _ in finals) > sorted(second for _, second in finals)[500]
+
+
+def test_f23_what_is_on_its_way_is_bounded() -> None:
+    """20,000 tasks of 20 KB before a slow stage: no process grows by 100 MB of the 400."""
+    me = psutil.Process()
+    over = threading.Event()
+    peaks: dict[int, int] = {}
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            for process in [me, *me.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    used = process.memory_full_info().uss
+                    peaks[process.pid] = max(peaks.get(process.pid, 0), used)
+
+    before = me.memory_full_info().uss
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        summary = chain_of("process", twenty_kilobytes, weigh_slowly, keep_results=False).start_chain(
+            range(20_000)
+        )
+    finally:
+        over.set()
+        watcher.join()
+
+    assert 20_000 == summary.succeeded
+    assert len(peaks) >= 3
+    assert max(peaks.values()) - before < 100_000_000
+
+
+def twenty_kilobytes(n: int) -> bytes:
+    return bytes([n % 256]) * 20_000
+
+
+def weigh_slowly(load: bytes) -> int:
+    time.sleep(0.00005)
+    return len(load)
 
 
 def stamp(n: int, load: bytes) -> tuple[float, bytes]:

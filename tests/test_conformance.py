@@ -232,6 +232,15 @@ def test_f04_an_error_without_a_text_harms_nothing(mode: str) -> None:
         assert [f.Unprintable] == [type(error) for error in manager.get_error_dict().values()]
 
 
+def test_f04_an_error_without_notes_harms_nothing(mode: str) -> None:
+    """An exception whose notes are broken is kept like any other, only without the count of attempts."""
+    with manager_of(f.raise_unnotable, mode) as manager:
+        summary = manager.start(range(50))
+
+        assert (49, 1, 0, 0) == counts(summary)
+        assert [f.Unnotable] == [type(error) for error in manager.get_error_dict().values()]
+
+
 # ------------------------------------------------------------------ input
 
 

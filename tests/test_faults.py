@@ -84,16 +84,22 @@ def nap_and_return(x: int) -> int:
     return x
 
 
-@pytest.mark.parametrize("start_method", [*["fork"] * 10, "forkserver", "spawn"])
-def test_f02_a_random_worker_is_killed_every_100_ms(start_method: str) -> None:
-    """600 tasks, ten times over: it always ends, and there are no more errors than kills."""
+@pytest.mark.parametrize(
+    ("start_method", "interval"), [*[("fork", 0.1)] * 10, ("forkserver", 0.5), ("spawn", 0.5)]
+)
+def test_f02_a_random_worker_is_killed_again_and_again(start_method: str, interval: float) -> None:
+    """600 tasks, ten times over: it always ends, and there are no more errors than kills.
+
+    Every 100 ms under fork. Elsewhere a worker may need longer than that to come up, on a machine
+    that has other work; if none ever comes up, the run ends with an error, and rightly.
+    """
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     kills = 0
     over = threading.Event()
 
     def kill() -> None:
         nonlocal kills
-        while not over.wait(0.1):
+        while not over.wait(interval):
             workers = [
                 child for child in psutil.Process().children(recursive=True) if child.pid not in before
             ]

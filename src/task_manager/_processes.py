@@ -26,7 +26,7 @@ from .errors import WorkerStartError
 
 FAREWELL = 1.0  # seconds that a process gets to end by itself before it is killed
 STILLBORN = 3  # processes in a row that die before they are ready; then there is no hope
-KILLED = 20  # the same, if they were killed: somebody else's doing, which may come to an end
+KILLED = 50  # the same, if they were killed: somebody else's doing, which may come to an end
 GLANCE = 0.5  # seconds between two looks at whether the parent still lives
 
 _starting = threading.Lock()  # no fork between the making of a pipe and its entry in _PARENT_ENDS

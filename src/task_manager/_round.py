@@ -36,8 +36,9 @@ from ._stage import (
     RetryingReport,
     TookReport,
     pack_column,
-    parcels,
+    parcel_of,
     run_stage,
+    shares,
 )
 from ._task import Failed, Repeated, Retrying, Succeeded
 from .errors import StageDiedError, TransportError, WorkerStartError
@@ -209,7 +210,11 @@ class Round:
                 if isinstance(cell, _wire.Lost):
                     error = TransportError("argument", cell.type_name, cell.message)
                     self._fail(self._stages[stage - self._first], ticket, error, attempts=0)
-        return parcels(stage, tickets, column)
+        packed = (
+            parcel_of(stage, tickets[share], column.plain, column.cells[share])
+            for share in shares(column)
+        )
+        return [parcel for parcel in packed if parcel is not None]
 
     # ------------------------------------------------------------------ reports in
 

@@ -11,6 +11,7 @@ are handed in, so that tests turn them by hand.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -300,9 +301,10 @@ class Run:
 
 def annotate(error: BaseException, note: str) -> None:
     """Add a note to an error, once. One object raised for thousands of tasks is not filled with them."""
-    notes = getattr(error, "__notes__", ())
-    if note not in notes and len(notes) < MOST_NOTES:
-        error.add_note(note)
+    with contextlib.suppress(Exception):  # an error whose notes are broken goes without
+        notes = getattr(error, "__notes__", ())
+        if note not in notes and len(notes) < MOST_NOTES:
+            error.add_note(note)
 
 
 def _caused(error: BaseException, cause: Exception) -> BaseException:

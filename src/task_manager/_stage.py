@@ -14,7 +14,7 @@ import queue
 import socket
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from . import _wire
@@ -27,7 +27,7 @@ from ._task import Event, Failed, Failure, Retrying, Succeeded
 from .errors import TransportError
 from .manager import TaskManager
 
-LARGEST = 1 << 20  # bytes of a parcel, about; more are sent as several, so that a full queue is small
+LARGEST = 1 << 20  # bytes of a parcel or report, about: what is on its way stays small
 
 
 class Parcel(NamedTuple):
@@ -99,21 +99,21 @@ def pack_column(values: list[Any]) -> _wire.Column:
     return _wire.pack_values(values, [IDLE, 0.0], range(len(values)))
 
 
-def parcels(stage: int, tickets: Sequence[int], column: _wire.Column) -> list[Parcel]:
-    """What of a column could be packed, in parcels of a bounded size."""
-    cells = column.cells
-    if not column.plain:
+def shares(column: _wire.Column) -> Iterator[slice]:
+    """A column cut into shares of a bounded size."""
+    count = len(column.cells)
+    weight = sum(map(sys.getsizeof, column.cells))
+    share = max(1, count * LARGEST // max(weight, LARGEST))
+    return (slice(first, first + share) for first in range(0, count, share))
+
+
+def parcel_of(stage: int, tickets: list[int], plain: bool, cells: list[Any]) -> Parcel | None:
+    """What of these cells could be packed, for a stage; None if it is nothing."""
+    if not plain:
         kept = [i for i, cell in enumerate(cells) if not isinstance(cell, _wire.Lost)]
         cells = [cells[i] for i in kept]
         tickets = [tickets[i] for i in kept]
-    weight = sum(map(sys.getsizeof, cells))
-    if not cells:
-        return []
-    share = max(1, len(cells) * LARGEST // max(weight, LARGEST))
-    return [
-        Parcel(stage, list(tickets[i : i + share]), column.plain, cells[i : i + share])
-        for i in range(0, len(cells), share)
-    ]
+    return Parcel(stage, tickets, plain, cells) if cells else None
 
 
 class QueueSource:
@@ -184,6 +184,13 @@ class Reporter:
         except OSError:
             sys.exit(1)
 
+    def _pass_on(self, tickets: list[int], plain: bool, cells: list[Any], seconds: list[float]) -> None:
+        """Tell the parent first, and the next stage afterwards."""
+        self.report(PassedReport(tickets, plain, cells, seconds))
+        parcel = parcel_of(self._stage + 1, tickets, plain, cells)
+        if parcel is not None:
+            self.hand_on(parcel)
+
     def hand_on(self, parcel: Parcel) -> None:
         if self._outgoing is not None:
             self._outgoing.put(parcel)
@@ -204,10 +211,8 @@ class Reporter:
             case Succeeded(indices, _, results, seconds):
                 tickets = self._tickets.leave(indices)
                 column = pack_column(results)
-                self.report(PassedReport(tickets, *column, seconds))
-                if self._outgoing is not None:
-                    for parcel in parcels(self._stage + 1, tickets, column):
-                        self.hand_on(parcel)
+                for share in shares(column):
+                    self._pass_on(tickets[share], column.plain, column.cells[share], seconds[share])
             case Failed(index, _, error, attempts):
                 (ticket,) = self._tickets.leave([index])
                 self.fail(ticket, error, attempts)
