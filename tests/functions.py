@@ -118,6 +118,17 @@ class Unprintable(Exception):
     __repr__ = __str__
 
 
+class Unpicklable(Exception):
+    def __reduce__(self) -> Any:
+        raise TypeError("will not be pickled")
+
+
+def raise_unpicklable(x: int) -> int:
+    if x == 7:
+        raise Unpicklable("a lock")
+    return x
+
+
 class Unnotable(Exception):
     @property
     def __notes__(self) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from task_manager import _call
-from task_manager._call import IDLE, NEVER, PROMPT, call_batch, failure_of
+from task_manager._call import IDLE, NEVER, PROMPT, call_batch, failure_of, invoker
 from task_manager._task import Outcomes
 
 START = 10.0
@@ -54,13 +54,9 @@ def columns(outcomes: Outcomes) -> Any:
     return list(outcomes.positions), outcomes.values, kinds, outcomes.seconds
 
 
-def ones(*arguments: Any) -> list[tuple[Any, ...]]:
-    return [(argument,) for argument in arguments]
-
-
 def test_fast_calls_have_their_outcomes_together() -> None:
     """In the order of the calls, at the end of the batch."""
-    (outcomes,) = call_batch(lambda x: x * 2, ones(1, 2, 3), slot())
+    (outcomes,) = call_batch(lambda x: x * 2, [1, 2, 3], slot())
 
     assert ([0, 1, 2], [2, 4, 6], {}, [0.0, 0.0, 0.0]) == columns(outcomes)
 
@@ -71,8 +67,9 @@ def test_no_calls_have_no_outcomes() -> None:
 
 
 def test_arguments_are_positional() -> None:
-    """Each call gets the arguments of its own tuple, also none."""
-    (outcomes,) = call_batch(lambda *args: args, [(), (1,), (1, [2])], slot())
+    """Where calls are unpacked, each gets the arguments of its own tuple, also none."""
+    invoke = invoker(lambda *args: args, unpack=True)
+    (outcomes,) = call_batch(invoke, [(), (1,), (1, [2])], slot())
 
     assert [(), (1,), (1, [2])] == outcomes.values
 
@@ -86,7 +83,7 @@ def test_a_slow_call_has_its_outcome_sent_before_the_next_one_begins(clock: Cloc
         return clock.turn(seconds)
 
     seen = []
-    for outcomes in call_batch(call, ones(0.0, 0.0005, 0.25, 0.0, 0.5, 0.0), slot()):
+    for outcomes in call_batch(call, [0.0, 0.0005, 0.25, 0.0, 0.5, 0.0], slot()):
         seen.append((len(called), *columns(outcomes)[:2]))
 
     assert [
@@ -99,7 +96,7 @@ def test_a_slow_call_has_its_outcome_sent_before_the_next_one_begins(clock: Cloc
 def test_a_slow_call_at_the_end_is_sent_once(clock: Clock) -> None:
     """No empty outcomes follow it, and slow begins at the limit."""
     clock.now = 0.0
-    sent = [columns(outcomes)[:2] for outcomes in call_batch(clock.turn, ones(PROMPT, 0.25), slot())]
+    sent = [columns(outcomes)[:2] for outcomes in call_batch(clock.turn, [PROMPT, 0.25], slot())]
 
     assert [([0], [PROMPT]), ([1], [0.25])] == sent
 
@@ -111,7 +108,7 @@ def test_a_slow_failure_is_sent_at_once_as_well(clock: Clock) -> None:
         clock.turn(seconds)
         raise ValueError
 
-    sent = [columns(o)[:3] for o in call_batch(fail, ones(0.25, 0.0, 0.25), slot())]
+    sent = [columns(o)[:3] for o in call_batch(fail, [0.25, 0.0, 0.25], slot())]
 
     assert [
         ([0], [None], {0: ValueError}),
@@ -122,7 +119,7 @@ def test_a_slow_failure_is_sent_at_once_as_well(clock: Clock) -> None:
 def test_each_call_is_measured_by_itself(clock: Clock) -> None:
     """The time in which outcomes are sent belongs to no call."""
     seconds = []
-    for outcomes in call_batch(clock.turn, ones(0.25, 0.0, 0.5, 0.125), slot()):
+    for outcomes in call_batch(clock.turn, [0.25, 0.0, 0.5, 0.125], slot()):
         seconds += outcomes.seconds
         clock.turn(100.0)
 
@@ -138,7 +135,7 @@ def test_the_slot_says_what_is_in_hand(clock: Clock) -> None:
         seen.append(tuple(cells))
         clock.turn(seconds)
 
-    list(call_batch(look, ones(0.25, 0.0, 0.5, 0.0), cells, base=7))
+    list(call_batch(look, [0.25, 0.0, 0.5, 0.0], cells, base=7))
 
     assert [(7, 10.0), (8, 10.25), (9, 10.25), (10, 10.75)] == seen
 
@@ -146,7 +143,7 @@ def test_the_slot_says_what_is_in_hand(clock: Clock) -> None:
 def test_a_number_stands_until_the_next_call_and_its_time_does_not(clock: Clock) -> None:
     """On the way home a worker is still known by its task, but no time limit applies any more."""
     cells = slot()
-    seen = [tuple(cells) for _ in call_batch(clock.turn, ones(0.25, 0.0), cells)]
+    seen = [tuple(cells) for _ in call_batch(clock.turn, [0.25, 0.0], cells)]
 
     assert [(0, NEVER), (1, NEVER)] == seen
 
@@ -171,7 +168,7 @@ def test_whatever_is_raised_is_an_outcome(error: type[BaseException]) -> None:
             raise error("out of the function")
         return x
 
-    (outcomes,) = call_batch(call, ones(1, 2, 3), slot())
+    (outcomes,) = call_batch(call, [1, 2, 3], slot())
 
     assert ([0, 1, 2], [1, None, 3], {1: error}) == columns(outcomes)[:3]
     assert ("out of the function",) == outcomes.failures[1].error.args
@@ -179,7 +176,7 @@ def test_whatever_is_raised_is_an_outcome(error: type[BaseException]) -> None:
 
 def test_a_call_with_wrong_arguments_is_a_failure() -> None:
     """As any other."""
-    (outcomes,) = call_batch(lambda x: x, [(1, 2), (3,)], slot())
+    (outcomes,) = call_batch(invoker(lambda x: x, unpack=True), [(1, 2), (3,)], slot())
 
     assert ([None, 3], {0: TypeError}) == columns(outcomes)[1:3]
 
@@ -194,7 +191,7 @@ def test_what_passes_is_raised_after_the_outcomes_so_far() -> None:
             raise SystemExit
         return x
 
-    calling = call_batch(call, ones(1, 2, 3, 4), slot(), passing=(KeyboardInterrupt,))
+    calling = call_batch(call, [1, 2, 3, 4], slot(), passing=(KeyboardInterrupt,))
     outcomes = next(calling)
 
     assert ([0, 1], [None, 2], {0: SystemExit}) == columns(outcomes)[:3]
@@ -210,19 +207,21 @@ def test_what_passes_at_the_first_call_is_raised_at_once() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        next(call_batch(interrupt, [(), ()], slot(), passing=(KeyboardInterrupt,)))
+        invoke = invoker(interrupt, unpack=True)
+        next(call_batch(invoke, [(), ()], slot(), passing=(KeyboardInterrupt,)))
 
 
-def test_a_traceback_begins_in_the_users_function() -> None:
+@pytest.mark.parametrize("unpack", [False, True])
+def test_a_traceback_begins_in_the_users_function(unpack: bool) -> None:
     """F5: no frame of ours stands above it, and the chain of causes is whole."""
 
-    def call(x: int) -> None:
+    def call(x: Any) -> None:
         try:
             {}["the cause"]
         except KeyError as error:
             raise ValueError("the effect") from error
 
-    (outcomes,) = call_batch(call, ones(1), slot())
+    (outcomes,) = call_batch(invoker(call, unpack), [(1,)], slot())
     error = outcomes.failures[0].error
     frames = traceback.extract_tb(error.__traceback__)
 
@@ -251,7 +250,7 @@ def test_results_are_not_held_longer_than_they_travel(clock: Clock) -> None:
         results.append(weakref.ref(thing))
         return thing
 
-    for outcomes in call_batch(call, ones(0.25, 0.25, 0.25), slot()):
+    for outcomes in call_batch(call, [0.25, 0.25, 0.25], slot()):
         del outcomes
 
     assert [[], [False], [False, False]] == alive

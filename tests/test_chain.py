@@ -311,11 +311,11 @@ def append_pid(task: list[int]) -> list[int]:
 def test_f23_a_fast_stage_waits_for_a_slow_one() -> None:
     """Queues are bounded: the first stage cannot be through before the last has done most of it."""
     chain = chain_of("process", stamp, stamp_slowly)
-    chain.start_chain((n, b"x" * 20_000) for n in range(2000))
+    chain.start_chain((n, b"x" * 20_000) for n in range(3000))
     finals = list(chain.get_final_result_dict().values())
 
-    assert 2000 == len(finals)
-    assert max(first for first, _ in finals) > sorted(second for _, second in finals)[500]
+    assert 3000 == len(finals)
+    assert max(first for first, _ in finals) > sorted(second for _, second in finals)[1500]
 
 
 def test_f23_what_is_on_its_way_is_bounded() -> None:
@@ -352,7 +352,7 @@ def twenty_kilobytes(n: int) -> bytes:
 
 
 def weigh_slowly(load: bytes) -> int:
-    time.sleep(0.00005)
+    time.sleep(0.0002)
     return len(load)
 
 
@@ -361,7 +361,7 @@ def stamp(n: int, load: bytes) -> tuple[float, bytes]:
 
 
 def stamp_slowly(first: float, load: bytes) -> tuple[float, float]:
-    time.sleep(0.0002)
+    time.sleep(0.0005)
     return first, time.monotonic()
 
 

@@ -160,12 +160,13 @@ def limited(way: str, **options: Any) -> TaskManager:
     return TaskManager(func, **f.options_of(way), **{**common, **options})
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("way", LIMITED)
-def test_f06_a_call_that_hangs_is_timed_out(way: str, calls: Path) -> None:
+def test_f06_a_call_that_hangs_is_timed_out(way: str, workers: int, calls: Path) -> None:
     """It fails with a TaskTimeoutError soon after its limit, and everything else has its result."""
     tasks = [(str(calls), n) for n in range(100)]
     began = time.monotonic()
-    with limited(way, max_retries=0) as manager:
+    with limited(way, max_retries=0, worker_limit=workers) as manager:
         summary = manager.start(tasks)
         took = time.monotonic() - began
         (error,) = manager.get_error_dict().values()
@@ -176,6 +177,36 @@ def test_f06_a_call_that_hangs_is_timed_out(way: str, calls: Path) -> None:
         assert 0.5 == error.timeout
         assert 0.5 <= took < 4  # it is over long before the call would be
         assert 1 == (calls / "7").stat().st_size
+
+
+def hang_or_nap(folder: str, x: int) -> int:
+    f.count_calls(folder, x)
+    time.sleep(4 if x == 0 else 0.1)
+    return x
+
+
+async def hang_or_nap_async(folder: str, x: int) -> int:
+    f.count_calls(folder, x)
+    try:
+        await asyncio.sleep(4 if x == 0 else 0.1)
+    except asyncio.CancelledError:
+        f.count_calls(folder, "cancelled")
+        raise
+    return x
+
+
+@pytest.mark.parametrize("way", LIMITED)
+def test_f06_only_the_call_that_hangs_is_ended(way: str, calls: Path) -> None:
+    """Those beside it are in the middle of theirs, and are neither ended nor made again."""
+    func = hang_or_nap_async if way == "async" else hang_or_nap
+    tasks = [(str(calls), n) for n in range(12)]
+    common: dict[str, Any] = {"worker_limit": 2, "logger": None, "task_timeout": 0.55, "max_retries": 0}
+    with TaskManager(func, **f.options_of(way), **common) as manager:
+        manager.start(tasks)
+
+        assert tasks[:1] == list(manager.get_error_dict())
+        assert [1] * 12 == [(calls / str(n)).stat().st_size for n in range(12)]
+        assert (way == "async") == (calls / "cancelled").exists()
 
 
 @pytest.mark.parametrize("way", LIMITED)
@@ -361,6 +392,58 @@ def test_f10_the_parent_is_killed(way: str, number: int, script: Callable[[str],
     running.process.send_signal(number)
 
     assert [] == running.left_after(2)
+
+
+HEEDLESS_RUN = """
+import signal, time
+from task_manager import TaskChain, TaskManager
+
+def work(x):
+    if x == 0:
+        print("working", flush=True)
+    time.sleep(0.5)
+    return x
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+    manager = TaskManager(work, 'process', worker_limit=4, start_method=METHOD, logger=None)
+    CHAIN
+    print(START(range(8)).succeeded)
+"""
+
+
+@pytest.mark.parametrize("way", ["chain", *f.START_METHODS])
+def test_f09_workers_leave_a_ctrl_c_to_their_parent(way: str, script: Callable[[str], Script]) -> None:
+    """It reaches all processes of a terminal; where the parent goes on, no task has failed of it."""
+    text = HEEDLESS_RUN.replace("METHOD", repr("fork" if way == "chain" else way))
+    chain = "manager = TaskChain([manager], 'process')" if way == "chain" else ""
+    start = "manager.start_chain" if way == "chain" else "manager.start"
+    running = script(text.replace("CHAIN", chain).replace("START", start))
+    running.wait_for("working")
+    os.killpg(running.process.pid, signal.SIGINT)
+    out, err = running.process.communicate(timeout=20)
+
+    assert ("8\n", "") == (out, err)
+
+
+BLOCKS_SIGINT = """
+import signal
+from task_manager import TaskManager
+
+if __name__ == "__main__":
+    TaskManager(str, 'process', start_method='forkserver', logger=None).start([1])
+    from multiprocessing import forkserver
+    pid = forkserver._forkserver._forkserver_pid
+    (blocked,) = [line.split()[1] for line in open(f'/proc/{pid}/status') if line.startswith('SigBlk')]
+    print(bool(int(blocked, 16) >> (signal.SIGINT - 1) & 1))
+"""
+
+
+def test_f09_workers_of_a_fork_server_are_born_deaf(script: Callable[[str], Script]) -> None:
+    """A Ctrl-C while they come up kills none of them: they inherit that it is blocked."""
+    out, err = script(BLOCKS_SIGINT).process.communicate(timeout=20)
+
+    assert ("True\n", "") == (out, err)
 
 
 @pytest.mark.parametrize("way", ["chain", *f.START_METHODS])

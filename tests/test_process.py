@@ -80,6 +80,22 @@ def test_f04_an_error_that_cannot_travel_comes_as_text(process_manager: Manager)
         assert 'raise TwoArguments(404, "not found")' in error.traceback
 
 
+def test_f04_an_error_that_cannot_be_pickled_comes_as_text(process_manager: Manager) -> None:
+    """Its type's name, its message and the worker's traceback are kept."""
+    with process_manager(f.raise_unpicklable) as manager:
+        summary = manager.start(range(200))
+        (error,) = manager.get_error_dict().values()
+
+        assert (199, 1) == (summary.succeeded, summary.failed)
+        assert isinstance(error, TransportError)
+        assert ("error", "functions.Unpicklable", "a lock") == (
+            error.what,
+            error.type_name,
+            error.message,
+        )
+        assert 'raise Unpicklable("a lock")' in error.traceback
+
+
 def test_f04_an_error_that_cannot_travel_is_retried_by_its_type(
     calls: Path, process_manager: Manager
 ) -> None:

@@ -143,7 +143,11 @@ class Stand:
 
 
 def columns(batch: Batch | None) -> Any:
-    return None if batch is None else (batch.indices, batch.tasks, batch.calls, batch.numbers)
+    """What is in a batch; the calls as tuples of arguments, however the batch has them."""
+    if batch is None:
+        return None
+    calls = batch.calls if batch.unpack else [(call,) for call in batch.calls]
+    return batch.indices, batch.tasks, calls, batch.numbers
 
 
 # ------------------------------------------------------------------ from task to call

@@ -252,28 +252,46 @@ def test_an_interrupt_while_unpickling_is_raised() -> None:
 
 def test_plain_arguments_share_one_pickle() -> None:
     """The calls themselves travel."""
-    calls: list[tuple[Any, ...]] = [(1, "a"), (), (None,)]
+    tuples: list[Any] = [(1, "a"), (), (None,)]
+    single: list[Any] = [1, "a", None]
 
-    assert ((True, calls), {}) == pack_calls(calls)
+    assert ((True, tuples), {}) == pack_calls(tuples, unpack=True)
+    assert ((True, single), {}) == pack_calls(single, unpack=False)
+
+
+class Pair(NamedTuple):
+    left: int
+    right: int
+
+
+@pytest.mark.parametrize("call", [Pair(1, 2), (1, Pair(1, 2)), ((1, 2),)], ids=repr)
+def test_tuples_of_a_class_are_not_plain(call: Any) -> None:
+    """They are pickled by the name of their class, which may be nowhere to be found."""
+    (plain, cells), failures = pack_calls([call], unpack=True)
+
+    assert (False, {}) == (plain, failures)
+    assert [call] == [pickle.loads(packed) for packed in cells]
 
 
 @pytest.mark.parametrize("value", OTHER, ids=repr)
 def test_other_arguments_have_a_pickle_a_call(value: Any) -> None:
-    """Each cell is one argument: the pickle of the call's arguments."""
-    (plain, cells), failures = pack_calls([(1, value), (2,)])
+    """Each cell is the pickle of what the call is made with."""
+    (plain, cells), failures = pack_calls([(1, value), (2,)], unpack=True)
+    one = pack_calls([value, 2], unpack=False)
 
     assert (False, {}) == (plain, failures)
-    assert [(1, value), (2,)] == [pickle.loads(packed) for (packed,) in cells]
+    assert [(1, value), (2,)] == [pickle.loads(packed) for packed in cells]
+    assert [value, 2] == [pickle.loads(packed) for packed in one[0].cells]
 
 
 @bad_at_pickle
 def test_an_argument_that_cannot_be_pickled_costs_its_own_task_an_error(make: Callable[[], Any]) -> None:
     """F4: known by its position in the batch, with its cause; the other calls travel."""
-    (plain, cells), failures = pack_calls([(1,), (make(),), ([3],)])
+    (plain, cells), failures = pack_calls([1, make(), [3]], unpack=False)
     ((position, failure),) = failures.items()
     error: Any = failure.error
 
-    assert (False, [(1,), ([3],)]) == (plain, [pickle.loads(packed) for (packed,) in cells])
+    assert (False, [1, [3]]) == (plain, [pickle.loads(packed) for packed in cells])
     assert (1, TransportError, TransportError) == (position, type(error), failure.kind)
     assert "argument" == error.what
     assert isinstance(error.__cause__, BaseException)
@@ -282,7 +300,7 @@ def test_an_argument_that_cannot_be_pickled_costs_its_own_task_an_error(make: Ca
 def test_an_interrupt_while_pickling_arguments_is_raised() -> None:
     """F9: a Ctrl-C in the parent is nobody's error."""
     with pytest.raises(KeyboardInterrupt):
-        pack_calls([(Raises(KeyboardInterrupt),)])
+        pack_calls([Raises(KeyboardInterrupt)], unpack=False)
 
 
 # ------------------------------------------------------------------ errors

@@ -19,7 +19,7 @@ class Book:
 
     A ticket is the number of an initial task in the chain's ledger.
 
-    at: Of every ticket that is on its way, the stage it has got to (from 0), and its task there.
+    at: By stage, from 0: the tickets that have got there, and the task of each.
     """
 
     def __init__(self, ledger: Ledger, recorder: Recorder, names: Sequence[str], distinct: bool) -> None:
@@ -28,7 +28,7 @@ class Book:
         self._names = names
         self._enter = ledger.enter_new if distinct else ledger.enter_all
         self._initial: dict[int, Any] = {}
-        self.at: dict[int, tuple[int, Any]] = {}
+        self.at: list[dict[int, Any]] = [{} for _ in names]
         self._began = time.monotonic()
         self._recorder = recorder
 
@@ -37,30 +37,37 @@ class Book:
         tickets, fresh, repeats = self._enter(tasks)
         if repeats:
             self._recorder.record(Repeated(repeats))
-        for ticket, task in zip(tickets, fresh, strict=True):
-            self._initial[ticket] = task
-            self.at[ticket] = (0, task)
+        entered = dict(zip(tickets, fresh, strict=True))
+        self._initial.update(entered)
+        self.at[0].update(entered)
         return tickets, fresh, repeats
 
     def passed(self, stage: int, tickets: Sequence[int], results: Sequence[Any]) -> None:
         """These have their results of this stage, and go on; from the last stage, arrive."""
-        if stage + 1 < len(self._names):
-            for ticket, result in zip(tickets, results, strict=True):
-                self.at[ticket] = (stage + 1, result)
-            return
+        leave = self.at[stage].pop
         for ticket in tickets:
-            del self.at[ticket]
+            leave(ticket)
+        if stage + 1 < len(self._names):
+            self.at[stage + 1].update(zip(tickets, results, strict=True))
+            return
         initial = [self._initial.pop(ticket) for ticket in tickets]
         self._recorder.record(Succeeded(list(tickets), initial, list(results), []))
 
     def failed(self, stage: int, ticket: int, error: BaseException, attempts: int) -> None:
         """This one goes no further."""
-        del self.at[ticket]
+        del self.at[stage][ticket]
         task = self._initial.pop(ticket)
         self._ledger.fail(ticket)
         place = f"stage {stage + 1} of {len(self._names)} ({self._names[stage]})"
         annotate(error, f"task_manager: in {place}, for the initial task {short_repr(task)}")
         self._recorder.record(Failed(ticket, task, error, attempts))
+
+    def stranded(self, stage: int) -> list[int]:
+        """The tickets that have not passed this stage, which is the end of the way for them."""
+        for earlier in self.at[:stage]:
+            self.at[stage].update(earlier)
+            earlier.clear()
+        return sorted(self.at[stage])
 
     def retrying(self, ticket: int, error: BaseException, number: int, delay: float) -> None:
         """This one is tried again where it is."""
@@ -68,9 +75,9 @@ class Book:
 
     def close(self) -> Summary:
         """The end: what is still on its way may be run again by the next start."""
-        for ticket in self.at:
+        for ticket in self._initial:
             self._ledger.fail(ticket)
-        return self._recorder.tally.summary(time.monotonic() - self._began, len(self.at))
+        return self._recorder.tally.summary(time.monotonic() - self._began, len(self._initial))
 
 
 class Tickets:

@@ -26,9 +26,14 @@ class Slot(Protocol):
     def __setitem__(self, cell: int, value: float, /) -> None: ...
 
 
+def invoker(func: Callable[..., Any], unpack: bool) -> Callable[[Any], Any]:
+    """The function as `call_batch` takes it: called with one object, a tuple unpacked into arguments."""
+    return (lambda args: func(*args)) if unpack else func
+
+
 def call_batch(
-    func: Callable[..., Any],
-    calls: Sequence[tuple[Any, ...]],
+    invoke: Callable[[Any], Any],
+    calls: Sequence[Any],
     slot: Slot,
     base: int = 0,
     passing: tuple[type[BaseException], ...] = (),
@@ -44,11 +49,11 @@ def call_batch(
     seconds: list[float] = []
     interrupt: BaseException | None = None
     begun = clock()
-    for position, args in enumerate(calls):
+    for position, call in enumerate(calls):
         slot[1] = begun
         slot[0] = base + position
         try:
-            value = func(*args)
+            value = invoke(call)
         except passing as error:
             interrupt = error
             break
@@ -73,7 +78,12 @@ def call_batch(
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The error of a call, without the frame of ours at the head of its traceback."""
-    if error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next
+    """The error of a call, without the frames of ours at the head of its traceback."""
+    head = error.__traceback__
+    while head is not None and head.tb_frame.f_globals.get("__package__") in _OURS:
+        head = head.tb_next
+    error.__traceback__ = head
     return Failure(error, type(error))
+
+
+_OURS = frozenset([__package__, f"{__package__}._runners"])

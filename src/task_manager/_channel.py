@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterator
 
 HEADER = struct.Struct("!Q")
-CHUNK = 1 << 18
+CHUNK = 1 << 18  # bytes that are sent or received at once
+KEPT = 1 << 24  # bytes of a buffer that is kept for the next large frame: fresh memory is slow
 
 
 class Channel:
@@ -18,7 +20,8 @@ class Channel:
     def __init__(self, pipe: socket.socket) -> None:
         self._pipe = pipe
         pipe.setblocking(False)
-        self._incoming = bytearray()
+        self._buffer = bytearray(CHUNK)  # what has arrived and is not used up: from _begin to _end
+        self._begin = self._end = 0
         self._outgoing = bytearray()
         self.ended = False
 
@@ -44,34 +47,48 @@ class Channel:
         except OSError:  # the other side is gone; reading says so too
             self._outgoing.clear()
 
-    def receive(self) -> list[bytes]:
-        """The frames that have arrived whole."""
-        try:
-            while chunk := self._pipe.recv(CHUNK):
-                self._incoming += chunk
-                if len(chunk) < CHUNK:
-                    break
-            else:
-                self.ended = True
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.ended = True
-        return self._cut()
+    def receive(self) -> Iterator[memoryview]:
+        """The frames that have arrived whole, each to be used up before the next one is asked for."""
+        more = True
+        while more:
+            more = self._read()
+            yield from self._cut()
 
-    def _cut(self) -> list[bytes]:
-        frames: list[bytes] = []
-        begin = 0
-        incoming = self._incoming
-        while len(incoming) - begin >= HEADER.size:
-            (length,) = HEADER.unpack_from(incoming, begin)
-            end = begin + HEADER.size + length
-            if len(incoming) < end:
-                break
-            frames.append(bytes(memoryview(incoming)[begin + HEADER.size : end]))
-            begin = end
-        del incoming[:begin]
-        return frames
+    def _read(self) -> bool:
+        """Take what has arrived, as far as there is room; whether there may be more."""
+        room = memoryview(self._buffer)[self._end :]
+        try:
+            count = self._pipe.recv_into(room)
+        except BlockingIOError:
+            return False
+        except OSError:
+            count = 0
+        self._end += count
+        self.ended = not count
+        return count == len(room)
+
+    def _cut(self) -> Iterator[memoryview]:
+        while (size := self._size_of_next()) <= self._end - self._begin:
+            begin = self._begin
+            self._begin += size
+            yield memoryview(self._buffer)[begin + HEADER.size : self._begin]
+        self._make_room(size)
+
+    def _size_of_next(self) -> int:
+        """Of the next frame with its header, or of a header as long as that is all one can tell."""
+        if self._end - self._begin < HEADER.size:
+            return HEADER.size
+        return int(HEADER.unpack_from(self._buffer, self._begin)[0]) + HEADER.size
+
+    def _make_room(self, size: int) -> None:
+        """For the rest of the next frame, whose beginning moves to the front."""
+        rest = self._buffer[self._begin : self._end] if self._begin else b""
+        if size > len(self._buffer) or size <= CHUNK < KEPT < len(self._buffer):
+            rest = rest or self._buffer[: self._end]
+            self._buffer = bytearray(max(size, CHUNK))
+        self._buffer[: len(rest)] = rest
+        self._end -= self._begin
+        self._begin = 0
 
     def close(self) -> None:
         self._pipe.close()

@@ -16,6 +16,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -66,6 +67,10 @@ def start_process(
     calls `settle_in` first, which ends it when its parent is gone.
     """
     with _starting:
+        if context.get_start_method() != "fork":
+            # Where it has to be started, it unblocks SIGINT; the child must be born with that blocked.
+            resource_tracker.ensure_running()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         ours, theirs = socket.socketpair()
         _PARENT_ENDS.add(ours)
         try:

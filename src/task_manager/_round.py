@@ -194,8 +194,10 @@ class Round:
 
     def _parcels(self) -> Iterator[Parcel]:
         """First those that have got somewhere already, then the initial tasks."""
-        for ticket, (stage, task) in sorted(self._book.at.items()):
-            yield from self._pack(stage, [ticket], [task])
+        for stage, entries in enumerate([sorted(entries.items()) for entries in self._book.at]):
+            for first in range(0, len(entries), LARGEST):
+                tickets, tasks = map(list, zip(*entries[first : first + LARGEST], strict=True))
+                yield from self._pack(stage, tickets, tasks)
         while not self._source.ended and not self._first:
             read = self._source.read(self._size.size(self._source.remaining), 0.0)
             tickets, tasks, repeats = self._book.enter(read)
@@ -232,13 +234,10 @@ class Round:
         return False
 
     def _drain(self, stage: StageProcess) -> None:
-        """Take in the reports of this stage, after all that the stages before it had sent by then."""
-        frames = stage.channel.receive()
-        if not frames:
-            return
-        if stage.number > self._first:
-            self._drain(self._stages[stage.number - self._first - 1])
-        for frame in frames:
+        """Take in the reports of this stage, each after all that the stages before it had sent by then."""
+        for frame in stage.channel.receive():
+            if stage.number > self._first:
+                self._drain(self._stages[stage.number - self._first - 1])
             self._take(stage, _wire.loads(frame))
 
     def _take(self, stage: StageProcess, report: Report) -> None:
@@ -254,9 +253,9 @@ class Round:
             case FailedReport(ticket, cell, attempts):
                 error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
                 self._fail(stage, ticket, error, attempts)
-            case RetryingReport(ticket, cell, number, delay) if ticket in self._book.at:
+            case RetryingReport(ticket, cell, number, delay) if ticket in self._at(stage):
                 error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
-                _, task = self._book.at[ticket]
+                task = self._at(stage)[ticket]
                 self._book.retrying(ticket, error, number, delay)
                 stage.recorder.record(Retrying(ticket, task, error, number, delay))
             case EndedReport(cell):
@@ -268,7 +267,7 @@ class Round:
         if stage.number == 0:
             self._size.learn(len(report.tickets), sum(report.seconds))
         tickets, results, seconds = report.tickets, report.cells, report.seconds
-        known = self._book.at.__contains__
+        known = self._at(stage).__contains__
         if not (report.plain and all(map(known, tickets))):
             arrived: list[tuple[int, Any, float]] = []
             for ticket, cell, took in zip(tickets, report.cells, seconds, strict=True):
@@ -283,16 +282,20 @@ class Round:
             seconds = [took for _, _, took in arrived]
         if not tickets:
             return
-        tasks = [self._book.at[ticket][1] for ticket in tickets]
+        tasks = [self._at(stage)[ticket] for ticket in tickets]
         stage.held.difference_update(tickets)
         self._book.passed(stage.number, tickets, results)
         numbers = list(stage.manager._ledger.number(len(tickets)))
         stage.recorder.record(Succeeded(numbers, tasks, results, seconds))
 
+    def _at(self, stage: StageProcess) -> dict[int, Any]:
+        """The tickets that have got to this stage, and their tasks there."""
+        return self._book.at[stage.number]
+
     def _fail(self, stage: StageProcess, ticket: int, error: BaseException, attempts: int) -> None:
-        if ticket not in self._book.at:  # its last word was spoken where its task was made
+        if ticket not in self._at(stage):  # its last word was spoken where its task was made
             return
-        _, task = self._book.at[ticket]
+        task = self._at(stage)[ticket]
         stage.held.discard(ticket)
         self._book.failed(stage.number, ticket, error, attempts)
         (number,) = stage.manager._ledger.number(1)
@@ -308,10 +311,7 @@ class Round:
         """This stage keeps dying: what has not passed it never will."""
         while not self._source.ended and self._source.remaining is not None:
             self._book.enter(self._source.read(LARGEST, 0.0))
-        number = stage.number
-        self._charge(
-            stage, sorted(t for t, (at, _) in self._book.at.items() if at <= number), attempts=0
-        )
+        self._charge(stage, self._book.stranded(stage.number), attempts=0)
 
     def exitcode_of(self, stage: StageProcess) -> int | None:
         return self._exits[stage.number][1]

@@ -137,6 +137,7 @@ class Run:
             [attempt.index for attempt in due],
             [attempt.task for attempt in due],
             [attempt.args for attempt in due],
+            True,
             [attempt.number for attempt in due],
         )
 
@@ -153,14 +154,18 @@ class Run:
         indices, tasks, repeats = self._enter(read)
         if repeats:
             self._recorder.record(Repeated(repeats))
-        if self._get_args is None:
-            calls = [task if isinstance(task, tuple) else (task,) for task in tasks]
-        else:
+        unpack = self._get_args is not None or any(
+            issubclass(kind, tuple) for kind in set(map(type, tasks))
+        )
+        calls: list[Any] = tasks
+        if self._get_args is not None:
             indices, tasks, calls = self._extract(self._get_args, indices, tasks)
+        elif unpack:
+            calls = [task if isinstance(task, tuple) else (task,) for task in tasks]
         if not tasks:
             self._look_again = 0.0
             return None
-        return Batch(indices, tasks, calls, [1] * len(tasks))
+        return Batch(indices, tasks, calls, unpack, [1] * len(tasks))
 
     def _extract(
         self, get_args: Callable[[Any], Any], indices: list[int], tasks: list[Any]

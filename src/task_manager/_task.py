@@ -27,13 +27,16 @@ class Batch:
 
     indices: Which task of the manager, counted from 0 in the order taken.
     tasks: The very objects given.
-    calls: The arguments of each call.
+    calls: What each call is made with: where `unpack`, the tuple of its arguments, and otherwise its
+        one argument. A tuple a call would be most of what a tiny task costs.
+    unpack: Whether the calls are tuples to be unpacked.
     numbers: The number of each attempt, from 1.
     """
 
     indices: list[int]
     tasks: list[Any]
-    calls: list[tuple[Any, ...]]
+    calls: list[Any]
+    unpack: bool
     numbers: list[int]
 
     def __len__(self) -> int:
@@ -45,13 +48,14 @@ class Batch:
             [self.indices[position] for position in positions],
             [self.tasks[position] for position in positions],
             [self.calls[position] for position in positions],
+            self.unpack,
             [self.numbers[position] for position in positions],
         )
 
     def attempt(self, position: int) -> Attempt:
-        return Attempt(
-            self.indices[position], self.tasks[position], self.calls[position], self.numbers[position]
-        )
+        call = self.calls[position]
+        args = call if self.unpack else (call,)
+        return Attempt(self.indices[position], self.tasks[position], args, self.numbers[position])
 
 
 class Failure(NamedTuple):

@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -100,15 +101,23 @@ def unpack_value(cell: Any) -> Any:
         raise TransportError("result", name_of(type(error)), text_of(error)) from error
 
 
-def pack_calls(calls: list[tuple[Any, ...]]) -> tuple[Column, dict[int, Failure]]:
-    """Pack the arguments of calls; those that refuse come back as failures, by position."""
-    if all(map(PLAIN.issuperset, (map(type, args) for args in calls))):
+def pack_calls(calls: list[Any], unpack: bool) -> tuple[Column, dict[int, Failure]]:
+    """Pack what calls are made with; those that refuse come back as failures, by position.
+
+    unpack: The calls are tuples of arguments.
+    """
+    if not unpack:
+        plain = PLAIN.issuperset(map(type, calls))
+    else:  # a tuple's subclass is pickled by its name, which may fail
+        plain = {tuple}.issuperset(map(type, calls))
+        plain = plain and PLAIN.issuperset(map(type, chain.from_iterable(calls)))
+    if plain:
         return Column(True, calls), {}
     cells: list[Any] = []
     failures: dict[int, Failure] = {}
-    for position, args in enumerate(calls):
+    for position, call in enumerate(calls):
         try:
-            cells.append((dumps(args),))
+            cells.append(dumps(call))
         except BaseException as error:
             let_ctrl_c_through(error)
             lost = TransportError("argument", name_of(type(error)), text_of(error))

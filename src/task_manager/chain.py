@@ -155,9 +155,9 @@ class TaskChain:
             if number == 0:
                 source = EntranceSource(initial, book, tickets, recorder)
             else:
-                passed = sorted(book.at.items())
-                source = IterableSource([task for _, (_, task) in passed])
-                tickets.come([ticket for ticket, _ in passed])
+                passed = dict(sorted(book.at[number].items()))
+                source = IterableSource(list(passed.values()))
+                tickets.come(list(passed))
             try:
                 stage._flow(source, recorder, distinct=False)
             except Exception as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .. import _wire
-from .._call import NEVER, call_batch, clock
+from .._call import NEVER, call_batch, clock, invoker
 from .._channel import receive_frame, send_frame
 from .._processes import settle_in
 from ..errors import TransportError
@@ -42,14 +43,12 @@ def work(pipe: socket.socket, packed_function: bytes) -> None:
         send_frame(pipe, _wire.dumps(_wire.cannot_load("function", error)))
         return
 
-    def unpack_and_call(packed: bytes) -> Any:
-        return func(*_load_arguments(packed))
-
     send_frame(pipe, READY)
     base = 0
     while (frame := receive_frame(pipe)) is not None:
-        column = _wire.Column(*_wire.loads(frame))
-        invoke = func if column.plain else unpack_and_call
+        unpack, *packed = _wire.loads(frame)
+        column = _wire.Column(*packed)
+        invoke = invoker(func, unpack) if column.plain else _loading(invoker(func, unpack))
         for outcomes in call_batch(invoke, column.cells, slot, base):
             slot[1] = clock()  # pickling has the time of a call; sending depends on the parent
             numbers = [base + position for position in outcomes.positions]
@@ -65,11 +64,17 @@ def work(pipe: socket.socket, packed_function: bytes) -> None:
             except OSError:  # the other side is gone
                 return
         base += len(column.cells)
-        del frame, column, outcomes, values, failures, report
+        del frame, packed, column, outcomes, values, failures, report
 
 
-def _load_arguments(packed: bytes) -> Any:
-    try:
-        return _wire.loads(packed)
-    except BaseException as error:
-        raise TransportError("argument", _wire.name_of(type(error)), _wire.text_of(error)) from error
+def _loading(invoke: Callable[[Any], Any]) -> Callable[[bytes], Any]:
+    """The same for a call that is a pickle of its own."""
+
+    def load_and_invoke(packed: bytes) -> Any:
+        try:
+            call = _wire.loads(packed)
+        except BaseException as error:
+            raise TransportError("argument", _wire.name_of(type(error)), _wire.text_of(error)) from error
+        return invoke(call)
+
+    return load_and_invoke

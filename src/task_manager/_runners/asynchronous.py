@@ -139,14 +139,14 @@ class AsyncRunner:
         if failure is not None:
             part.failures[position] = failure
 
-    def _attempts(self) -> Iterator[tuple[Batch, int, tuple[Any, ...]]]:
+    def _attempts(self) -> Iterator[tuple[Batch, int, Any]]:
         """The attempts of all batches, in order; shared by the crew."""
         while True:
             while self._queued:
                 batch = self._queued.popleft()
-                for position, args in enumerate(batch.calls):
+                for position, call in enumerate(batch.calls):
                     self._ahead -= 1
-                    yield batch, position, args
+                    yield batch, position, call
             yield NOTHING
 
     async def _work(self, member: Member) -> None:
@@ -155,14 +155,14 @@ class AsyncRunner:
         feed = self._feed
         turn = 0
         while (attempt := next(feed)) is not NOTHING:
-            batch, position, args = attempt
+            batch, position, call = attempt
             member.batch = batch
             member.position = position
             failure: Failure | None = None
             value: Any = None
             began = member.began = clock()
             try:
-                value = await func(*args)
+                value = await (func(*call) if batch.unpack else func(call))
             except BaseException as error:
                 if member.dismissed:
                     return
@@ -178,4 +178,4 @@ class AsyncRunner:
         self._crew.discard(member)
 
 
-NOTHING: tuple[Batch, int, tuple[Any, ...]] = (Batch([], [], [], []), 0, ())
+NOTHING: tuple[Batch, int, Any] = (Batch([], [], [], False, []), 0, None)

@@ -88,7 +88,7 @@ class ProcessRunner:
         return self._load < self.workers * depth
 
     def submit(self, batch: Batch) -> None:
-        column, failures = _wire.pack_calls(batch.calls)
+        column, failures = _wire.pack_calls(batch.calls, batch.unpack)
         positions: Sequence[int] = range(len(batch))
         if failures:
             self._answers.append((batch, _failed(failures)))
@@ -99,7 +99,7 @@ class ProcessRunner:
         worker.held.append(Held(batch, positions, worker.sent))
         worker.sent += len(positions)
         self._load += 1
-        self._send(worker, _wire.dumps(tuple(column)))
+        self._send(worker, _wire.dumps((batch.unpack, *column)))
 
     def collect(self, timeout: float) -> list[Answer]:
         ready = self._selector.select(0.0 if self._answers else timeout)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .._call import IDLE, call_batch
+from .._call import IDLE, call_batch, invoker
 from .._task import Batch, Outcomes
 from . import Answer, Orders
 
@@ -31,8 +31,8 @@ class SerialRunner:
 
     def submit(self, batch: Batch) -> None:
         self._batch = batch
-        slot = [IDLE, 0.0]
-        self._calling = call_batch(self._func, batch.calls, slot, passing=(KeyboardInterrupt,))
+        invoke = invoker(self._func, batch.unpack)
+        self._calling = call_batch(invoke, batch.calls, [IDLE, 0.0], passing=(KeyboardInterrupt,))
 
     def collect(self, timeout: float) -> list[Answer]:
         batch = self._batch

@@ -19,7 +19,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from .._call import IDLE, NEVER, call_batch, clock
+from .._call import IDLE, NEVER, call_batch, clock, invoker
 from .._processes import uninterrupted
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError
@@ -156,7 +156,7 @@ def work(
     while (batch := inbox.get()) is not None and not hand.dismissed:
         hand.begun += 1
         hand.batch = batch
-        for outcomes in call_batch(func, batch.calls, hand.slot):
+        for outcomes in call_batch(invoker(func, batch.unpack), batch.calls, hand.slot):
             outbox.put((hand, batch, outcomes))
             if hand.dismissed:
                 return

@@ -1,0 +1,1 @@
+"""What a task costs, beside the peers: `python -m tests.benchmarks --help`."""

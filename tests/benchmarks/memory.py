@@ -1,0 +1,35 @@
+"""By how many MB a process grows while it runs tasks and keeps nothing.
+
+    python -m tests.benchmarks.memory MODE COUNT LOG
+
+LOG: The folder of the log, or "-" for none.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+import psutil
+
+from task_manager import TaskManager
+
+from .ours import fitting, log_of
+
+MB = 1e6
+
+
+def main(mode: str, count: int, log: str | None) -> None:
+    with TaskManager(
+        **fitting(mode), logger=log_of(log), keep_results=False, deduplicate=False
+    ) as manager:
+        manager.start(task for task in range(100))  # the workers are there, all is imported
+        before = psutil.Process().memory_info().rss
+        summary = manager.start(task for task in range(count))
+    assert count == summary.succeeded
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(max(0.0, peak - before) / MB)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), None if sys.argv[3] == "-" else sys.argv[3])

@@ -1,0 +1,246 @@
+"""What is measured, against whom, and what is wanted: the rows of the table."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import ours, peers, work
+from .measure import OFF, ON, Figures, Row, logged, timed
+
+THREADS = "ThreadPoolExecutor.map, 8 workers"
+GATHER = "gather + Semaphore"
+PROCESSES = "ProcessPoolExecutor.map"
+IN_A_ROW = "3 ProcessPoolExecutor.map(chunksize=200) in a row"
+JOBLIB = "joblib.Parallel(n_jobs=2)"
+MPIRE = "mpire"
+LOOP = "a bare loop"
+
+
+def all_rows(scale: float) -> Iterator[Row]:
+    """scale: 1 for the sizes of the table; 0.1 for a tenth of the tasks."""
+
+    def count(tasks: int) -> int:
+        return max(1, int(tasks * scale))
+
+    yield from _empty_calls(count(100_000))
+    yield from _empty_chains(count(50_000))
+    yield from _computing(count(2_000), count(200), count(1_000))
+    yield from _waiting(count(2_000), count(10_000))
+    yield from _blobs(count(500))
+    yield from _memory(count(1_000_000))
+    yield from _growth(count(10_000), count(1_000_000))
+    yield _imports()
+
+
+def _to(name: str) -> Callable[[Figures], float]:
+    return lambda figures: figures[name]
+
+
+def _best_of(*names: str) -> Callable[[Figures], float]:
+    return lambda figures: min(figures[name] for name in names)
+
+
+def _ideal(figure: float) -> Callable[[Figures], float]:
+    return lambda figures: figure
+
+
+def _managers(tasks: range, **options: Any) -> dict[str, Callable[[], float]]:
+    return logged(lambda log: timed(ours.manager, tasks=tasks, log=log, answers=len(tasks), **options)())
+
+
+def _chains(func: Any, tasks: range, chain_mode: str) -> dict[str, Callable[[], float]]:
+    return logged(
+        lambda log: timed(ours.chain, func, tasks, log, 3, chain_mode, answers=len(tasks))()
+    )
+
+
+def _empty_calls(n: int) -> Iterator[Row]:
+    tasks = range(n)
+    us = 1e6 / n
+    threads = {THREADS: timed(peers.thread_pool, work.nothing, tasks, 8, answers=n)}
+    gathered = {GATHER: timed(peers.gather, work.nothing_async, tasks, 100, answers=n)}
+    processes = {
+        f"{PROCESSES}(chunksize=64)": timed(
+            peers.process_pool, work.nothing, tasks, 2, chunksize=64, answers=n
+        ),
+        JOBLIB: timed(peers.joblib, work.nothing, tasks, 2, answers=n),
+    }
+    for group, title, targets, mode, others in [
+        ("serial", f"serial, {n:,} tasks", (0.08, 0.16), "serial", threads),
+        ("thread", f"thread, 8 workers, {n:,}", (0.12, 0.22), "thread", threads),
+        ("async", f"async, limit 100, {n:,}", (0.22, 0.40), "async", gathered),
+    ]:
+        (against,) = others
+        contestants = {**_managers(tasks, **ours.fitting(mode)), **others}
+        yield Row(group, title, against, _targets(*targets), contestants, _to(against), "us", us)
+    both = {**_managers(tasks, **ours.fitting("process")), **processes}
+    first, second = processes
+    title = f"process, 2 workers, {n:,}"
+    yield Row("process", title, first, _targets(0.70, 1.0), both, _to(first), "us", us)
+    yield Row("process", "process, the same", second, _targets(0.25, 0.35), both, _to(second), "us", us)
+
+
+def _empty_chains(n: int) -> Iterator[Row]:
+    tasks = range(n)
+    in_a_row = timed(peers.process_pool_in_a_row, work.nothing, tasks, 3, 200, answers=n)
+    for mode, targets in [("process", (1.2, 2.0)), ("serial", (1.0, 2.0))]:
+        contestants = {**_chains(work.nothing, tasks, mode), IN_A_ROW: in_a_row}
+        title = f"chain of 3, {mode} mode, {n:,}"
+        yield Row("chain", title, IN_A_ROW, _targets(*targets), contestants, _to(IN_A_ROW), "us", 1e6 / n)
+
+
+def _computing(n: int, uneven: int, through: int) -> Iterator[Row]:
+    millisecond = work.work_of(0.001)
+    skewed = work.work_of(0.02, uneven=True)
+    for title, func, tasks, targets in [
+        (f"process, {n:,} tasks of 1 ms of work, 2 workers", millisecond, range(n), (1.05, 1.10)),
+        (
+            f"process, {uneven} tasks of 20 ms, a tenth 10 times longer",
+            skewed,
+            range(uneven),
+            (1.05, 1.05),
+        ),
+    ]:
+        answers = len(tasks)
+        pools = {
+            f"{PROCESSES}(chunksize=16)": timed(
+                peers.process_pool, func, tasks, 2, chunksize=16, answers=answers
+            ),
+            JOBLIB: timed(peers.joblib, func, tasks, 2, answers=answers),
+            MPIRE: timed(peers.mpire, func, tasks, 2, answers=answers),
+        }
+        managers = _managers(tasks, func=func, execution_mode="process", worker_limit=2)
+        against = "the best of ProcessPoolExecutor(chunksize=16), joblib, mpire"
+        yield Row(
+            "work",
+            title,
+            against,
+            _targets(*targets),
+            {**managers, **pools},
+            _best_of(*pools),
+            "ms",
+            1e3,
+        )
+    tasks = range(through)
+
+    def three_times() -> float:
+        return sum(timed(peers.bare_loop, millisecond, tasks, answers=through)() for _ in range(3))
+
+    yield Row(
+        "work",
+        f"chain of 3 x 1 ms of work, {through:,} tasks, process mode, 2 cores",
+        "half the time of a bare loop over the same work",
+        _targets(1.25, 1.30),
+        {**_chains(millisecond, tasks, "process"), LOOP: three_times},
+        lambda figures: figures[LOOP] / 2,
+        "ms",
+        1e3,
+    )
+
+
+def _waiting(threads: int, coroutines: int) -> Iterator[Row]:
+    for title, func, mode, n, limit, targets in [
+        (f"thread, {threads:,} waits of 10 ms, 100 workers", work.nap, "thread", threads, 100, (1.25, 1.4)),
+        (
+            f"async, {coroutines:,} waits of 10 ms, limit 1,000",
+            work.nap_async,
+            "async",
+            coroutines,
+            1000,
+            (2.0, 3.0),
+        ),
+    ]:
+        ideal = work.NAP * n / limit
+        managers = _managers(range(n), func=func, execution_mode=mode, worker_limit=limit)
+        against = f"the ideal, {ideal:g} s"
+        yield Row("wait", title, against, _targets(*targets), managers, _ideal(ideal), "ms", 1e3)
+
+
+def _blobs(n: int) -> Iterator[Row]:
+    tasks = range(n)
+    managers = _managers(tasks, func=work.blob, execution_mode="process", worker_limit=2)
+    pool = timed(peers.process_pool, work.blob, tasks, 2, answers=n)
+    yield Row(
+        "large",
+        f"process, {n} results of 4 MB",
+        PROCESSES,
+        _targets(1.05, 1.05),
+        {**managers, PROCESSES: pool},
+        _to(PROCESSES),
+        "ms",
+        1e3,
+    )
+
+
+def _memory(n: int) -> Iterator[Row]:
+    for mode in ["serial", "thread", "process", "async"]:
+
+        def growth(log: str | None, mode: str = mode) -> float:
+            return _printed_by("-m", "tests.benchmarks.memory", mode, str(n), log or "-")
+
+        yield Row(
+            "memory",
+            f"{mode}, {n:,} tasks from a generator, nothing kept",
+            "1 MB more than at the start",
+            _targets(50, 50),
+            logged(growth),
+            _ideal(1.0),
+            "MB",
+            1.0,
+        )
+
+
+def _growth(few: int, many: int) -> Iterator[Row]:
+    for mode in ["serial", "thread", "process", "async"]:
+
+        def cost(log: str | None, mode: str = mode) -> float:
+            return ours.seconds_a_task(mode, range(many), with_log=log is not None)
+
+        reference = f"the same, {few:,} tasks"
+        yield Row(
+            "growth",
+            f"{mode}, {many:,} tasks, all kept, a task",
+            reference,
+            _targets(1.2, 1.2),
+            {
+                **logged(cost),
+                reference: lambda mode=mode: ours.seconds_a_task(mode, range(few), with_log=False),  # type: ignore[misc]
+            },
+            _to(reference),
+            "us",
+            1e6,
+        )
+
+
+def _imports() -> Row:
+    def seconds_of(line: str) -> float:
+        clock = "from time import perf_counter as clock; began = clock()"
+        return _printed_by("-c", f"{clock}\n{line}\nprint(clock() - began)")
+
+    theirs = "importing loguru and tqdm"
+    return Row(
+        "import",
+        "import task_manager",
+        theirs,
+        {OFF: 1.3},
+        {
+            OFF: lambda: seconds_of("import task_manager"),
+            theirs: lambda: seconds_of("import loguru, tqdm"),
+        },
+        _to(theirs),
+        "ms",
+        1e3,
+    )
+
+
+def _targets(off: float, on: float) -> dict[str, float]:
+    return {OFF: off, ON: on}
+
+
+def _printed_by(*arguments: str) -> float:
+    """The number that a fresh interpreter prints."""
+    command = [sys.executable, *arguments]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

@@ -1,0 +1,70 @@
+"""The functions that the benchmarks call: at module level, so that every process can import them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from functools import partial
+from typing import Any
+
+NAP = 0.01  # seconds
+BLOB = 4_000_000  # bytes
+SLOW_TASKS = frozenset(random.Random(1).sample(range(200), 20))
+
+
+def nothing(task: Any) -> Any:
+    return task
+
+
+async def nothing_async(task: Any) -> Any:
+    return task
+
+
+def nap(task: Any) -> None:
+    time.sleep(NAP)
+
+
+async def nap_async(task: Any) -> None:
+    await asyncio.sleep(NAP)
+
+
+def blob(task: Any) -> bytes:
+    return bytes(BLOB)
+
+
+def compute(operations: int, task: Any) -> Any:
+    for _ in range(operations):
+        pass
+    return task
+
+
+def compute_unevenly(operations: int, task: int) -> int:
+    """A tenth of the tasks take ten times as long."""
+    return int(compute(operations * (10 if task in SLOW_TASKS else 1), task))
+
+
+def work_of(seconds: float, uneven: bool = False) -> partial[Any]:
+    """A function of one task that takes so long on this machine at rest.
+
+    The length is turned into a number of operations once: a spin on the clock would end on time
+    however many processes fight for a core.
+    """
+    return partial(compute_unevenly if uneven else compute, int(seconds * _operations_per_second()))
+
+
+def _operations_per_second() -> float:
+    global _speed
+    if _speed is None:
+        trial = 200_000
+        _speed = trial / min(_time_of(trial) for _ in range(15))
+    return _speed
+
+
+_speed: float | None = None
+
+
+def _time_of(operations: int) -> float:
+    began = time.perf_counter()
+    compute(operations, None)
+    return time.perf_counter() - began
