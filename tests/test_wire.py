@@ -259,11 +259,6 @@ def test_plain_arguments_share_one_pickle() -> None:
     assert ((True, single), {}) == pack_calls(single, unpack=False)
 
 
-class Pair(NamedTuple):
-    left: int
-    right: int
-
-
 @pytest.mark.parametrize("call", [Pair(1, 2), (1, Pair(1, 2)), ((1, 2),)], ids=repr)
 def test_tuples_of_a_class_are_not_plain(call: Any) -> None:
     """They are pickled by the name of their class, which may be nowhere to be found."""

@@ -6,7 +6,6 @@ array) is known by its content.  One that cannot even be compared is the same as
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -83,6 +82,8 @@ def _content(value: Any) -> Hashable:
 
 
 def _digest(content: bytes) -> bytes:
+    import hashlib  # which loads OpenSSL, for tasks that are seldom seen
+
     return hashlib.blake2b(content, digest_size=20).digest()
 
 

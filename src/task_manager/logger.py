@@ -63,7 +63,7 @@ class TaskLogger:
         if logger is not None and not callable(getattr(logger, "log", None)):
             raise ConfigurationError(f"logger must be None or a logger of loguru; got {logger!r}")
         self._log_dir = Path(log_dir)
-        self._format = _checked(format)
+        self._format = format if format == FORMAT else _checked(format)
         self._level = level
         self._logger = logger
 

@@ -23,7 +23,7 @@ class Row:
     work, against: What is done, and what the ratios are to.
     targets: The greatest ratio wanted, by contestant: log off, log on.
     contestants: Each measures itself once, in this row's unit.
-    reference: What 1.0 is, from the figures of one round.
+    reference: What 1.0 is for a contestant, from the figures of one round.
     unit: "us" a task, "ms", or "MB"; `per` of it make one in the table.
     """
 
@@ -32,7 +32,7 @@ class Row:
     against: str
     targets: Mapping[str, float]
     contestants: Mapping[str, Callable[[], float]]
-    reference: Callable[[Figures], float]
+    reference: Callable[[Figures, str], float]
     unit: str
     per: float
 
@@ -49,14 +49,16 @@ class Measured:
 
     def ratios(self, contestant: str) -> list[float]:
         """To the reference of the same round, from the least to the greatest."""
-        return sorted(figures[contestant] / self.row.reference(figures) for figures in self.rounds)
+        return sorted(
+            figures[contestant] / self.row.reference(figures, contestant) for figures in self.rounds
+        )
 
     def ratio(self, contestant: str) -> float:
         return statistics.median(self.ratios(contestant))
 
     @property
     def reference(self) -> float:
-        return statistics.median(map(self.row.reference, self.rounds))
+        return statistics.median(self.row.reference(figures, OFF) for figures in self.rounds)
 
 
 def measure(row: Row, rounds: int) -> Measured:

@@ -77,7 +77,9 @@ class ThreadRunner:
         return self._in_flight < self.workers * depth
 
     def submit(self, batch: Batch) -> None:
-        if len(self._crew) < self.workers and self._in_flight >= len(self._crew):
+        # A worker whose outcomes lie in the outbox takes this batch sooner than a new one would.
+        busy = self._in_flight - self._outbox.qsize()
+        if busy >= len(self._crew) < self.workers:
             self._hire()
         self._in_flight += 1
         self._inbox.put(batch)
