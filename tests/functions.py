@@ -172,22 +172,68 @@ class CannotUnpickle:
         return _refuse, ()
 
 
-class ExitsAtUnpickle:
+class Bad:
+    """Fails, exits or crashes, when it is pickled or when it is unpickled."""
+
+    def __init__(self, when: str, how: str) -> None:
+        self.when = when
+        self.how = how
+
     def __reduce__(self) -> Any:
-        return _leave, ()
+        if self.when == "pickle":
+            misbehave(self.how)
+        return misbehave, (self.how,)
 
 
-class DiesAtPickle:
+class BadError(Exception):
+    def __init__(self, when: str, how: str) -> None:
+        super().__init__("out of the function")
+        self.bad = Bad(when, how)
+
     def __reduce__(self) -> Any:
-        os._exit(5)
+        return self.bad.__reduce__()
+
+
+def misbehave(how: str) -> Any:
+    match how:
+        case "fails":
+            raise ValueError("will not travel")
+        case "exits":
+            raise SystemExit("will not travel")
+        case "crashes":
+            os._exit(5)
+
+
+WHATS = ["argument", "result", "error"]
+
+BAD_OBJECTS = [
+    (what, when, how)
+    for what in WHATS
+    for when in ["pickle", "unpickle"]
+    for how in ["fails", "exits", "crashes"]
+    # What is pickled or unpickled where the caller is crashes the caller.
+    if how != "crashes" or (when == "unpickle") == (what == "argument")
+]
+"""Which object is bad, when, and how."""
+
+
+def carry(x: int, burden: Any, what: str, when: str, how: str) -> Any:
+    """Return or raise a bad object if it is the result or error that is to be bad; 77 is the bad one."""
+    if x == 77 and what == "result":
+        return Bad(when, how)
+    if x == 77 and what == "error":
+        raise BadError(when, how)
+    return x
+
+
+def burdened(what: str, when: str, how: str) -> list[Any]:
+    """200 tasks for `carry`."""
+    is_bad = [what == "argument" and n == 77 for n in range(200)]
+    return [(n, Bad(when, how) if bad else None, what, when, how) for n, bad in enumerate(is_bad)]
 
 
 def _refuse() -> Any:
     raise ValueError("will not be unpickled")
-
-
-def _leave() -> Any:
-    raise SystemExit("at unpickling")
 
 
 def give(x: int, kind: type) -> Any:

@@ -35,33 +35,25 @@ def process_manager(request: pytest.FixtureRequest) -> Manager:
     return make
 
 
-@pytest.mark.parametrize("kind", [f.CannotPickle, f.CannotUnpickle, f.ExitsAtUnpickle])
-def test_f04_a_result_that_cannot_travel_is_the_error_of_its_task(
-    kind: type, process_manager: Manager
+@pytest.mark.parametrize(("what", "when", "how"), f.BAD_OBJECTS)
+def test_f04_an_object_that_cannot_travel_is_the_error_of_its_task(
+    what: str, when: str, how: str, process_manager: Manager
 ) -> None:
-    """One named error, and 199 results."""
-    with process_manager(f.give) as manager:
-        summary = manager.start([(n, kind) for n in range(200)])
-        (error,) = manager.get_error_dict().values()
-
-        assert (199, 1) == (summary.succeeded, summary.failed)
-        assert isinstance(error, TransportError)
-        assert "result" == error.what
-
-
-@pytest.mark.parametrize("kind", [f.CannotPickle, f.CannotUnpickle, f.ExitsAtUnpickle])
-def test_f04_an_argument_that_cannot_travel_is_the_error_of_its_task(
-    kind: type, process_manager: Manager
-) -> None:
-    """One named error, and 199 results."""
-    tasks = [kind() if n == 7 else n for n in range(200)]
-    with process_manager(f.nothing) as manager:
+    """One named error, and 199 results: as argument, result and error, at pickling and unpickling."""
+    tasks = f.burdened(what, when, how)
+    with process_manager(f.carry) as manager:
         summary = manager.start(tasks)
-        (error,) = manager.get_error_dict().values()
+        ((task, error),) = manager.get_error_dict().items()
 
-        assert (199, 1) == (summary.succeeded, summary.failed)
-        assert isinstance(error, TransportError)
-        assert "argument" == error.what
+        assert (199, 1, 0, 0) == (
+            summary.succeeded,
+            summary.failed,
+            summary.retries,
+            summary.not_started,
+        )
+        assert task is tasks[77]
+        assert (WorkerDiedError if how == "crashes" else TransportError) is type(error)
+        assert how == "crashes" or what == error.what
 
 
 def test_f04_an_error_that_cannot_travel_comes_as_text(process_manager: Manager) -> None:
@@ -137,15 +129,6 @@ def test_f01_a_worker_that_exits_takes_one_task_with_it(process_manager: Manager
 
         assert [(1500, 1500)] == list(manager.get_error_dict())
         assert (2999, 1) == (summary.succeeded, summary.failed)
-
-
-def test_f01_a_result_that_kills_its_worker_is_charged_to_its_task(process_manager: Manager) -> None:
-    """A death in the middle of pickling is the death of that result's task."""
-    with process_manager(f.give) as manager:
-        manager.start([(n, f.DiesAtPickle) for n in range(200)])
-
-        assert [(7, f.DiesAtPickle)] == list(manager.get_error_dict())
-        assert 199 == len(manager.get_result_dict())
 
 
 def test_f01_a_death_is_retried_only_if_wanted(calls: Path, process_manager: Manager) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions import CannotPickle, CannotUnpickle, ExitsAtUnpickle, TwoArguments, Unprintable
+from functions import Bad, CannotPickle, CannotUnpickle, TwoArguments, Unprintable
 from task_manager import ConfigurationError, TransportError
 from task_manager._call import IDLE
 from task_manager._task import Failure
@@ -103,7 +103,7 @@ AT_PICKLE = {
 
 AT_UNPICKLE = {
     "an error": CannotUnpickle,
-    "SystemExit": ExitsAtUnpickle,
+    "SystemExit": lambda: Bad("unpickle", "exits"),
     "GeneratorExit": lambda: RaisesAtUnpickle(GeneratorExit),
     "an error without a text": lambda: RaisesAtUnpickle(Unprintable),
     "two arguments": lambda: TwoArguments(404, "not found"),

@@ -53,10 +53,10 @@ def work(pipe: socket.socket, packed_function: bytes) -> None:
             slot[1] = clock()  # pickling has the time of a call; sending depends on the parent
             numbers = [base + position for position in outcomes.positions]
             values = _wire.pack_values(outcomes.values, slot, numbers)
-            failures = {
-                position: tuple(_wire.pack_failure(failure))
-                for position, failure in outcomes.failures.items()
-            }
+            failures = {}
+            for position, failure in outcomes.failures.items():
+                slot[0] = base + position  # pickling an error may kill this process, as a result may
+                failures[position] = tuple(_wire.pack_failure(failure))
             report = _wire.dumps((*values, failures, outcomes.seconds))
             slot[1] = NEVER
             try:
