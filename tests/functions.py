@@ -236,6 +236,14 @@ def _refuse() -> Any:
     raise ValueError("will not be unpickled")
 
 
+class LoadsNowhere:
+    def __call__(self, task: Any) -> Any:
+        return task
+
+    def __reduce__(self) -> Any:
+        return _refuse, ()
+
+
 def give(x: int, kind: type) -> Any:
     return kind() if x == 7 else x
 

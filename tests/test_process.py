@@ -177,16 +177,11 @@ def test_f07_what_nothing_can_pickle_is_refused(process_manager: Manager) -> Non
 
 def test_f07_a_function_that_no_worker_can_load_ends_the_run(process_manager: Manager) -> None:
     """One clear error, not a pool that hires for ever."""
-    with process_manager(LoadsNowhere()) as manager, pytest.raises(WorkerStartError, match="be loaded"):
+    with (
+        process_manager(f.LoadsNowhere()) as manager,
+        pytest.raises(WorkerStartError, match="be loaded"),
+    ):
         manager.start([1])
-
-
-class LoadsNowhere:
-    def __call__(self, task: Any) -> Any:
-        return task
-
-    def __reduce__(self) -> Any:
-        return f._refuse, ()
 
 
 def die() -> None:

@@ -127,7 +127,10 @@ class Round:
         self.error: BaseException | None = None  # the first that a stage's handle_error raised
 
     def run(self) -> StageProcess | None:
-        """Let everything flow; the stage that died, or None when all is done."""
+        """Let everything flow; the stage that died, or None when all is done.
+
+        Raises what broke off the run of a stage: as in a manager, the rest is not started.
+        """
         try:
             self._start()
             while not all(stage.ended for stage in self._stages):
@@ -258,10 +261,14 @@ class Round:
                 task = self._at(stage)[ticket]
                 self._book.retrying(ticket, error, number, delay)
                 stage.recorder.record(Retrying(ticket, task, error, number, delay))
-            case EndedReport(cell):
+            case EndedReport(cell, through):
                 stage.ended = True
-                if cell is not None and self.error is None:
-                    self.error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
+                if cell is not None:
+                    error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
+                    if not through:
+                        raise error
+                    if self.error is None:
+                        self.error = error
 
     def _pass(self, stage: StageProcess, report: PassedReport) -> None:
         if stage.number == 0:

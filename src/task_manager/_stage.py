@@ -87,9 +87,15 @@ class RetryingReport(NamedTuple):
 
 
 class EndedReport(NamedTuple):
-    """The stage is through. error: What its run raised, as handle_error did; or None."""
+    """The run of the stage is over.
+
+    error: What it raised, or None.
+    through: It has taken all there was, and raised at its end, as handle_error does; otherwise it was
+        broken off, and nobody takes what the stage before hands on.
+    """
 
     error: _wire.ErrorCell | None
+    through: bool
 
 
 Report = ReadyReport | TookReport | PassedReport | FailedReport | RetryingReport | EndedReport
@@ -239,11 +245,13 @@ def run_stage(
         return
     reporter.report(ReadyReport(""))
     source = QueueSource(stage, incoming, reporter, tickets)
-    ended = EndedReport(None)
+    ended = EndedReport(None, through=True)
     try:
         manager._flow(source, Recorder([*manager._keepers(), reporter], []), distinct=False)
     except BaseException as error:
-        ended = EndedReport(_wire.pack_failure(Failure(error, type(error))))
+        cell = _wire.pack_failure(Failure(error, type(error)))
+        ended = EndedReport(cell, source.ended)
     manager.shutdown_pools()
-    reporter.end_stream()
+    if ended.through:
+        reporter.end_stream()
     reporter.report(ended)
