@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 
 import psutil
 import pytest
+
+from scripts import Script
 
 PATIENCE = 5.0  # seconds that what ends by itself may take to end
 
@@ -76,3 +79,18 @@ def calls(tmp_path: Path) -> Path:
     folder = tmp_path / "calls"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Iterator[Callable[[str], Script]]:
+    started: list[Script] = []
+
+    def start(text: str) -> Script:
+        started.append(Script(tmp_path, text))
+        return started[-1]
+
+    yield start
+    for one in started:
+        for left in one.processes():
+            os.kill(int(left.split()[0]), signal.SIGKILL)
+        one.process.communicate()

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from task_manager import TaskManager
+
 MODES = ["serial", "thread", "process", "async"]
 
 START_METHODS = ["fork", "forkserver", "spawn"]
@@ -40,6 +42,19 @@ class Awaited:
 def fit(func: Callable[..., Any], mode: str) -> Callable[..., Any]:
     """The function as the mode wants it."""
     return Awaited(func) if mode == "async" else func
+
+
+def manager_of(
+    func: Callable[..., Any], way: str, cls: type[TaskManager] = TaskManager, **options: Any
+) -> TaskManager:
+    """A manager that goes this way, quickly and quietly."""
+    options = {"logger": None, "retry_delay": 0.0, "worker_limit": 2, **options}
+    return cls(fit(func, way), **options_of(way), **options)
+
+
+def stage(func: Callable[..., Any], mode: str = "serial", **options: Any) -> TaskManager:
+    """A manager for a chain."""
+    return TaskManager(fit(func, mode), mode, **{"logger": None, "retry_delay": 0.0, **options})
 
 
 def same(task: Any) -> Any:
@@ -294,16 +309,12 @@ def pid(task: Any) -> int:
 
 def run_inner(mode: str, tasks: list[int]) -> dict[int, int]:
     """A manager inside a task of a manager."""
-    from task_manager import TaskManager
-
     with TaskManager(fit(plus_one, mode), mode, worker_limit=2, logger=None) as manager:
         manager.start(tasks)
         return dict(manager.get_result_dict())
 
 
 async def run_inner_awaited(mode: str, tasks: list[int]) -> dict[int, int]:
-    from task_manager import TaskManager
-
     with TaskManager(fit(plus_one, mode), mode, worker_limit=2, logger=None) as manager:
         await manager.start_async(tasks)
         return dict(manager.get_result_dict())

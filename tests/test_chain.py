@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 import functions as f
-from functions import fit
+from functions import stage
 from task_manager import (
     ConfigurationError,
     StageDiedError,
@@ -29,10 +29,6 @@ from task_manager import (
 CHAIN_MODES = ["serial", "process"]
 
 both = pytest.mark.parametrize("chain_mode", CHAIN_MODES)
-
-
-def stage(func: Any, mode: str = "serial", **options: Any) -> TaskManager:
-    return TaskManager(fit(func, mode), mode, **{"logger": None, "retry_delay": 0.0, **options})
 
 
 def chain_of(chain_mode: str, *funcs: Any, **options: Any) -> TaskChain:

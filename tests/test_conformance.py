@@ -19,7 +19,7 @@ import numpy
 import pytest
 
 import functions as f
-from functions import MODES, START_METHODS, WAYS, fit, options_of
+from functions import MODES, START_METHODS, WAYS, manager_of, options_of
 from task_manager import (
     ConfigurationError,
     GetArgsError,
@@ -29,13 +29,6 @@ from task_manager import (
 )
 
 pytestmark = pytest.mark.parametrize("mode", WAYS)
-
-
-def manager_of(
-    func: Any, mode: str, cls: type[TaskManager] = TaskManager, **options: Any
-) -> TaskManager:
-    options = {"logger": None, "retry_delay": 0.0, "worker_limit": 2, **options}
-    return cls(fit(func, mode), **options_of(mode), **options)
 
 
 def counts(summary: Summary) -> tuple[int, int, int, int]:

@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 
 import functions as f
+from functions import stage
 from task_manager import ConfigurationError, TaskChain, TaskManager, WorkerStartError
 
 both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
-
-
-def stage(func: Any, mode: str = "serial", **options: Any) -> TaskManager:
-    return TaskManager(f.fit(func, mode), mode, **{"logger": None, "retry_delay": 0.0, **options})
 
 
 # ------------------------------------------------------------------ F23: a stage that cannot go on

@@ -1,0 +1,220 @@
+"""Workers that are killed or stuck: F1, F2, F6, F18. More on F1, F4 and F5 stands in test_process.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import functions as f
+from task_manager import ConfigurationError, TaskManager, TaskTimeoutError, WorkerDiedError
+
+by_start_method = pytest.mark.parametrize("start_method", f.START_METHODS)
+
+
+# ------------------------------------------------------------------ F1, F2: workers that die
+
+
+def end_on_seven(x: int, how: str) -> int:
+    if x == 7:
+        if how == "exit":
+            os._exit(3)
+        os.kill(os.getpid(), getattr(signal, how))
+        time.sleep(10)
+    return x
+
+
+@by_start_method
+@pytest.mark.parametrize(
+    ("how", "exitcode"), [("SIGKILL", -9), ("SIGSEGV", -11), ("SIGTERM", -15), ("exit", 3)]
+)
+def test_f01_a_worker_dies(start_method: str, how: str, exitcode: int) -> None:
+    """Exactly that task is an error, with pid and exit code or signal; 199 others have results."""
+    tasks = [(n, how) for n in range(200)]
+    with f.manager_of(end_on_seven, start_method) as manager:
+        summary = manager.start(tasks)
+        (error,) = manager.get_error_dict().values()
+
+        assert (199, 1, 0, 0) == (
+            summary.succeeded,
+            summary.failed,
+            summary.duplicates,
+            summary.not_started,
+        )
+        assert [(7, how)] == list(manager.get_error_dict())
+        assert isinstance(error, WorkerDiedError)
+        assert exitcode == error.exitcode
+        assert error.pid not in (None, os.getpid())
+        assert ("exit code 3" if how == "exit" else how) in str(error)
+
+
+def nap_and_return(x: int) -> int:
+    time.sleep(0.004)
+    return x
+
+
+@pytest.mark.parametrize(
+    ("start_method", "interval"), [*[("fork", 0.1)] * 10, ("forkserver", 0.5), ("spawn", 0.5)]
+)
+def test_f02_a_random_worker_is_killed_again_and_again(start_method: str, interval: float) -> None:
+    """600 tasks, ten times over: it always ends, and there are no more errors than kills.
+
+    Every 100 ms under fork. Elsewhere a worker may need longer than that to come up, on a machine
+    that has other work; if none ever comes up, the run ends with an error, and rightly.
+    """
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    kills = 0
+    over = threading.Event()
+
+    def kill() -> None:
+        nonlocal kills
+        while not over.wait(interval):
+            workers = [
+                child for child in psutil.Process().children(recursive=True) if child.pid not in before
+            ]
+            if workers:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    random.choice(workers).kill()
+                    kills += 1
+
+    killer = threading.Thread(target=kill)
+    with f.manager_of(nap_and_return, start_method, worker_limit=4) as manager:
+        killer.start()
+        try:
+            summary = manager.start(range(600))
+        finally:
+            over.set()
+            killer.join()
+
+        assert 600 == summary.succeeded + summary.failed
+        assert 0 < kills
+        assert summary.failed <= kills
+        assert {WorkerDiedError} >= {type(error) for error in manager.get_error_dict().values()}
+
+
+# ------------------------------------------------------------------ F6: a function that hangs
+
+LIMITED = ["thread", "async", *f.START_METHODS]
+
+
+def hang_on_seven(folder: str, x: int) -> int:
+    if x == 7:
+        f.count_calls(folder, x)
+        time.sleep(4)
+    return x
+
+
+async def hang_on_seven_async(folder: str, x: int) -> int:
+    if x == 7:
+        f.count_calls(folder, x)
+        await asyncio.sleep(4)
+    return x
+
+
+async def swallow_cancellation(folder: str, x: int) -> int:
+    if x == 7:
+        f.count_calls(folder, x)
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            try:
+                await asyncio.sleep(until - time.monotonic())
+            except asyncio.CancelledError:
+                continue
+    return x
+
+
+def limited(way: str, **options: Any) -> TaskManager:
+    func = hang_on_seven_async if way == "async" else hang_on_seven
+    common = {"worker_limit": 2, "logger": None, "retry_delay": 0.0, "task_timeout": 0.5}
+    return TaskManager(func, **f.options_of(way), **{**common, **options})
+
+
+@pytest.mark.parametrize("way", LIMITED)
+def test_f06_a_call_that_hangs_is_timed_out(way: str, calls: Path) -> None:
+    """It fails with a TaskTimeoutError soon after its limit, and everything else has its result."""
+    tasks = [(str(calls), n) for n in range(100)]
+    began = time.monotonic()
+    with limited(way, max_retries=0) as manager:
+        summary = manager.start(tasks)
+        took = time.monotonic() - began
+        (error,) = manager.get_error_dict().values()
+
+        assert (99, 1) == (summary.succeeded, summary.failed)
+        assert isinstance(error, TaskTimeoutError)
+        assert isinstance(error, TimeoutError)
+        assert 0.5 == error.timeout
+        assert 0.5 <= took < 4  # it is over long before the call would be
+        assert 1 == (calls / "7").stat().st_size
+
+
+@pytest.mark.parametrize("way", LIMITED)
+def test_f06_a_timeout_is_retried_by_default(way: str, calls: Path) -> None:
+    """Being a TimeoutError, it has max_retries more attempts; its neighbours are run once."""
+    with limited(way, max_retries=2, task_timeout=0.3) as manager:
+        summary = manager.start([(str(calls), 7), (str(calls), 8)])
+
+        assert (1, 1, 2) == (summary.succeeded, summary.failed, summary.retries)
+        assert 3 == (calls / "7").stat().st_size
+
+
+def test_f06_a_coroutine_that_swallows_its_cancellation_is_left_alone(calls: Path) -> None:
+    """The run goes on and ends without it."""
+    tasks = [(str(calls), n) for n in range(20)]
+    began = time.monotonic()
+    options: dict[str, Any] = {"worker_limit": 1, "logger": None, "task_timeout": 0.3, "max_retries": 0}
+    with TaskManager(swallow_cancellation, "async", **options) as manager:
+        summary = manager.start(tasks)
+
+        assert (19, 1) == (summary.succeeded, summary.failed)
+        assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("way", LIMITED)
+def test_f06_calls_within_the_limit_are_left_in_peace(way: str, calls: Path) -> None:
+    """A thousand short calls together take longer than the limit of one."""
+    with limited(way, task_timeout=0.2) as manager:
+        summary = manager.start([(str(calls), n) for n in range(1000, 31_000)])
+
+        assert (30_000, 0, 0) == (summary.succeeded, summary.failed, summary.retries)
+
+
+def test_f06_serial_mode_refuses_a_limit() -> None:
+    """Nothing can interrupt a call in the caller's own thread: told at the door."""
+    with pytest.raises(ConfigurationError, match="thread, process, async; got 'serial'"):
+        TaskManager(f.same, task_timeout=1)
+
+
+# ------------------------------------------------------------------ F18: logging workers
+
+
+def log_and_die(n: int) -> int:
+    from loguru import logger
+
+    logger.info("task {}", n)
+    if n % 10 == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return n
+
+
+def test_f18_workers_are_killed_while_they_log(tmp_path: Path) -> None:
+    """Twenty of them, through the user's own loguru: the parent still ends, with twenty errors."""
+    from loguru import logger
+
+    handler = logger.add(tmp_path / "mine.log")
+    try:
+        with f.manager_of(log_and_die, "fork", worker_limit=4) as manager:
+            summary = manager.start(range(200))
+    finally:
+        logger.remove(handler)
+
+    assert (180, 20) == (summary.succeeded, summary.failed)
+    assert "task 199" in (tmp_path / "mine.log").read_text()
