@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 import time
 import uuid
 from pathlib import Path
@@ -61,32 +62,38 @@ class Script:
         return alive
 
 
-LONG_RUN = """
-import asyncio, sys, time
+HEAD = """
+import asyncio, contextlib, pathlib, threading, time
 from task_manager import TaskChain, TaskManager
 
+def same(x):
+    return x
+
 def work(x):
+    if x >= 20:
+        pathlib.Path("long").touch()
     time.sleep(60 if x >= 20 else 0.002)
     return x
 
 async def work_async(x):
+    if x >= 20:
+        pathlib.Path("long").touch()
     await asyncio.sleep(60 if x >= 20 else 0.002)
     return x
 
-class Tells(TaskManager):
-    def process_result(self, task, result):
-        if task == 19:
-            print("working", flush=True)
-        return result
+def wait_for_the_long_ones():
+    while len(results()) < 20 or not pathlib.Path("long").exists():
+        time.sleep(0.01)
+"""
 
-if __name__ == "__main__":
-    manager = Tells(OPTIONS, logger=None)
-    began = time.monotonic()
-    try:
-        manager.start(range(30))
-    except KeyboardInterrupt:
-        print("back", len(manager.get_result_dict()), len(manager.get_error_dict()))
-        print("soon" if time.monotonic() - began < 20 else "late")
+MANAGER = """
+    manager = TaskManager(OPTIONS, logger=None)
+    start, results, errors = manager.start, manager.get_result_dict, manager.get_error_dict
+"""
+
+CHAIN = """
+    chain = TaskChain([TaskManager(same, logger=None), TaskManager(OPTIONS, logger=None)], MODE)
+    start, results, errors = chain.start_chain, chain.get_final_result_dict, chain.get_final_error_dict
 """
 
 OPTIONS = {
@@ -98,16 +105,19 @@ OPTIONS = {
     },
 }
 
-LONG_CHAIN = LONG_RUN.replace(
-    "manager = Tells(OPTIONS, logger=None)",
-    "stages = [Tells(work, logger=None), TaskManager(work, 'process', logger=None)]\n"
-    "    manager = TaskChain(stages, 'process')\n"
-    "    manager.start, manager.get_result_dict, manager.get_error_dict = ("
-    "manager.start_chain, manager.get_final_result_dict, manager.get_final_error_dict)",
-)
-
-LONG_RUNS = {
-    **{way: LONG_RUN.replace("OPTIONS", text) for way, text in OPTIONS.items()},
-    "chain": LONG_CHAIN,
+MAKES = {
+    **{way: MANAGER.replace("OPTIONS", options) for way, options in OPTIONS.items()},
+    "start_async": MANAGER.replace("OPTIONS", OPTIONS["fork"])
+    + "    start = lambda tasks: asyncio.run(manager.start_async(tasks))\n",
+    "chain serial": CHAIN.replace("OPTIONS", OPTIONS["fork"]).replace("MODE", "'serial'"),
+    "chain process": CHAIN.replace("OPTIONS", OPTIONS["fork"]).replace("MODE", "'process'"),
 }
-"""A script for each mode: 20 quick tasks, and then ten of a minute each."""
+"""For each way to run, the lines that make `start`, `results` and `errors`.
+
+Of 30 tasks, 0 to 29, those up to 19 are quick, and each of the others takes a minute.
+"""
+
+
+def script_of(way: str, body: str) -> str:
+    """A script that runs this way. body: Its lines."""
+    return f"{HEAD}\nif __name__ == '__main__':{MAKES[way]}{textwrap.indent(body, '    ')}"
