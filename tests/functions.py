@@ -150,6 +150,60 @@ class Unnotable(Exception):
         raise RuntimeError("no notes")
 
 
+class BrokenRepr:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+class BrokenEquality:
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no equality")
+
+    def __reduce__(self) -> Any:
+        return BrokenEquality, ()
+
+
+class Colliding(BrokenEquality):
+    def __hash__(self) -> int:
+        return 1
+
+
+class BrokenHash:
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash")
+
+
+class HugeRepr:
+    def __repr__(self) -> str:
+        return "x" * 100_000_000
+
+
+def odd_tasks() -> list[Any]:
+    """Unhashable, broken and huge ones."""
+    import numpy
+
+    endless: list[Any] = []
+    endless.append(endless)
+    return [
+        {"a": [1, 2]},
+        [1, {2}],
+        bytearray(b"abc"),
+        numpy.arange(6).reshape(2, 3),
+        numpy.arange(6),
+        BrokenRepr(),
+        HugeRepr(),
+        BrokenEquality(),
+        Colliding(),
+        Colliding(),
+        BrokenHash(),
+        endless,
+        float("nan"),
+        "x" * 5_000_000,
+    ]
+
+
 def raise_unnotable(x: int) -> int:
     if x == 7:
         raise Unnotable

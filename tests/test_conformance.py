@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy
 import pytest
 
 import functions as f
@@ -328,54 +327,9 @@ def test_tasks_are_read_and_hooks_are_called_in_the_callers_thread(mode: str) ->
         assert {threading.get_ident()} == seen
 
 
-class BrokenRepr:
-    def __repr__(self) -> str:
-        raise RuntimeError("no repr")
-
-
-class BrokenEquality:
-    __hash__ = object.__hash__
-
-    def __eq__(self, other: object) -> bool:
-        raise RuntimeError("no equality")
-
-    def __reduce__(self) -> Any:
-        return BrokenEquality, ()
-
-
-class Colliding(BrokenEquality):
-    def __hash__(self) -> int:
-        return 1
-
-
-class BrokenHash:
-    def __hash__(self) -> int:
-        raise RuntimeError("no hash")
-
-
-def odd_tasks() -> list[Any]:
-    endless: list[Any] = []
-    endless.append(endless)
-    return [
-        {"a": [1, 2]},
-        [1, {2}],
-        bytearray(b"abc"),
-        numpy.arange(6).reshape(2, 3),
-        numpy.arange(6),
-        BrokenRepr(),
-        BrokenEquality(),
-        Colliding(),
-        Colliding(),
-        BrokenHash(),
-        endless,
-        float("nan"),
-        "x" * 5_000_000,
-    ]
-
-
 def test_f15_any_object_can_be_a_task(mode: str) -> None:
     """Unhashable, broken and huge tasks all run, and the result is found by the very object."""
-    tasks = odd_tasks()
+    tasks = f.odd_tasks()
     with manager_of(f.nothing, mode, logger=TaskManager(f.same).logger) as manager:
         summary = manager.start(tasks)
         results = manager.get_result_dict()
@@ -389,7 +343,7 @@ def test_f15_the_function_receives_the_very_object(mode: str) -> None:
     """No copy is made where no process boundary is crossed."""
     if mode in START_METHODS:
         pytest.skip("a task that goes to another process is a copy there")
-    tasks = odd_tasks()
+    tasks = f.odd_tasks()
     with manager_of(f.identity_of, mode) as manager:
         manager.start(tasks)
 

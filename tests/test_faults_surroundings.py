@@ -27,7 +27,7 @@ by_start_method = pytest.mark.parametrize("start_method", f.START_METHODS)
 
 UNGUARDED = {
     "manager": "TaskManager(str, 'process', start_method=METHOD, logger=None).start(range(10))",
-    "chain": "TaskChain([TaskManager(str, start_method=METHOD, logger=None)], 'process').start_chain([1])",
+    "chain": "TaskChain([TaskManager(str, start_method=METHOD)], 'process').start_chain([1])",
 }
 
 

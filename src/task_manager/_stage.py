@@ -167,7 +167,7 @@ class QueueSource:
             return
         for ticket, cell in zip(parcel.tickets, parcel.cells, strict=True):
             try:
-                task = _wire.unpack_value(cell)
+                task = _wire.unpack_value(cell, "argument")
             except TransportError as error:
                 self._reporter.fail(ticket, error, attempts=0)
             else:

@@ -90,15 +90,15 @@ def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column
     return Column(False, cells)
 
 
-def unpack_value(cell: Any) -> Any:
-    """One cell that is no plain one. Raises TransportError."""
+def unpack_value(cell: Any, what: str = "result") -> Any:
+    """One cell that is no plain one. Raises TransportError, which says what was lost."""
     if isinstance(cell, Lost):
-        raise TransportError("result", cell.type_name, cell.message)
+        raise TransportError(what, cell.type_name, cell.message)
     try:
         return loads(cell)
     except BaseException as error:
         let_ctrl_c_through(error)
-        raise TransportError("result", name_of(type(error)), text_of(error)) from error
+        raise TransportError(what, name_of(type(error)), text_of(error)) from error
 
 
 def pack_calls(calls: list[Any], unpack: bool) -> tuple[Column, dict[int, Failure]]:
