@@ -345,6 +345,13 @@ def flaky(folder: str, name: Any, failures: int, error: type[Exception] = Connec
     return count
 
 
+def flaky_nap(folder: str, name: Any, failures: int) -> int:
+    """The same, and success takes 10 ms."""
+    count = flaky(folder, name, failures)
+    time.sleep(0.01)
+    return count
+
+
 def flaky_two_arguments(folder: str, name: Any) -> int:
     count = count_calls(folder, name)
     if count == 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import threading
 import time
@@ -117,28 +116,6 @@ def test_initial_tasks_may_be_unhashable(chain_mode: str) -> None:
 
 def take_x(task: dict[str, int]) -> int:
     return task["x"]
-
-
-def test_f14_a_process_chain_reads_endless_input_as_it_flows() -> None:
-    """Of an endless input only what the queues hold is read ahead."""
-
-    class Broken(Exception):
-        pass
-
-    last = 0
-
-    def tasks() -> Iterator[int]:
-        nonlocal last
-        for last in itertools.count():
-            if last == 50_000:
-                raise Broken
-            yield last
-
-    chain = chain_of("process", f.plus_one, f.plus_one)
-    with pytest.raises(Broken):
-        chain.start_chain(tasks())
-
-    assert 50_000 == chain.get_summary().succeeded
 
 
 @both
@@ -484,7 +461,7 @@ def test_wrong_chain_modes() -> None:
         chain_of("serial", f.same).set_chain_mode(None)  # type: ignore[arg-type]
 
 
-def test_a_serial_chain_with_an_async_stage_inside_a_loop() -> None:
+def test_f08_a_serial_chain_with_an_async_stage_inside_a_loop() -> None:
     """It is refused at once, with what to do."""
     import asyncio
 

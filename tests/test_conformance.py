@@ -24,6 +24,7 @@ from task_manager import (
     GetArgsError,
     ProcessResultError,
     Summary,
+    TaskLogger,
     TaskManager,
 )
 
@@ -170,7 +171,7 @@ def test_only_retry_exceptions_are_retried(mode: str, calls: Path) -> None:
 def test_f19_a_waiting_retry_holds_no_worker(
     mode: str, calls: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tasks that are ready go ahead of those that wait to be retried."""
+    """4 workers, 4 tasks that wait a second for a retry, 40 ready ones of 10 ms: these go ahead."""
 
     class Ordered(TaskManager):
         def process_result(self, task: Any, result: Any) -> Any:
@@ -181,9 +182,12 @@ def test_f19_a_waiting_retry_holds_no_worker(
     order: list[int] = []
     waiting = [(str(calls), n, 1) for n in range(4)]
     ready = [(str(calls), n, 0) for n in range(100, 140)]
-    with manager_of(f.flaky, mode, Ordered, worker_limit=4, retry_delay=1.0) as manager:
-        manager.start(waiting + ready)
+    with manager_of(f.flaky_nap, mode, Ordered, worker_limit=4, retry_delay=1.0) as manager:
+        manager.start([(str(calls), n, 0) for n in range(200, 220)])  # has the workers started
+        order.clear()
+        summary = manager.start(waiting + ready)
 
+        assert 4 == summary.retries
         assert list(range(100, 140)) == sorted(order[:40])
         assert [0, 1, 2, 3] == sorted(order[40:])
 
@@ -251,29 +255,47 @@ def test_f13_what_was_taken_before_the_input_raised_is_kept(mode: str) -> None:
         assert (100, 0, 0, 0) == counts(manager.get_summary())
 
 
-def test_f14_endless_input_is_read_as_there_is_room(mode: str) -> None:
-    """Of an endless input only a few batches are read ahead of the results."""
+def test_f14_endless_input_is_read_as_there_is_room(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an endless input two batches a worker are read ahead of the results, and no more."""
+    monkeypatch.setattr("task_manager._batch.LARGEST", 8)
 
     class Stops(TaskManager):
+        finished = 0
+
         def process_result(self, task: int, result: int) -> int:
-            self.finished = task
-            if task == 20_000:
+            self.finished += 1
+            if task == 5000:
                 raise KeyboardInterrupt
             return result
 
-    read = 0
+    ahead = []
 
     def tasks() -> Iterator[int]:
-        nonlocal read
-        for read in itertools.count():  # noqa: UP028 - the name is looked at outside
-            yield read
+        for n in itertools.count():
+            ahead.append(n + 1 - manager.finished)
+            yield n
 
     with manager_of(f.same, mode, Stops) as manager:
         with pytest.raises(KeyboardInterrupt):
             manager.start(tasks())
 
-        assert read - manager.finished < 6 * 1000
+        assert max(ahead) <= 2 * 2 * 8  # workers, batches, tasks
         assert manager.get_summary().succeeded == len(manager.get_result_dict()) > 0
+
+
+def test_f14_the_first_result_of_endless_input_comes_at_once(mode: str) -> None:
+    """Before much has been read; not when a batch is full, or the input at its end."""
+
+    class Stops(TaskManager):
+        def process_result(self, task: int, result: int) -> int:
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with manager_of(f.same, mode, Stops) as manager, pytest.raises(KeyboardInterrupt):
+        manager.start(itertools.count())
+
+    assert time.monotonic() - began < 10
+    assert manager.get_summary().taken <= 4
 
 
 def test_a_slow_input_does_not_hold_back_what_has_come(mode: str) -> None:
@@ -295,6 +317,8 @@ def test_a_slow_input_does_not_hold_back_what_has_come(mode: str) -> None:
             yield n
 
     with manager_of(f.same, mode, Watches) as manager:
+        manager.start(range(-200, 0))  # has the workers started
+        manager.seen = 0
         manager.start(tasks())
 
         assert manager.seen < 2500
@@ -330,10 +354,13 @@ def test_tasks_are_read_and_hooks_are_called_in_the_callers_thread(mode: str) ->
 def test_f15_any_object_can_be_a_task(mode: str) -> None:
     """Unhashable, broken and huge tasks all run, and the result is found by the very object."""
     tasks = f.odd_tasks()
-    with manager_of(f.nothing, mode, logger=TaskManager(f.same).logger) as manager:
+    with manager_of(f.nothing, mode, logger=TaskLogger("log")) as manager:
         summary = manager.start(tasks)
         results = manager.get_result_dict()
+        (log,) = Path("log").iterdir()
 
+        assert "<unreprable BrokenRepr>" in log.read_text()
+        assert log.stat().st_size < 20_000
         assert (len(tasks), 0, 0, 0) == counts(summary)
         assert [id(task) for task in tasks] == [id(task) for task in results]
         assert [None] * len(tasks) == [results[task] for task in tasks]
@@ -550,6 +577,22 @@ def test_f14_results_that_are_not_kept_die(mode: str) -> None:
         gc.collect()
 
         assert [None] * 20 == [reference() for reference in manager.seen]
+
+
+def test_f13_f16_in_an_event_loop(mode: str) -> None:
+    """start_async keeps what was taken before the input raised, and survives hooks that raise."""
+
+    def tasks() -> Iterator[int]:
+        yield from range(50)
+        raise LookupError("the cursor is gone")
+
+    with manager_of(f.same, mode, FailingHooks) as manager:
+        with pytest.raises(LookupError, match="the cursor is gone"):
+            asyncio.run(manager.start_async(tasks()))
+        errors = manager.get_error_dict()
+
+        assert (48, 2, 0, 0) == counts(manager.get_summary())
+        assert {3: GetArgsError, 5: ProcessResultError} == {t: type(e) for t, e in errors.items()}
 
 
 def test_start_async_works_in_every_mode(mode: str) -> None:
