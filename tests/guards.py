@@ -1,0 +1,413 @@
+"""Takes the guards out of the library, one at a time, and sees that a test fails without each.
+
+    python tests/guards.py            all of them, in some minutes
+    python tests/guards.py F6 F21     those of these demands
+
+A hang that is cut off counts as a failure.  Exits with 1 if any mutation survives.
+"""
+
+# ruff: noqa: E501 - a table reads best in long lines
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "src" / "task_manager"
+LIMIT = 90  # seconds for a test that was to be cut off after 20, and was not
+
+
+class Guard(NamedTuple):
+    """One guard, and the test that needs it.
+
+    text: As it stands in the file, exactly once. instead: What takes the guard out.
+    test: A file of tests and what pytest's -k selects in it.
+    """
+
+    demand: str
+    what: str
+    file: str
+    text: str
+    instead: str
+    test: tuple[str, str]
+
+
+def without(text: str, part: str, instead: str = "") -> tuple[str, str]:
+    """A text, and the same with this part of it replaced."""
+    return text, text.replace(part, instead)
+
+
+WORKERS, STOPPING = "test_faults_workers.py", "test_faults_stopping.py"
+SURROUNDINGS, CHAINS = "test_faults_surroundings.py", "test_faults_chains.py"
+CONFORMANCE, PROCESS, CHAIN = "test_conformance.py", "test_process.py", "test_chain.py"
+
+POOL, WORKER = "_runners/process.py", "_runners/_worker.py"
+THREAD, ASYNC, SERIAL = "_runners/thread.py", "_runners/asynchronous.py", "_runners/serial.py"
+
+NARROW = "except ZeroDivisionError as"
+
+# fmt: off
+GUARDS = [
+    Guard("F1", "the task in hand is charged", POOL,
+          "if held.done <= in_hand < len(held.positions):", "if False:",
+          (WORKERS, "f01_a_worker_dies and SIGKILL and fork")),
+    Guard("F1", "its neighbours are run again", POOL,
+          "self._answers.append((held.batch, Unrun(unrun)))", "pass",
+          (WORKERS, "f01_a_worker_dies and exit and spawn")),
+    Guard("F1", "a dead worker leaves the crew, and is replaced", POOL,
+          "self._crew.remove(worker)\n", "pass\n",
+          (WORKERS, "f01_a_dead_worker_is_replaced and forkserver")),
+    Guard("F1", "a worker of a stage: the same, in the stage's process", POOL,
+          "if held.done <= in_hand < len(held.positions):", "if False:",
+          (WORKERS, "f01_a_worker_of_a_stage_dies and process and fork")),
+    Guard("F2", "neighbours are run again", POOL,
+          "self._answers.append((held.batch, Unrun(unrun)))", "pass",
+          (WORKERS, "f02 and fork")),
+    Guard("F3", "whatever is raised is an outcome", "_call.py",
+          "except BaseException as error:", "except Exception as error:",
+          (CONFORMANCE, "f03_any and (serial or thread or fork)")),
+    Guard("F3", "whatever is raised is an outcome", ASYNC,
+          "except BaseException as error:", "except Exception as error:",
+          (CONFORMANCE, "f03_any and async")),
+    Guard("F3", "in a stage", "_call.py",
+          "except BaseException as error:", "except Exception as error:",
+          (CHAINS, "f03")),
+    Guard("F4", "an argument that cannot be pickled", "_wire.py",
+          *without("except BaseException as error:\n            let_ctrl_c_through(error)\n            lost",
+                   "except BaseException as", NARROW),
+          (PROCESS, "f04 and argument-pickle-fails")),
+    Guard("F4", "an argument that cannot be unpickled", WORKER,
+          *without("except BaseException as error:\n        raise TransportError",
+                   "except BaseException as", NARROW),
+          (PROCESS, "f04 and argument-unpickle-exits")),
+    Guard("F4", "a result that cannot be pickled", "_wire.py",
+          *without("except BaseException as error:\n            let_ctrl_c_through(error)\n            cells",
+                   "BaseException", "Exception"),
+          (PROCESS, "f04 and result-pickle-exits")),
+    Guard("F4", "a result that cannot be unpickled", "_wire.py",
+          *without("except BaseException as error:\n        let_ctrl_c_through(error)\n        raise",
+                   "BaseException", "Exception"),
+          (PROCESS, "f04 and result-unpickle-exits")),
+    Guard("F4", "a result whose pickling kills: the slot names it", "_wire.py",
+          "slot[0] = number\n", "pass\n",
+          (PROCESS, "f04 and result-pickle-crashes")),
+    Guard("F4", "an error whose pickling kills: the slot names it", WORKER,
+          "slot[0] = base + position", "pass",
+          (PROCESS, "f04 and error-pickle-crashes and spawn")),
+    Guard("F4", "an error that cannot be pickled", "_wire.py",
+          *without("return dumps(value)\n    except BaseException as", "BaseException", "Exception"),
+          (PROCESS, "f04 and error-pickle-exits")),
+    Guard("F4", "an error that cannot be unpickled", "_wire.py",
+          *without("value = loads(packed)\n    except BaseException as", "BaseException", "Exception"),
+          (PROCESS, "f04 and error-unpickle-exits")),
+    Guard("F4", "it is retried by its own type", "_wire.py",
+          "kind = _try_loads(cell.kind, type)", "kind = None",
+          (PROCESS, "f04 and retried_by_its_type")),
+    Guard("F4", "its traceback stays beside it", "_wire.py",
+          "cell.type_name, cell.message, cell.traceback)", "cell.type_name, cell.message)",
+          (PROCESS, "f04 and comes_as_text")),
+    Guard("F4", "a broken __str__, on its way", "_wire.py",
+          *without("return str(error)\n    except BaseException as", "except BaseException as", NARROW),
+          (CONFORMANCE, "f04 and without_a_text and fork")),
+    Guard("F4", "broken notes", "_run.py",
+          "contextlib.suppress(Exception):  # an error whose notes", "contextlib.suppress():  #",
+          (CONFORMANCE, "f04 and without_notes")),
+    Guard("F4", "an initial task that cannot be pickled", "_round.py",
+          "if isinstance(cell, _wire.Lost):", "if False:",
+          (CHAINS, "f04 and argument-pickle-fails")),
+    Guard("F4", "an initial task that cannot be unpickled", "_stage.py",
+          "except TransportError as", NARROW,
+          (CHAINS, "f04 and argument-unpickle-fails")),
+    Guard("F5", "the worker's traceback travels", "_wire.py",
+          "elif cell.traceback:", "elif False:",
+          (CONFORMANCE, "f05 and (fork or spawn)")),
+    Guard("F5", "through the processes of a stage, too", "_wire.py",
+          "elif cell.traceback:", "elif False:",
+          (CHAINS, "f05 and process and thread")),
+    Guard("F5", "it begins with the user's line", "_call.py",
+          "error.__traceback__ = error.__traceback__.tb_next", "pass",
+          (PROCESS, "f05")),
+    Guard("F6", "process: overdue workers are killed", POOL,
+          "self._end_overdue(self._timeout)", "pass",
+          (WORKERS, "f06_a_call_that_hangs_is_timed_out and fork")),
+    Guard("F6", "process: they alone", POOL,
+          "if worker.held and now - worker.slot[1] >= timeout:",
+          "if any(w.held and now - w.slot[1] >= timeout for w in self._crew):",
+          (WORKERS, "f06_only_the_worker and fork")),
+    Guard("F6", "process: a call that is over is in time", WORKER,
+          "slot[1] = NEVER", "pass",
+          (WORKERS, "f06_calls_within and fork")),
+    Guard("F6", "thread: overdue calls are left alone", THREAD,
+          "answers += self._leave_overdue(self._timeout)", "pass",
+          (WORKERS, "f06_a_call_that_hangs_is_timed_out and thread")),
+    Guard("F6", "thread: the slot is filled again", THREAD,
+          "            self._hire()\n        return answers", "        return answers",
+          (WORKERS, "f06_a_thread_that_hangs")),
+    Guard("F6", "thread: it does not keep the interpreter", THREAD,
+          "daemon=True", "daemon=False",
+          (WORKERS, "f06_a_thread_that_hangs")),
+    Guard("F6", "async: overdue calls are cancelled", ASYNC,
+          "self._leave_overdue(self._timeout)", "pass",
+          (WORKERS, "f06_a_call_that_hangs_is_timed_out and async")),
+    Guard("F6", "async: the slot is filled again", ASYNC,
+          "if overdue:\n            self._hire()", "pass",
+          (WORKERS, "f06_a_coroutine_that_swallows")),
+    Guard("F6", "async: a cancellation that is swallowed is not waited for", ASYNC,
+          "asyncio.wait(self._left, timeout=FAREWELL)", "asyncio.wait(self._left)",
+          (WORKERS, "f06_a_coroutine_that_swallows")),
+    Guard("F6", "serial: refused", "_options.py",
+          "if not MODES[mode].interrupts:", "if False:",
+          (WORKERS, "f06_serial")),
+    Guard("F7", "workers that keep dying at the start end the run", "_processes.py",
+          "return stillborn >= (KILLED if killed else STILLBORN)", "return False",
+          (SURROUNDINGS, "f07_a_script_without and spawn and manager")),
+    Guard("F7", "stages that keep dying at the start end the chain", "chain.py",
+          "if hopeless(stillborn, round_.exitcode_of(died)):", "if False:",
+          (SURROUNDINGS, "f07_a_script_without and spawn and chain")),
+    Guard("F7", "a worker says that it cannot load its function", WORKER,
+          *without("except BaseException as error:\n        send_frame", "except BaseException as", NARROW),
+          (PROCESS, "f07_a_function_that_no_worker_can_load")),
+    Guard("F7", "what was defined at a prompt travels by value", "_wire.py",
+          'if start_method == "fork" or b"__main__" not in packed or _main_is_a_file():', "if True:",
+          (SURROUNDINGS, "f07_a_function_from_a_prompt and spawn")),
+    Guard("F7", "queues fit the start methods of the stages", "_round.py",
+          'multiprocessing.get_context("fork" if methods == {"fork"} else "spawn")',
+          'multiprocessing.get_context("fork")',
+          (SURROUNDINGS, "f07_a_chain_by_other")),
+    Guard("F8", "start says to await start_async", "manager.py",
+          "refuse_running_loop()\n", "pass\n",
+          (CONFORMANCE, "f08_start_in_a_running_loop and async")),
+    Guard("F8", "a thread that is not the main one sets no handler", "_processes.py",
+          "in_charge = threading.current_thread() is threading.main_thread()", "in_charge = True",
+          (CONFORMANCE, "f08_a_manager_works_outside and fork")),
+    Guard("F8", "a forked child has locks of its own", "_processes.py",
+          "os.register_at_fork(after_in_child=_begin_anew)", "",
+          (CONFORMANCE, "f08_a_manager_works_inside and process and fork")),
+    Guard("F9", "serial: it is no outcome", SERIAL,
+          "passing=(KeyboardInterrupt,)", "passing=()",
+          (STOPPING, "f09_one_ctrl_c and serial")),
+    Guard("F9", "thread: nobody waits for a call", THREAD,
+          "thread.join(FAREWELL / len(self._crew))", "thread.join()",
+          (STOPPING, "f09_one_ctrl_c and thread")),
+    Guard("F9", "process: children are deaf to it", "_processes.py",
+          "signal.signal(signal.SIGINT, signal.SIG_IGN)",
+          "signal.signal(signal.SIGINT, signal.default_int_handler)",
+          (STOPPING, "f09_one_ctrl_c and chain")),
+    Guard("F9", "process: a run that is broken off closes its pool", "manager.py",
+          "run.break_off()\n            self._pool.close()", "run.break_off()",
+          (STOPPING, "f09_a_ctrl_c_while_processes_start and fork")),
+    Guard("F9", "process: it waits until a worker has an owner", POOL,
+          "with uninterrupted():\n            process, pipe", "if True:\n            process, pipe",
+          (STOPPING, "f09_a_ctrl_c_while_processes_start and spawn")),
+    Guard("F9", "chain: it waits until a stage has an owner", "_round.py",
+          "with uninterrupted():\n                stage.start", "if True:\n                stage.start",
+          (STOPPING, "f09_a_ctrl_c_while_processes_start and chain")),
+    Guard("F9", "it is not the error of a task that is being pickled", "_wire.py",
+          "SIG_IGN:\n        raise error", "SIG_IGN:\n        pass",
+          (STOPPING, "f09_a_ctrl_c_while_a_task_is_pickled")),
+    Guard("F9", "what has no outcome is not started, and not failed", "_run.py",
+          "self._not_started = len(unfinished)", "pass",
+          (CHAIN, "f09")),
+    Guard("F10", "a child ends with its parent", "_processes.py",
+          'threading.Thread(target=_end_with_parent, name="task_manager-watch", daemon=True).start()', "",
+          (STOPPING, "f10 and (fork or spawn or chain)")),
+    Guard("F11", "at exit children are killed before they are waited for", "_processes.py",
+          "@atexit.register\n", "",
+          (STOPPING, "f11_a_script_that_ends and (fork or chain)")),
+    Guard("F11", "threads do not keep the interpreter", THREAD,
+          "daemon=True", "daemon=False",
+          (STOPPING, "f11_a_script_that_ends and thread")),
+    Guard("F11", "a dropped manager ends its runner", "_pool.py",
+          "weakref.finalize(self, self._runner.close)", "None",
+          (CONFORMANCE, "f11 and (thread or fork)")),
+    Guard("F12", "a dropped manager ends its runner", "_pool.py",
+          "weakref.finalize(self, self._runner.close)", "None",
+          (STOPPING, "f12 and (thread or fork)")),
+    Guard("F12", "a stage that is through is waited for", "_round.py",
+          "(pid, end_process(stage.process, FAREWELL))", "(pid, None)",
+          (STOPPING, "f12 and chain")),
+    Guard("F13", "the error of the input is kept back", "_source.py",
+          "except Exception as error:", f"{NARROW} error:",
+          (CONFORMANCE, "f13 and (serial or thread or async or fork)")),
+    Guard("F13", "it is raised at the end", "manager.py",
+          "if run.error is not None:", "if False:",
+          (CONFORMANCE, "f13")),
+    Guard("F13", "it is raised at the end of a chain", "chain.py",
+          "if source.error is not None:", "if False:",
+          (CHAIN, "f13")),
+    Guard("F14", "process: two batches a worker", POOL,
+          "return self._load < self.workers * depth", "return True",
+          (CONFORMANCE, "f14_endless and fork")),
+    Guard("F14", "thread: two batches a worker", THREAD,
+          "return self._in_flight < self.workers * depth", "return True",
+          (CONFORMANCE, "f14_endless and thread")),
+    Guard("F14", "async: as many as may run", ASYNC,
+          "return self._ahead < self.workers", "return True",
+          (CONFORMANCE, "f14_endless and async")),
+    Guard("F14", "serial: one batch", SERIAL,
+          "return self._batch is None", "return True",
+          (CONFORMANCE, "f14_endless and serial")),
+    Guard("F14", "the first batch is of one task", "_batch.py",
+          "self._size = 1\n", "self._size = LARGEST\n",
+          (CONFORMANCE, "f14_the_first_result")),
+    Guard("F14", "nothing is kept", "manager.py",
+          "return [self._results] if self.keep_results else []", "return [self._results]",
+          (CONFORMANCE, "f14_nothing_is_kept and serial")),
+    Guard("F14", "a chain's queues are bounded", "_round.py",
+          "context.Queue(PARCELS)", "context.Queue()",
+          (CHAINS, "f14_a_chain_reads")),
+    Guard("F14", "a chain forgets the tasks that arrive", "_book.py",
+          "self._initial.pop(ticket) for ticket in tickets", "self._initial[ticket] for ticket in tickets",
+          (CHAINS, "f14_a_chain_that_keeps")),
+    Guard("F15", "what refuses to be a key is known by its content", "_ledger.py",
+          "except Exception:", "except ZeroDivisionError:",
+          (CONFORMANCE, "f15_any")),
+    Guard("F15", "what refuses to be looked at is known by itself", "_dedupe.py",
+          "except Exception:  # content", "except ZeroDivisionError:  # content",
+          (CONFORMANCE, "f15_any")),
+    Guard("F15", "a mapping that holds such tasks", "_dedupe.py",
+          "except Exception:  # an unhashable task", "except ZeroDivisionError:  # an unhashable task",
+          (CHAINS, "f15")),
+    Guard("F15", "a broken repr is shown as such", "_repr.py",
+          'return f"<unreprable {type(value).__qualname__}>"\n        return', 'raise\n        return',
+          (CHAINS, "f15")),
+    Guard("F15", "a long repr is cut", "_repr.py",
+          'text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."', "text",
+          ("test_repr.py", "")),
+    Guard("F16", "get_args", "_run.py",
+          *without("except Exception as error:\n                self._limbo", "except Exception as", NARROW),
+          (CONFORMANCE, "f16 and (serial or thread or async or fork)")),
+    Guard("F16", "process_result", "_run.py",
+          *without("except Exception as error:\n                    self._leave",
+                   "except Exception as", NARROW),
+          (CONFORMANCE, "f16 and (serial or thread or async or fork)")),
+    Guard("F16", "handle_error of a stage, in turn", "chain.py",
+          "except Exception as error:", f"{NARROW} error:",
+          (CHAIN, "f16 and serial")),
+    Guard("F16", "handle_error of a stage, in its process", "_round.py",
+          "self.error = error", "pass",
+          (CHAIN, "f16 and process")),
+    Guard("F17", "a log that cannot be opened is left out", "_recorder.py",
+          *without("guest.open(total)\n            except Exception as", "except Exception as", NARROW),
+          (SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)")),
+    Guard("F17", "a bar that cannot be moved is left out", "_recorder.py",
+          *without("guest.observe(event)\n            except Exception as", "except Exception as", NARROW),
+          ("test_recorder.py", "")),
+    Guard("F17", "processes start although stderr is gone", "_processes.py",
+          "except (OSError, ValueError):", "except ZeroDivisionError:",
+          (SURROUNDINGS, "f17_stderr and (fork or chain)")),
+    Guard("F18", "neighbours are run again", POOL,
+          "self._answers.append((held.batch, Unrun(unrun)))", "pass",
+          (WORKERS, "f18 and fork")),
+    Guard("F19", "a waiting retry lies in the heap until it is due", "_run.py",
+          "self._waiting[0][0] <= now and", "",
+          (CONFORMANCE, "f19 and (serial or thread or async or fork)")),
+    Guard("F19", "in a stage", "_run.py",
+          "self._waiting[0][0] <= now and", "",
+          (CHAINS, "f19")),
+    Guard("F20", "as many attempts as asked for", "_retry.py",
+          "number > self.max_retries", "number >= self.max_retries",
+          (CONFORMANCE, "f20")),
+    Guard("F20", "the count of attempts stands on the error", "_run.py",
+          "annotate(error, f\"task_manager: failed", "str(f\"task_manager: failed",
+          (CHAINS, "f20")),
+    Guard("F21", "what was in the hands of a dead stage is charged", "chain.py",
+          "round_.charge(died)", "pass",
+          (CHAINS, "f21_a_stage_dies and SIGKILL")),
+    Guard("F21", "the parent knows what a stage has taken", "_round.py",
+          "stage.held.update(tickets)", "pass",
+          (CHAINS, "f21_a_stage_dies and SIGSEGV")),
+    Guard("F21", "what has passed is not in its hands", "_round.py",
+          "stage.held.difference_update(tickets)", "pass",
+          (CHAINS, "f21_a_stage_dies and exit")),
+    Guard("F21", "three restarts, and no more", "chain.py",
+          "if deaths > RESTARTS:", "if False:",
+          (CHAINS, "f21_the_fourth")),
+    Guard("F21", "what waits for a stage that is given up is an error", "chain.py",
+          "round_.give_up(died)", "pass",
+          (CHAIN, "f21_a_stage_that_keeps")),
+    Guard("F21", "the workers of a dead stage end with it", "_processes.py",
+          'threading.Thread(target=_end_with_parent, name="task_manager-watch", daemon=True).start()', "",
+          (CHAINS, "f21_a_stage_that_is_killed and fork")),
+    Guard("F22", "a note names stage and initial task", "_book.py",
+          "annotate(error, f", "str(f",
+          (CHAIN, "f22")),
+    Guard("F23", "queues are bounded", "_round.py",
+          "context.Queue(PARCELS)", "context.Queue()",
+          (CHAIN, "f23_a_fast_stage")),
+    Guard("F23", "a stage that is broken off ends the chain", "_round.py",
+          "if not through:", "if False:",
+          (CHAINS, "f23")),
+    Guard("F24", "a result that is lost is an error where it was made", "_round.py",
+          "except TransportError as", NARROW,
+          (CHAIN, "f24_a_result_that_cannot")),
+    Guard("F25", "a repeat is run once, in every mode", "_ledger.py",
+          "repeats.append(task)\n                continue", "pass",
+          ("test_properties.py", "f25 and (serial or thread or async or fork)")),
+]
+# fmt: on
+
+
+def main(demands: list[str]) -> int:
+    survived = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for guard in GUARDS:
+            if not demands or guard.demand in demands:
+                verdict = try_without(guard, Path(folder))
+                survived += verdict == "SURVIVED"
+                test = " ".join(filter(None, guard.test))
+                print(f"{guard.demand:4} {guard.file}: {guard.what} | {test} | {verdict}", flush=True)
+    return min(survived, 1)
+
+
+def try_without(guard: Guard, folder: Path) -> str:
+    """Run the test against a copy of the package without the guard."""
+    copy = folder / "task_manager"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    file = copy / guard.file
+    file.write_text(file.read_text().replace(guard.text, guard.instead))
+
+    name, selected = guard.test
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--timeout", "20", "-x", "-q"]
+    # Before the installed one on the path; without bytecode, as a copy may be as old as the next one.
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(
+        [*command, str(TESTS / name), "-k", selected],
+        cwd=TESTS.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return "failed as it should (it hung)"
+    finally:
+        kill_group(process.pid)
+    if process.returncode == 0:
+        return "SURVIVED"
+    if process.returncode == 1 or process.returncode < 0:
+        return "failed as it should"
+    raise RuntimeError(f"pytest did not run: {guard}\n{said}")
+
+
+def kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
