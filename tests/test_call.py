@@ -206,9 +206,9 @@ def test_what_passes_at_the_first_call_is_raised_at_once() -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
+    calling = call_batch(invoker(interrupt, True), [(), ()], slot(), passing=(KeyboardInterrupt,))
     with pytest.raises(KeyboardInterrupt):
-        invoke = invoker(interrupt, unpack=True)
-        next(call_batch(invoke, [(), ()], slot(), passing=(KeyboardInterrupt,)))
+        next(calling)
 
 
 @pytest.mark.parametrize("unpack", [False, True])

@@ -61,6 +61,58 @@ def test_f10_the_parent_is_killed(way: str, number: int, script: Callable[[str],
     assert [] == running.left_after(SOON)
 
 
+HEEDLESS_RUN = """
+import signal, time
+from task_manager import TaskChain, TaskManager
+
+def work(x):
+    if x == 0:
+        print("working", flush=True)
+    time.sleep(0.5)
+    return x
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+    manager = TaskManager(work, 'process', worker_limit=4, start_method=METHOD, logger=None)
+    CHAIN
+    print(START(range(8)).succeeded)
+"""
+
+
+@pytest.mark.parametrize("way", ["chain", *f.START_METHODS])
+def test_f09_workers_leave_a_ctrl_c_to_their_parent(way: str, script: Callable[[str], Script]) -> None:
+    """It reaches all processes of a terminal; where the parent goes on, no task has failed of it."""
+    text = HEEDLESS_RUN.replace("METHOD", repr("fork" if way == "chain" else way))
+    chain = "manager = TaskChain([manager], 'process')" if way == "chain" else ""
+    start = "manager.start_chain" if way == "chain" else "manager.start"
+    running = script(text.replace("CHAIN", chain).replace("START", start))
+    running.wait_for("working")
+    os.killpg(running.process.pid, signal.SIGINT)
+    out, err = running.process.communicate(timeout=20)
+
+    assert ("8\n", "") == (out, err)
+
+
+BLOCKS_SIGINT = """
+import signal
+from task_manager import TaskManager
+
+if __name__ == "__main__":
+    TaskManager(str, 'process', start_method='forkserver', logger=None).start([1])
+    from multiprocessing import forkserver
+    pid = forkserver._forkserver._forkserver_pid
+    (blocked,) = [line.split()[1] for line in open(f'/proc/{pid}/status') if line.startswith('SigBlk')]
+    print(bool(int(blocked, 16) >> (signal.SIGINT - 1) & 1))
+"""
+
+
+def test_f09_workers_of_a_fork_server_are_born_deaf(script: Callable[[str], Script]) -> None:
+    """A Ctrl-C while they come up kills none of them: they inherit that it is blocked."""
+    out, err = script(BLOCKS_SIGINT).process.communicate(timeout=20)
+
+    assert ("True\n", "") == (out, err)
+
+
 @pytest.mark.parametrize("way", ["chain", *f.START_METHODS])
 def test_f09_a_ctrl_c_while_processes_start(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is raised when the process has an owner, and then it has none left (the fixture looks)."""

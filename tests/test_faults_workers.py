@@ -201,11 +201,12 @@ def limited(way: str, **options: Any) -> TaskManager:
 
 
 @pytest.mark.parametrize("way", LIMITED)
-def test_f06_a_call_that_hangs_is_timed_out(way: str, hanging: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_f06_a_call_that_hangs_is_timed_out(way: str, workers: int, hanging: Path) -> None:
     """It fails with a TaskTimeoutError soon after its limit, and everything else has its result."""
     tasks = [(str(hanging), n) for n in range(100)]
     began = time.monotonic()
-    with limited(way, max_retries=0) as manager:
+    with limited(way, max_retries=0, worker_limit=workers) as manager:
         summary = manager.start(tasks)
         took = time.monotonic() - began
         (error,) = manager.get_error_dict().values()
@@ -216,6 +217,36 @@ def test_f06_a_call_that_hangs_is_timed_out(way: str, hanging: Path) -> None:
         assert 0.5 == error.timeout
         assert 0.5 <= took < 20  # it is over long before the call would be
         assert 1 == (hanging / "7").stat().st_size
+
+
+def hang_or_nap(folder: str, x: int) -> int:
+    f.count_calls(folder, x)
+    time.sleep(4 if x == 0 else 0.1)
+    return x
+
+
+async def hang_or_nap_async(folder: str, x: int) -> int:
+    f.count_calls(folder, x)
+    try:
+        await asyncio.sleep(4 if x == 0 else 0.1)
+    except asyncio.CancelledError:
+        f.count_calls(folder, "cancelled")
+        raise
+    return x
+
+
+@pytest.mark.parametrize("way", LIMITED)
+def test_f06_only_the_call_that_hangs_is_ended(way: str, calls: Path) -> None:
+    """Those beside it are in the middle of theirs, and are neither ended nor made again."""
+    func = hang_or_nap_async if way == "async" else hang_or_nap
+    tasks = [(str(calls), n) for n in range(12)]
+    common: dict[str, Any] = {"worker_limit": 2, "logger": None, "task_timeout": 0.55, "max_retries": 0}
+    with TaskManager(func, **f.options_of(way), **common) as manager:
+        manager.start(tasks)
+
+        assert tasks[:1] == list(manager.get_error_dict())
+        assert [1] * 12 == [(calls / str(n)).stat().st_size for n in range(12)]
+        assert (way == "async") == (calls / "cancelled").exists()
 
 
 @pytest.mark.parametrize("way", LIMITED)

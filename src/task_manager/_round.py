@@ -237,7 +237,7 @@ class Round:
         return False
 
     def _drain(self, stage: StageProcess) -> None:
-        """Take in the reports of this stage, each after all that the stages before it had sent by then."""
+        """Take in the reports of this stage, each after all that those before it had sent by then."""
         for frame in stage.channel.receive():
             if stage.number > self._first:
                 self._drain(self._stages[stage.number - self._first - 1])

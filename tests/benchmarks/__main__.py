@@ -13,7 +13,9 @@ from .table import heading, line, write
 def main() -> None:
     groups = list(dict.fromkeys(row.group for row in all_rows(scale=0.001)))
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("groups", nargs="*", metavar="group", help=f"of {', '.join(groups)}; all if none")
+    parser.add_argument(
+        "groups", nargs="*", metavar="group", help=f"of {', '.join(groups)}; all if none"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="0.1 for a tenth of the tasks")
     parser.add_argument("--rounds", type=int, default=7, help="that count, after one to warm up")
     parser.add_argument("--write", action="store_true", help="to docs/benchmarks.md and its picture")

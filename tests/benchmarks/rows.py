@@ -54,9 +54,7 @@ def _managers(tasks: range, **options: Any) -> dict[str, Callable[[], float]]:
 
 
 def _chains(func: Any, tasks: range, chain_mode: str) -> dict[str, Callable[[], float]]:
-    return logged(
-        lambda log: timed(ours.chain, func, tasks, log, 3, chain_mode, answers=len(tasks))()
-    )
+    return logged(lambda log: timed(ours.chain, func, tasks, log, 3, chain_mode, answers=len(tasks))())
 
 
 def _empty_calls(n: int) -> Iterator[Row]:
@@ -91,7 +89,9 @@ def _empty_chains(n: int) -> Iterator[Row]:
     for mode, targets in [("process", (1.2, 2.0)), ("serial", (1.0, 2.0))]:
         contestants = {**_chains(work.nothing, tasks, mode), IN_A_ROW: in_a_row}
         title = f"chain of 3, {mode} mode, {n:,}"
-        yield Row("chain", title, IN_A_ROW, _targets(*targets), contestants, _to(IN_A_ROW), "us", 1e6 / n)
+        yield Row(
+            "chain", title, IN_A_ROW, _targets(*targets), contestants, _to(IN_A_ROW), "us", 1e6 / n
+        )
 
 
 def _computing(n: int, uneven: int, through: int) -> Iterator[Row]:
@@ -144,17 +144,11 @@ def _computing(n: int, uneven: int, through: int) -> Iterator[Row]:
 
 
 def _waiting(threads: int, coroutines: int) -> Iterator[Row]:
-    for title, func, mode, n, limit, targets in [
-        (f"thread, {threads:,} waits of 10 ms, 100 workers", work.nap, "thread", threads, 100, (1.25, 1.4)),
-        (
-            f"async, {coroutines:,} waits of 10 ms, limit 1,000",
-            work.nap_async,
-            "async",
-            coroutines,
-            1000,
-            (2.0, 3.0),
-        ),
+    for mode, func, n, limit, targets in [
+        ("thread", work.nap, threads, 100, (1.25, 1.4)),
+        ("async", work.nap_async, coroutines, 1000, (2.0, 3.0)),
     ]:
+        title = f"{mode}, {n:,} waits of 10 ms, {limit:,} at a time"
         ideal = work.NAP * n / limit
         managers = _managers(range(n), func=func, execution_mode=mode, worker_limit=limit)
         against = f"the ideal, {ideal:g} s"
@@ -242,6 +236,6 @@ def _targets(off: float, on: float) -> dict[str, float]:
 def _printed_by(*arguments: str) -> float:
     """The number that a fresh interpreter prints. It keeps the bytecode of what it imports."""
     command = [sys.executable, *arguments]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return float(done.stdout)
