@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from task_manager import GetArgsError, ProcessResultError, Summary
 from task_manager._batch import BatchSize
+from task_manager._ctrl_c import CtrlC
 from task_manager._ledger import Ledger
 from task_manager._recorder import Recorder
 from task_manager._retry import RetryPolicy
@@ -44,13 +45,14 @@ class FakeSource:
         self._reads = deque(reads)
         self.remaining = remaining
         self.error: Exception | None = None
+        self.dropped = 0
         self.asked: list[tuple[int, float]] = []
 
     @property
     def ended(self) -> bool:
         return not self._reads
 
-    def read(self, limit: int, wait: float) -> list[Any]:
+    def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
         self.asked.append((limit, wait))
         return list(self._reads.popleft()) if self._reads else []
 
@@ -115,6 +117,7 @@ class Stand:
             process_result=process_result,
             clock=self.clock,
             chance=deque(chances).popleft,
+            ctrl_c=CtrlC(),
         )
 
     @property

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ._ctrl_c import CtrlC
 from ._ledger import Ledger
 from ._recorder import Recorder
 from ._repr import short_repr
@@ -73,11 +74,15 @@ class Book:
         """This one is tried again where it is."""
         self._recorder.record(Retrying(ticket, self._initial[ticket], error, number, delay))
 
-    def close(self) -> Summary:
-        """The end: what is still on its way may be run again by the next start."""
+    def close(self, dropped: int) -> Summary:
+        """The end: what is still on its way may be run again by the next start.
+
+        dropped: Tasks that were read and did not enter.
+        """
         for ticket in self._initial:
             self._ledger.fail(ticket)
-        return self._recorder.tally.summary(time.monotonic() - self._began, len(self._initial))
+        not_started = len(self._initial) + dropped
+        return self._recorder.tally.summary(time.monotonic() - self._began, not_started)
 
 
 class Tickets:
@@ -124,10 +129,14 @@ class EntranceSource:
     def remaining(self) -> int | None:
         return self._source.remaining
 
-    def read(self, limit: int, wait: float) -> list[Any]:
+    @property
+    def dropped(self) -> int:
+        return self._source.dropped
+
+    def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
         fresh: list[Any] = []
         while not fresh and not self._source.ended:
-            tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait))
+            tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait, ctrl_c))
             if repeats:
                 self._recorder.record(Repeated(repeats))
             self._tickets.come(tickets)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from ._ctrl_c import CtrlC
 from ._run import Run
 from ._runners import AwaitedRunner, Runner
 from .errors import ConfigurationError
 
 
-def pump(run: Run, runner: Runner) -> None:
+def pump(run: Run, runner: Runner, ctrl_c: CtrlC) -> None:
     """Let the run flow through the runner until it is over."""
     while not run.over:
         while room := runner.room(run.depth):
@@ -18,7 +19,7 @@ def pump(run: Run, runner: Runner) -> None:
             if batch is None:
                 break
             runner.submit(batch)
-        answers = runner.collect(run.patience(full=not room))
+        answers = ctrl_c.through(runner.collect, run.patience(full=not room))
         for batch, outcomes in answers:
             run.finish(batch, outcomes)
         if not answers:

@@ -22,6 +22,7 @@ from . import _wire
 from ._batch import LARGEST, BatchSize
 from ._book import Book
 from ._channel import Channel
+from ._ctrl_c import CtrlC
 from ._processes import FAREWELL, end_process, start_process, uninterrupted
 from ._recorder import Recorder
 from ._run import TICK
@@ -98,6 +99,7 @@ class Round:
     source: The initial tasks not yet entered. recorders: Those of the stages.
     first: The first stage that is still used, from 0; those before it have been given up, and no
         initial task can enter any more.
+    ctrl_c: Held back by the caller; let through while nothing happens and while the input is read.
     """
 
     def __init__(
@@ -107,10 +109,12 @@ class Round:
         book: Book,
         source: Source,
         first: int,
+        ctrl_c: CtrlC,
     ) -> None:
         self._book = book
         self._source = source
         self._first = first
+        self._ctrl_c = ctrl_c
         self._size = BatchSize(workers=1)
         self._stages = [
             StageProcess(number, manager, recorder)
@@ -135,7 +139,7 @@ class Round:
             self._start()
             while not all(stage.ended for stage in self._stages):
                 more = self._fill()
-                ready = self._selector.select(0.0 if more else TICK)
+                ready = self._ctrl_c.through(self._selector.select, 0.0 if more else TICK)
                 died: list[StageProcess] = [
                     key.data for key, _ in ready if self._hear(key.data, key.fileobj)
                 ]
@@ -202,7 +206,7 @@ class Round:
                 tickets, tasks = map(list, zip(*entries[first : first + LARGEST], strict=True))
                 yield from self._pack(stage, tickets, tasks)
         while not self._source.ended and not self._first:
-            read = self._source.read(self._size.size(self._source.remaining), 0.0)
+            read = self._source.read(self._size.size(self._source.remaining), 0.0, self._ctrl_c)
             tickets, tasks, repeats = self._book.enter(read)
             if repeats:
                 self._stages[0].recorder.record(Repeated(repeats))
@@ -317,7 +321,7 @@ class Round:
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""
         while not self._source.ended and self._source.remaining is not None:
-            self._book.enter(self._source.read(LARGEST, 0.0))
+            self._book.enter(self._source.read(LARGEST, 0.0, self._ctrl_c))
         self._charge(stage, self._book.stranded(stage.number), attempts=0)
 
     def exitcode_of(self, stage: StageProcess) -> int | None:

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from ._batch import BatchSize
+from ._ctrl_c import CtrlC
 from ._ledger import Entered, Ledger
 from ._recorder import Recorder
 from ._retry import RetryPolicy
@@ -47,6 +48,7 @@ class Run:
     enter: The ledger's way in: all tasks, or the new ones only.
     get_args, process_result: The hooks, or None where nobody overrode them.
     clock: Seconds, from anywhere. chance: As `random.random`.
+    ctrl_c: Let through while the input is read and a hook is called, held back by the caller otherwise.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Run:
         process_result: Callable[[Any, Any], Any] | None,
         clock: Callable[[], float],
         chance: Callable[[], float],
+        ctrl_c: CtrlC,
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -73,6 +76,7 @@ class Run:
         self._process_result = process_result
         self._clock = clock
         self._chance = chance
+        self._ctrl_c = ctrl_c
 
         self._began = self._ticked = clock()
         self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
@@ -147,7 +151,7 @@ class Run:
         if source.ended:
             return None
         wait = 0.0 if self._open else self.patience(full=False)
-        read = source.read(self._size.size(source.remaining), wait)
+        read = source.read(self._size.size(source.remaining), wait, self._ctrl_c)
         if not read:
             self._look_again = DRY if self._open and not source.ended else 0.0
             return None
@@ -175,7 +179,7 @@ class Run:
         entered: list[tuple[int, Any, tuple[Any, ...]]] = []
         for index, task in zip(indices, tasks, strict=True):
             try:
-                args = get_args(task)
+                args = self._ctrl_c.through(get_args, task)
             except Exception as error:
                 self._limbo.discard(index)
                 self._fail(index, task, _caused(GetArgsError(task, _say(error)), error), attempts=0)
@@ -236,7 +240,7 @@ class Run:
             for position, value, took in zip(positions, values, seconds, strict=True):
                 task = batch.tasks[position]
                 try:
-                    result = self._process_result(task, value)
+                    result = self._ctrl_c.through(self._process_result, task, value)
                 except Exception as error:
                     self._leave(batch, [position])
                     hook_error = _caused(ProcessResultError(task, _say(error)), error)
@@ -289,7 +293,7 @@ class Run:
         unfinished += [attempt.index for _, _, attempt in self._waiting]
         for index in unfinished:
             self._ledger.fail(index)
-        self._not_started = len(unfinished)
+        self._not_started = len(unfinished) + self._source.dropped
         self._open.clear()
         self._waiting.clear()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sized
 from itertools import islice
 from typing import Any, Protocol
 
+from ._ctrl_c import CtrlC
 from .errors import ConfigurationError
 
 PATIENCE = 0.01  # seconds that are spent on reading a batch, before what was read must go
@@ -22,9 +23,13 @@ class Source(Protocol):
     ended: The source has no more to give.
     error: What it raised at its end, or None.
     remaining: Tasks not read yet; None where nobody knows.
+    dropped: How many tasks had been read for a batch when a Ctrl-C came; they are in no run.
     """
 
     error: Exception | None
+
+    @property
+    def dropped(self) -> int: ...
 
     @property
     def ended(self) -> bool: ...
@@ -32,7 +37,7 @@ class Source(Protocol):
     @property
     def remaining(self) -> int | None: ...
 
-    def read(self, limit: int, wait: float) -> list[Any]:
+    def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
         """Up to `limit` tasks; waits up to `wait` seconds where the first is not there yet."""
         ...
 
@@ -52,29 +57,44 @@ class IterableSource:
         self._count = 0
         self.ended = False
         self.error: Exception | None = None
+        self.dropped = 0
 
     @property
     def remaining(self) -> int | None:
         return None if self._size is None else max(0, self._size - self._count)
 
-    def read(self, limit: int, wait: float) -> list[Any]:
-        tasks = list(islice(self._tasks, limit)) if self._ready else self._read_by_one(limit)
+    def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
+        tasks = list(islice(self._tasks, limit)) if self._ready else self._read_by_one(limit, ctrl_c)
         self._count += len(tasks)
         self.ended = self.ended or (self._ready and len(tasks) < limit)
         return tasks
 
-    def _read_by_one(self, limit: int) -> list[Any]:
-        """As far as the tasks come at once: a slow input does not hold back what has come."""
+    def _read_by_one(self, limit: int, ctrl_c: CtrlC) -> list[Any]:
+        """As far as the tasks come at once: a slow input does not hold back what has come.
+
+        A Ctrl-C may interrupt the iterator, but not between its answer and our note of it.
+        """
         tasks: list[Any] = []
         deadline = time.monotonic() + PATIENCE
         try:
+            ctrl_c.deliver()
+            ctrl_c.allowed = True
             for task in islice(self._tasks, limit):
+                ctrl_c.allowed = False
                 tasks.append(task)
                 if time.monotonic() >= deadline:
                     return tasks
+                ctrl_c.deliver()
+                ctrl_c.allowed = True
+            ctrl_c.allowed = False
         except Exception as error:
             self.error = error
             self.ended = True
+        except BaseException:
+            self.dropped = len(tasks)
+            raise
         else:
             self.ended = len(tasks) < limit
+        finally:
+            ctrl_c.allowed = False
         return tasks

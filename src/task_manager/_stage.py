@@ -21,6 +21,7 @@ from . import _wire
 from ._book import Tickets
 from ._call import IDLE
 from ._channel import send_frame
+from ._ctrl_c import CtrlC
 from ._processes import settle_in
 from ._recorder import Recorder
 from ._task import Event, Failed, Failure, Retrying, Succeeded
@@ -126,6 +127,7 @@ class QueueSource:
     """The tasks that the stage before hands on."""
 
     remaining = None
+    dropped = 0
     error: Exception | None = None
 
     def __init__(self, stage: int, incoming: Link, reporter: Reporter, tickets: Tickets) -> None:
@@ -136,7 +138,7 @@ class QueueSource:
         self._arrived: deque[tuple[int, Any]] = deque()
         self.ended = False
 
-    def read(self, limit: int, wait: float) -> list[Any]:
+    def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
         if not self._arrived:
             self._receive(wait)
         count = min(limit, len(self._arrived))

@@ -8,8 +8,9 @@ from typing import Any
 
 from . import _options as options
 from ._book import Book, EntranceSource, Tickets
+from ._ctrl_c import CtrlC
 from ._ledger import Ledger
-from ._processes import hopeless, stillborn_error
+from ._processes import hopeless, stillborn_error, uninterrupted
 from ._pump import refuse_running_loop
 from ._recorder import Recorder
 from ._results import Results
@@ -133,7 +134,8 @@ class TaskChain:
         try:
             error = flow(source, book)
         finally:
-            self._summary = book.close()
+            with uninterrupted():
+                self._summary = book.close(source.dropped)
             for stage in self._stages:
                 stage.shutdown_pools()
         if error is not None:
@@ -169,12 +171,14 @@ class TaskChain:
         stages = self._stages
         recorders = [stage._recorder() for stage in stages]
         first_error: BaseException | None = None
+        ctrl_c = CtrlC()
         with ExitStack() as stack:
+            stack.enter_context(ctrl_c.held())
             for stage, recorder in zip(stages, recorders, strict=True):
                 stack.enter_context(stage._one_chain_run(recorder, initial.remaining))
             first = deaths = stillborn = 0
             while first < len(stages):
-                round_ = Round(stages, recorders, book, initial, first)
+                round_ = Round(stages, recorders, book, initial, first, ctrl_c)
                 died = round_.run()
                 first_error = first_error or round_.error
                 if died is None:

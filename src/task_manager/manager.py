@@ -12,6 +12,7 @@ from typing import Any, Generic, Self
 
 from . import _options as options
 from ._batch import BatchSize
+from ._ctrl_c import CtrlC
 from ._generic import R, T
 from ._ledger import Ledger
 from ._pool import Pool
@@ -223,18 +224,19 @@ class TaskManager(Generic[T, R]):
         if self._awaits:
             refuse_running_loop()
             return asyncio.run(self._flow_awaiting(source, recorder, distinct))
-        with self._pool.one_run(repr(self)):
+        ctrl_c = CtrlC()
+        with ctrl_c.held(), self._pool.one_run(repr(self)):
             runner = self._kept_runner()
-            run = self._new_run(source, recorder, distinct, runner)
+            run = self._new_run(source, recorder, distinct, runner, ctrl_c)
             with self._ending(run, recorder):
-                pump(run, runner)
+                pump(run, runner, ctrl_c)
         return self._conclude(run)
 
     async def _flow_awaiting(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
         """The same, in the running event loop."""
         with self._pool.one_run(repr(self)):
             runner = self._awaited_runner()
-            run = self._new_run(source, recorder, distinct, runner)
+            run = self._new_run(source, recorder, distinct, runner, CtrlC())  # the loop's business
             with self._ending(run, recorder):
                 try:
                     await pump_awaiting(run, runner)
@@ -256,7 +258,12 @@ class TaskManager(Generic[T, R]):
                 recorder.close(self._summary)
 
     def _new_run(
-        self, source: Source, recorder: Recorder, distinct: bool, runner: Runner | AwaitedRunner
+        self,
+        source: Source,
+        recorder: Recorder,
+        distinct: bool,
+        runner: Runner | AwaitedRunner,
+        ctrl_c: CtrlC,
     ) -> Run:
         self._ledger.begin_run()
         self._results.repeats_run |= not distinct
@@ -272,6 +279,7 @@ class TaskManager(Generic[T, R]):
             process_result=self._overridden("process_result"),
             clock=time.monotonic,
             chance=random.random,
+            ctrl_c=ctrl_c,
         )
 
     @contextlib.contextmanager
