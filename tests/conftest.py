@@ -48,6 +48,14 @@ def servants_of_multiprocessing() -> None:
     forkserver.ensure_running()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def not_deaf_to_ctrl_c() -> Iterator[None]:
+    """A shell lets what it starts in the background ignore Ctrl-C, and so would every script of ours."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test writes its logs/ into a folder of its own."""

@@ -138,18 +138,19 @@ GUARDS = [
           "self._end_overdue(self._timeout)", "pass",
           (WORKERS, "f06_a_call_that_hangs_is_timed_out and fork")),
     Guard("F6", "process: they alone", POOL,
-          "if worker.held and now - worker.slot[1] >= timeout:",
-          "if any(w.held and now - w.slot[1] >= timeout for w in self._crew):",
+          "for worker in list(self._crew):\n            if worker.held and now - worker.slot[1] >= timeout:",
+          "late = any(w.held and now - w.slot[1] >= timeout for w in self._crew)\n"
+          "        for worker in list(self._crew):\n            if late:",
           (WORKERS, "f06_only_the_worker and fork")),
     Guard("F6", "process: a call that is over is in time", WORKER,
           "slot[1] = NEVER", "pass",
-          (WORKERS, "f06_calls_within and fork")),
+          (WORKERS, "f06_a_hook_that_is_slow and fork")),
     Guard("F6", "thread: overdue calls are left alone", THREAD,
           "answers += self._leave_overdue(self._timeout)", "pass",
           (WORKERS, "f06_a_call_that_hangs_is_timed_out and thread")),
     Guard("F6", "thread: the slot is filled again", THREAD,
           "            self._hire()\n        return answers", "        return answers",
-          (WORKERS, "f06_a_thread_that_hangs")),
+          (WORKERS, "f06_what_waits and thread")),
     Guard("F6", "thread: it does not keep the interpreter", THREAD,
           "daemon=True", "daemon=False",
           (WORKERS, "f06_a_thread_that_hangs")),
@@ -356,26 +357,30 @@ GUARDS = [
 
 
 def main(demands: list[str]) -> int:
+    guards = [guard for guard in GUARDS if not demands or guard.demand in demands]
     survived = 0
     with tempfile.TemporaryDirectory() as folder:
-        for guard in GUARDS:
-            if not demands or guard.demand in demands:
-                verdict = try_without(guard, Path(folder))
-                survived += verdict == "SURVIVED"
-                test = " ".join(filter(None, guard.test))
-                print(f"{guard.demand:4} {guard.file}: {guard.what} | {test} | {verdict}", flush=True)
+        # What fails anyway shows nothing: of each test that is the suite's business, of the copy ours.
+        if outcome_without(None, guards[0].test, Path(folder)) != "SURVIVED":
+            sys.exit("a test fails in a copy that has all its guards")
+        for guard in guards:
+            outcome = outcome_without(guard, guard.test, Path(folder))
+            survived += outcome == "SURVIVED"
+            test = " ".join(filter(None, guard.test))
+            print(f"{guard.demand:4} {guard.file}: {guard.what} | {test} | {outcome}", flush=True)
     return min(survived, 1)
 
 
-def try_without(guard: Guard, folder: Path) -> str:
-    """Run the test against a copy of the package without the guard."""
+def outcome_without(guard: Guard | None, test: tuple[str, str], folder: Path) -> str:
+    """Run a test against a copy of the package without the guard."""
     copy = folder / "task_manager"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    file = copy / guard.file
-    file.write_text(file.read_text().replace(guard.text, guard.instead))
+    if guard is not None:
+        file = copy / guard.file
+        file.write_text(file.read_text().replace(guard.text, guard.instead))
 
-    name, selected = guard.test
+    name, selected = test
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--timeout", "20", "-x", "-q"]
     # Before the installed one on the path; without bytecode, as a copy may be as old as the next one.
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -399,7 +404,7 @@ def try_without(guard: Guard, folder: Path) -> str:
         return "SURVIVED"
     if process.returncode == 1 or process.returncode < 0:
         return "failed as it should"
-    raise RuntimeError(f"pytest did not run: {guard}\n{said}")
+    raise RuntimeError(f"pytest did not run: {test}\n{said}")
 
 
 def kill_group(leader: int) -> None:

@@ -342,6 +342,35 @@ def test_f06_calls_within_the_limit_are_left_in_peace(way: str, hanging: Path) -
         assert (30_000, 0, 0) == (summary.succeeded, summary.failed, summary.retries)
 
 
+@pytest.mark.parametrize("way", ["thread", "async", "fork"])
+def test_f06_what_waits_behind_a_call_that_hangs_is_run(way: str, hanging: Path) -> None:
+    """The one worker hangs in the last call but one, and the last is with it already."""
+    tasks = [(str(hanging), n) for n in [*range(100, 120), 7, 8]]
+    with limited(way, worker_limit=1, max_retries=0) as manager:
+        summary = manager.start(tasks)
+
+        assert (21, 1, 0) == (summary.succeeded, summary.failed, summary.not_started)
+
+
+class SlowHook(TaskManager):
+    def process_result(self, task: int, result: bytes) -> int:
+        time.sleep(0.3)
+        return len(result)
+
+
+def three_megabytes(x: int) -> bytes:
+    return bytes(3_000_000)
+
+
+@by_start_method
+def test_f06_a_hook_that_is_slow_costs_no_call_its_time(start_method: str) -> None:
+    """A result that waits to be fetched, and is too large for a pipe, is in time."""
+    with f.manager_of(three_megabytes, start_method, SlowHook, task_timeout=0.2) as manager:
+        summary = manager.start(range(6))
+
+        assert (6, 0, 0) == (summary.succeeded, summary.failed, summary.retries)
+
+
 def test_f06_serial_mode_refuses_a_limit() -> None:
     """Nothing can interrupt a call in the caller's own thread: told at the door."""
     with pytest.raises(ConfigurationError, match="thread, process, async; got 'serial'"):
