@@ -89,11 +89,13 @@ def wait_for_the_long_ones():
 MANAGER = """
     manager = TaskManager(OPTIONS, logger=None)
     start, results, errors = manager.start, manager.get_result_dict, manager.get_error_dict
+    summary = manager.get_summary
 """
 
 CHAIN = """
     chain = TaskChain([TaskManager(same, logger=None), TaskManager(OPTIONS, logger=None)], MODE)
     start, results, errors = chain.start_chain, chain.get_final_result_dict, chain.get_final_error_dict
+    summary = chain.get_summary
 """
 
 OPTIONS = {
@@ -112,7 +114,7 @@ MAKES = {
     "chain serial": CHAIN.replace("OPTIONS", OPTIONS["fork"]).replace("MODE", "'serial'"),
     "chain process": CHAIN.replace("OPTIONS", OPTIONS["fork"]).replace("MODE", "'process'"),
 }
-"""For each way to run, the lines that make `start`, `results` and `errors`.
+"""For each way to run, the lines that make `start`, `results`, `errors` and `summary`.
 
 Of 30 tasks, 0 to 29, those up to 19 are quick, and each of the others takes a minute.
 """

@@ -289,10 +289,25 @@ def test_f21_a_stage_is_started_three_times_again() -> None:
     check_deaths(1, dict.fromkeys([3, 7, 11], "exit"), 9, "fork", count=20)
 
 
+def pass_on_slowly(x: int, ends: dict[int, str]) -> tuple[int, dict[int, str]]:
+    time.sleep(0.06)
+    return x, ends
+
+
+def test_f21_what_has_passed_a_stage_that_dies_goes_on() -> None:
+    """From where it had got to: here some are waiting for the next stage, which is slower."""
+    check_deaths(1, {7: "SIGKILL"}, -9, "fork", count=12, last=pass_on_slowly)
+
+
 def check_deaths(
-    position: int, ends: dict[int, str], exitcode: int, start_method: str, count: int
+    position: int,
+    ends: dict[int, str],
+    exitcode: int,
+    start_method: str,
+    count: int,
+    last: Any = pass_on,
 ) -> None:
-    funcs: list[Any] = [pass_on, pass_on, pass_on]
+    funcs: list[Any] = [pass_on, pass_on, last]
     funcs[position] = end_slowly
     stages = [f.stage(func, start_method=start_method) for func in funcs]
     chain = TaskChain(stages, "process")

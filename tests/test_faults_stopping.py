@@ -29,7 +29,7 @@ began = time.monotonic()
 try:
     start(range(30))
 except KeyboardInterrupt:
-    print("back", len(results()), len(errors()))
+    print("back", len(results()), len(errors()), "and some not started" if summary().not_started else "")
     print(*sorted(results().values()))
 """
 
@@ -44,7 +44,7 @@ def test_f09_one_ctrl_c(way: str, script: Callable[[str], Script]) -> None:
     out, err = running.process.communicate(timeout=20)
     took = time.monotonic() - pressed
 
-    assert ["back 20 0", " ".join(map(str, range(20)))] == out.splitlines()
+    assert ["back 20 0 and some not started", " ".join(map(str, range(20)))] == out.splitlines()
     assert len(err.splitlines()) <= 5
     assert [] == running.left_after(SOON)
     assert took < SOON
@@ -130,6 +130,25 @@ def test_f09_a_ctrl_c_while_processes_start(way: str, monkeypatch: pytest.Monkey
         TaskChain([manager], "process").start_chain([1]) if way == "chain" else manager.start([1])
 
     assert [] == multiprocessing.active_children()
+
+
+def press_ctrl_c(x: int) -> int:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.01)
+    return x
+
+
+@pytest.mark.parametrize("way", ["chain", *f.START_METHODS])
+def test_f09_a_ctrl_c_is_the_parents_business(way: str) -> None:
+    """It reaches the whole group of processes, and no worker or stage lets it be a task's error."""
+    if way == "chain":
+        chain = TaskChain([f.stage(press_ctrl_c), f.stage(press_ctrl_c, "process")], "process")
+        summary = chain.start_chain(range(5))
+    else:
+        with f.manager_of(press_ctrl_c, way) as manager:
+            summary = manager.start(range(5))
+
+    assert (5, 0) == (summary.succeeded, summary.failed)
 
 
 class Interrupted:
