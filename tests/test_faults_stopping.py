@@ -185,6 +185,22 @@ def test_f11_a_script_that_ends_in_mid_run(way: str, script: Callable[[str], Scr
     assert 0 == running.process.wait(SOON)
 
 
+SLOW_END = """
+import atexit, multiprocessing.util, time
+atexit.register(time.sleep, 1)  # runs after what task_manager does at exit, before multiprocessing waits
+"""
+
+
+@pytest.mark.parametrize("way", [*f.START_METHODS, "chain process"])
+def test_f11_nothing_is_started_when_a_script_ends(way: str, script: Callable[[str], Script]) -> None:
+    """The run, which goes on in its thread, replaces no worker and no stage that was killed for it."""
+    running = script(SLOW_END + script_of(way, ENDS_IN_MID_RUN))
+    running.wait_for("ends")
+
+    assert [] == running.left_after(SOON)
+    assert 0 == running.process.wait(SOON)
+
+
 @pytest.mark.parametrize("way", MAKES)
 def test_f11_a_script_that_never_shuts_down(way: str, script: Callable[[str], Script]) -> None:
     """A manager that is still there at the end of the script does not keep it."""

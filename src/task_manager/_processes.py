@@ -33,8 +33,8 @@ GLANCE = 0.5  # seconds between two looks at whether the parent still lives
 _starting = threading.Lock()  # no fork between the making of a pipe and its entry in _PARENT_ENDS
 _PARENT_ENDS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
-
 _living: set[BaseProcess] = set()
+_exiting = False
 
 
 def _begin_anew() -> None:
@@ -49,7 +49,13 @@ os.register_at_fork(after_in_child=_begin_anew)
 
 @atexit.register
 def _kill_the_rest() -> None:
-    """At exit, before multiprocessing waits for its children: registered after its own."""
+    """At exit, before multiprocessing waits for its children: registered after its own.
+
+    A run in a daemon thread goes on meanwhile, and would replace what is killed here.
+    """
+    global _exiting
+    with _starting:
+        _exiting = True
     for process in list(_living):
         with contextlib.suppress(Exception):
             process.kill()
@@ -67,6 +73,8 @@ def start_process(
     calls `settle_in` first, which ends it when its parent is gone.
     """
     with _starting:
+        if _exiting:
+            raise WorkerStartError("no process can be started any more: the interpreter exits")
         if context.get_start_method() != "fork":
             # Where it has to be started, it unblocks SIGINT; the child must be born with that blocked.
             resource_tracker.ensure_running()
@@ -82,7 +90,7 @@ def start_process(
             raise
         finally:
             theirs.close()
-    _living.add(process)
+        _living.add(process)
     return process, ours
 
 
