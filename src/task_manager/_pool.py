@@ -44,7 +44,7 @@ class Pool:
         """The runner, made when it is first needed."""
         if self._runner is None:
             self._runner = make()
-            self._closer = weakref.finalize(self, self._runner.close)
+            self._closer = weakref.finalize(self, close_idle, self._runner, self._running)
         return self._runner
 
     def shutdown(self) -> None:
@@ -56,7 +56,9 @@ class Pool:
     def close(self) -> None:
         """End the runner now."""
         if self._closer is not None:
-            self._closer()
+            self._closer.detach()
+        if self._runner is not None:
+            self._runner.close()
         self._runner = self._closer = None
         self._shutdown_due = False
 
@@ -64,3 +66,13 @@ class Pool:
         if self._shutdown_due:
             self.close()
         self._running.release()
+
+
+def close_idle(runner: Runner, running: threading.Lock) -> None:
+    """Close the runner of a pool that is dropped, or left at exit.
+
+    At exit a run may be going on in a daemon thread, and a runner is no business of two threads: then
+    what it has started is ended as `_processes` and `thread` say.
+    """
+    if running.acquire(blocking=False):
+        runner.close()

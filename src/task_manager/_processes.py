@@ -51,7 +51,8 @@ os.register_at_fork(after_in_child=_begin_anew)
 def _kill_the_rest() -> None:
     """At exit, before multiprocessing waits for its children: registered after its own.
 
-    A run in a daemon thread goes on meanwhile, and would replace what is killed here.
+    It only kills. A run in a daemon thread may be at work on the very same processes, and what two
+    threads wait for at once, one of them may wait for in vain.
     """
     global _exiting
     with _starting:
@@ -59,7 +60,22 @@ def _kill_the_rest() -> None:
     for process in list(_living):
         with contextlib.suppress(Exception):
             process.kill()
-            end_process(process, FAREWELL)
+
+
+@contextlib.contextmanager
+def _one_start() -> Iterator[None]:
+    """The time of one start; never again once the interpreter exits.
+
+    A run in a daemon thread would replace what was killed for the exit. It stops here for good, as
+    the end of the interpreter stops such threads anywhere.
+    """
+    with _starting:
+        if not _exiting:
+            yield
+            return
+    if threading.current_thread().daemon:
+        threading.Event().wait()
+    raise WorkerStartError("no process can be started any more: the interpreter exits")
 
 
 def start_process(
@@ -72,9 +88,7 @@ def start_process(
     It is no daemon in the sense of multiprocessing, since it may have children of its own: `target`
     calls `settle_in` first, which ends it when its parent is gone.
     """
-    with _starting:
-        if _exiting:
-            raise WorkerStartError("no process can be started any more: the interpreter exits")
+    with _one_start():
         if context.get_start_method() != "fork":
             # Where it has to be started, it unblocks SIGINT; the child must be born with that blocked.
             resource_tracker.ensure_running()
