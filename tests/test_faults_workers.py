@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import resource
 import signal
 import threading
 import time
@@ -108,6 +109,36 @@ def test_f01_a_worker_of_a_stage_dies(start_method: str, chain_mode: str) -> Non
 
 def with_sigkill(x: int) -> tuple[int, str]:
     return x, "SIGKILL"
+
+
+class WithLittleMemory:
+    """A function whose worker has room for 60 MB more than it has when it loads the function."""
+
+    def __call__(self, task: Any) -> int:
+        return len(task)
+
+    def __reduce__(self) -> Any:
+        return little_memory, ()
+
+
+def little_memory() -> Callable[[Any], int]:
+    limit = psutil.Process().memory_info().vms + 60_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    return len
+
+
+@by_start_method
+def test_f01_a_task_that_kills_its_worker_as_it_arrives(start_method: str) -> None:
+    """Workers that cannot hold it are not hired for ever: it is an error, and it alone."""
+    huge = bytes(100_000_000)
+    tasks = [*(bytes([n, n]) for n in range(100)), huge, *(bytes([n, n, n]) for n in range(100))]
+    with f.manager_of(WithLittleMemory(), start_method) as manager:
+        summary = manager.start(tasks)
+        ((task, error),) = manager.get_error_dict().items()
+
+        assert (200, 1, 0) == (summary.succeeded, summary.failed, summary.not_started)
+        assert task is huge
+        assert (WorkerDiedError, 1) == (type(error), error.exitcode)
 
 
 def nap_and_return(x: int) -> int:

@@ -36,6 +36,8 @@ from . import Answer, Orders
 from ._slot import SharedSlot
 from ._worker import READY, Report, work
 
+FRUITLESS = 3  # deaths of workers that had taken a task and not begun a call; then it has its error
+
 
 class Held:
     """A batch in the hands of a worker.
@@ -80,6 +82,7 @@ class ProcessRunner:
         self._answers: list[Answer] = []
         self._selector = selectors.DefaultSelector()
         self._stillborn = 0
+        self._fruitless: dict[int, int] = {}  # deaths by the index of a task that they were about
         self._owner = os.getpid()
 
     # ------------------------------------------------------------------ the verbs
@@ -93,13 +96,12 @@ class ProcessRunner:
         if failures:
             self._answers.append((batch, _failed(failures)))
             positions = [position for position in positions if position not in failures]
-            if not positions:
-                return
-        worker = self._choose()
-        worker.held.append(Held(batch, positions, worker.sent))
-        worker.sent += len(positions)
-        self._load += 1
-        self._send(worker, _wire.dumps((batch.unpack, *column)))
+        # What may have killed a worker before it began travels alone, so that no neighbour pays for it.
+        suspect = not self._fruitless.keys().isdisjoint(batch.indices)
+        step = 1 if suspect else len(batch)
+        for first in range(0, len(positions), step):
+            part = slice(first, first + step)
+            self._hand_over(batch, positions[part], column._replace(cells=column.cells[part]))
 
     def collect(self, timeout: float) -> list[Answer]:
         ready = self._selector.select(0.0 if self._answers else timeout)
@@ -136,6 +138,14 @@ class ProcessRunner:
             self._selector.close()
 
     # ------------------------------------------------------------------ workers come and go
+
+    def _hand_over(self, batch: Batch, positions: Sequence[int], column: _wire.Column) -> None:
+        """Give these attempts of the batch to one worker."""
+        worker = self._choose()
+        worker.held.append(Held(batch, positions, worker.sent))
+        worker.sent += len(positions)
+        self._load += 1
+        self._send(worker, _wire.dumps((batch.unpack, *column)))
 
     def _choose(self) -> Worker:
         """The worker with the least to do; a new one while all are busy and there may be more."""
@@ -175,14 +185,31 @@ class ProcessRunner:
         error = reason or WorkerDiedError(pid, exitcode)
         try:
             self._read(worker)  # what it sent before it died
+            in_hand = int(worker.slot[0])
+            if worker.ready and reason is None:
+                in_hand = self._blame(worker, in_hand)
             for held in worker.held:
                 self._load -= 1
-                self._charge(held, int(worker.slot[0]), error)
+                self._charge(held, in_hand, error)
         finally:
             worker.channel.close()
             worker.slot.close()
         if not worker.ready:
             self._count_stillborn(exitcode)
+
+    def _blame(self, worker: Worker, in_hand: int) -> int:
+        """The number of the call that this death is charged to, if it is one that is held.
+
+        A worker that dies before it has begun a call may have died of receiving it, as one that is too
+        large for it.  Of that nobody could say which of the batch it was, and it might be chance.
+        """
+        if not worker.held or worker.held[0].done or in_hand >= worker.held[0].base:
+            return in_hand
+        held = worker.held[0]
+        indices = [held.batch.indices[position] for position in held.positions]
+        for index in indices:
+            self._fruitless[index] = self._fruitless.get(index, 0) + 1
+        return held.base if self._fruitless[indices[0]] >= FRUITLESS else in_hand
 
     def _charge(self, held: Held, number: int, error: TaskManagerError) -> None:
         """The call of this number, if it is one of these, has the error; the others are not run."""
@@ -190,6 +217,7 @@ class ProcessRunner:
         in_hand = number - held.base
         if held.done <= in_hand < len(held.positions):
             charged = held.positions[in_hand]
+            self._fruitless.pop(held.batch.indices[charged], None)
             unrun.remove(charged)
             self._answers.append((held.batch, _failed({charged: Failure(error, type(error))})))
         if unrun:
@@ -229,6 +257,9 @@ class ProcessRunner:
             held.positions[position]: _wire.unpack_failure(_wire.ErrorCell(*cell))
             for position, cell in report.failures.items()
         }
+        if self._fruitless:
+            for position in positions:
+                self._fruitless.pop(held.batch.indices[position], None)
         values = report.cells
         if not report.plain:
             values = []
