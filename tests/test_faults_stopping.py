@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 import functions as f
@@ -61,6 +62,44 @@ def test_f10_the_parent_is_killed(way: str, number: int, script: Callable[[str],
     assert [] == running.left_after(SOON)
 
 
+SUBPROCESS_RUN = """
+import subprocess
+from task_manager import TaskChain, TaskManager
+
+def work(x):
+    subprocess.run(["sh", "-c", "echo working; sleep 60; true"])
+
+if __name__ == "__main__":
+    manager = TaskManager(work, OPTIONS, logger=None)
+    CHAIN
+    START([1])
+"""
+
+SUBPROCESS_WAYS = [*(f"manager {method}" for method in f.START_METHODS), "chain fork", "chain serial"]
+
+
+def subprocess_script(way: str) -> str:
+    """A run whose only task waits for a program of the user's."""
+    mode = way.split()[1]
+    options = f"'process', start_method={mode!r}" if mode in f.START_METHODS else repr(mode)
+    chain = "manager = TaskChain([manager], 'process')" if "chain" in way else ""
+    start = "manager.start_chain" if "chain" in way else "manager.start"
+    return SUBPROCESS_RUN.replace("OPTIONS", options).replace("CHAIN", chain).replace("START", start)
+
+
+@pytest.mark.parametrize("way", SUBPROCESS_WAYS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_f10_programs_that_a_worker_runs_end_with_it(
+    way: str, number: int, script: Callable[[str], Script]
+) -> None:
+    """The parent is killed, or gets a Ctrl-C: nothing is left of what the function has started."""
+    running = script(subprocess_script(way))
+    running.wait_for("working")
+    running.process.send_signal(number)
+
+    assert [] == running.left_after(SOON)
+
+
 HEEDLESS_RUN = """
 import signal, time
 from task_manager import TaskChain, TaskManager
@@ -81,12 +120,15 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("way", ["chain", *f.START_METHODS])
 def test_f09_workers_leave_a_ctrl_c_to_their_parent(way: str, script: Callable[[str], Script]) -> None:
-    """It reaches all processes of a terminal; where the parent goes on, no task has failed of it."""
+    """Also one that is sent to each of them; where the parent goes on, no task has failed of it."""
     text = HEEDLESS_RUN.replace("METHOD", repr("fork" if way == "chain" else way))
     chain = "manager = TaskChain([manager], 'process')" if way == "chain" else ""
     start = "manager.start_chain" if way == "chain" else "manager.start"
     running = script(text.replace("CHAIN", chain).replace("START", start))
     running.wait_for("working")
+    for process in psutil.Process(running.process.pid).children(recursive=True):
+        if "resource_tracker" not in " ".join(process.cmdline()):
+            process.send_signal(signal.SIGINT)
     os.killpg(running.process.pid, signal.SIGINT)
     out, err = running.process.communicate(timeout=20)
 

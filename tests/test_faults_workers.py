@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -332,6 +333,70 @@ def test_f06_only_the_worker_that_hangs_is_killed(start_method: str) -> None:
         assert 1 == len(before & after)
         assert not any(map(psutil.pid_exists, before - after))
         assert 2 == len(after)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def gone_soon(pid: int) -> bool:
+    until = time.monotonic() + 5
+    while is_alive(pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    return not is_alive(pid)
+
+
+def run_a_program(path: str, how: str) -> None:
+    program = subprocess.Popen(["sleep", "60"])
+    Path(path).write_text(str(program.pid))
+    if how == "dies":
+        os._exit(3)
+    if how == "hangs":
+        program.wait()
+
+
+@by_start_method
+@pytest.mark.parametrize("how", ["hangs", "dies"])
+def test_f06_what_a_worker_has_started_ends_with_it(start_method: str, how: str, tmp_path: Path) -> None:
+    """A program that the function runs is not left behind by a timeout or a death."""
+    pid = tmp_path / "pid"
+    with f.manager_of(run_a_program, start_method, task_timeout=1, max_retries=0) as manager:
+        summary = manager.start([(str(pid), how)])
+
+        assert 1 == summary.failed
+        assert gone_soon(int(pid.read_text()))
+
+
+@by_start_method
+def test_what_a_worker_has_started_is_left_alone_if_it_ends_well(
+    start_method: str, tmp_path: Path
+) -> None:
+    """A function may leave a program behind on purpose."""
+    pid = tmp_path / "pid"
+    with f.manager_of(run_a_program, start_method) as manager:
+        manager.start([(str(pid), "leaves")])
+    left = is_alive(int(pid.read_text()))
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+
+    assert left
+
+
+@by_start_method
+def test_f09_what_a_worker_starts_heeds_ctrl_c(start_method: str) -> None:
+    """A worker ignores it, and programs that it starts do not inherit that."""
+    with f.manager_of(interrupt_a_program, start_method) as manager:
+        manager.start([60])
+
+        assert {60: -signal.SIGINT} == manager.get_result_dict()
+
+
+def interrupt_a_program(seconds: int) -> int:
+    program = subprocess.Popen(["sleep", str(seconds)])
+    program.send_signal(signal.SIGINT)
+    return program.wait(10)
 
 
 def test_f06_a_thread_that_hangs_does_not_keep_the_interpreter(

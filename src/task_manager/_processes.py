@@ -151,15 +151,31 @@ def _broken_streams_aside() -> Iterator[None]:
 
 
 def end_process(process: BaseProcess, patience: float) -> int | None:
-    """Give a process some seconds to end, kill it then; its exit code."""
+    """Give a process some seconds to end, kill it then; its exit code, None where nobody knows it.
+
+    What it has started itself is left alone if it ended well, and is killed with it otherwise.
+    """
     _living.discard(process)
-    process.join(patience)
-    if process.is_alive():
+    if process.exitcode is None:
+        wait([process.sentinel], patience)
+    if process.exitcode is None:  # alive, whatever the sentinel says, or somebody else waited for it
         process.kill()
         process.join()
     code = process.exitcode
-    process.close()
+    if code != 0:
+        _kill_group(process)
+    if code is None:  # multiprocessing takes it for alive
+        multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
+    else:
+        process.close()
     return code
+
+
+def _kill_group(process: BaseProcess) -> None:
+    """Kill what a dead process of ours has left behind in its group."""
+    if process.pid:
+        with contextlib.suppress(OSError):  # there is nothing, or it had not come to have a group
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def hopeless(stillborn: int, exitcode: int | None) -> bool:
@@ -180,10 +196,16 @@ def stillborn_error(what: str, exitcode: int | None) -> WorkerStartError:
 def settle_in() -> None:
     """The first thing that a process of ours does.
 
-    Ctrl-C is the parent's business, and reaches the whole group of processes: it is ignored here.
+    It gets a group of its own, so that it can be killed with what the user's function starts in it,
+    and so that a terminal's Ctrl-C does not reach it: that is the parent's business. In the background
+    of the terminal, reading from that is an error; as it comes, a process would be stopped for good.
     SIGTERM ends the process, whatever handler was inherited.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(PermissionError):  # it leads a session already
+        os.setpgid(0, 0)
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, ignore_ctrl_c)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for end in list(_PARENT_ENDS):
@@ -192,13 +214,18 @@ def settle_in() -> None:
     threading.Thread(target=_end_with_parent, name="task_manager-watch", daemon=True).start()
 
 
+def ignore_ctrl_c(number: int, frame: FrameType | None) -> None:
+    """The handler of processes of ours. Other programs that they start would inherit SIG_IGN."""
+
+
 def _end_with_parent() -> None:
-    """Kill this process when its parent is gone, also in the middle of a call."""
+    """Kill this process and its group when its parent is gone, also in the middle of a call."""
     parent = multiprocessing.parent_process()
     parent_id = os.getppid()
     sentinels = [] if parent is None else [parent.sentinel]
     # The sentinel tells at once, unless a younger sibling holds a copy of its other end (fork).
     while not wait(sentinels, GLANCE) and os.getppid() == parent_id:
         continue
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(os.getpid(), signal.SIGKILL)
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ._call import Slot
+from ._processes import ignore_ctrl_c
 from ._task import Failure
 from .errors import ConfigurationError, TransportError
 
@@ -191,7 +192,8 @@ def _main_is_a_file() -> bool:
 
 def let_ctrl_c_through(error: BaseException) -> None:
     """Raise a KeyboardInterrupt again, unless Ctrl-C is ignored here and it came from the object."""
-    if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    deaf = (ignore_ctrl_c, signal.SIG_IGN)
+    if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) not in deaf:
         raise error
 
 
