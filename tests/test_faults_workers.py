@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import random
 import resource
@@ -140,6 +141,73 @@ def test_f01_a_task_that_kills_its_worker_as_it_arrives(start_method: str) -> No
         assert (200, 1, 0) == (summary.succeeded, summary.failed, summary.not_started)
         assert task is huge
         assert (WorkerDiedError, 1) == (type(error), error.exitcode)
+
+
+def leave_a_copy_on_seven(x: int) -> int:
+    if x == 7:
+        if os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+        os._exit(3)
+    time.sleep(0.001)
+    return x
+
+
+@by_start_method
+@pytest.mark.parametrize("workers", [1, 2])
+def test_f01_a_worker_dies_and_leaves_a_copy_of_itself(start_method: str, workers: int) -> None:
+    """It holds the worker's end of all pipes; the death is seen nevertheless, and the copy ended."""
+    began = time.monotonic()
+    with f.manager_of(leave_a_copy_on_seven, start_method, worker_limit=workers) as manager:
+        summary = manager.start(range(200))
+
+        assert (199, 1) == (summary.succeeded, summary.failed)
+        assert [7] == list(manager.get_error_dict())
+        assert time.monotonic() - began < 15
+
+
+@pytest.fixture(params=["ignored", "reaped by another"])
+def no_exit_codes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The user's program takes no interest in dead children, or waits for all that there are."""
+
+    def reap(number: int, frame: object) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN if request.param == "ignored" else reap)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+
+
+@by_start_method
+def test_f01_a_worker_dies_and_its_exit_code_is_lost(start_method: str, no_exit_codes: None) -> None:
+    """Its task is an error all the same, and neither the run nor the shutdown stumbles."""
+    with f.manager_of(end_on_seven, start_method) as manager:
+        summary = manager.start([(n, "exit") for n in range(200)])
+        (error,) = manager.get_error_dict().values()
+
+        assert (199, 1, 0) == (summary.succeeded, summary.failed, summary.not_started)
+        assert isinstance(error, WorkerDiedError)
+        assert error.exitcode in (3, None)
+    assert [] == multiprocessing.active_children()
+
+
+def close_files_on_seven(x: int) -> int:
+    if x == 7:
+        os.closerange(3, 256)
+        time.sleep(30)
+    return x
+
+
+@by_start_method
+def test_f01_a_worker_closes_all_its_files(start_method: str) -> None:
+    """It looks dead and is alive: it is killed, and nobody waits for it for ever."""
+    with f.manager_of(close_files_on_seven, start_method) as manager:
+        summary = manager.start(range(200))
+
+        assert (199, 1) == (summary.succeeded, summary.failed)
+        assert [WorkerDiedError] == [type(error) for error in manager.get_error_dict().values()]
 
 
 def nap_and_return(x: int) -> int:

@@ -28,7 +28,7 @@ from .errors import WorkerStartError
 FAREWELL = 1.0  # seconds that a process gets to end by itself before it is killed
 STILLBORN = 3  # processes in a row that die before they are ready; then there is no hope
 KILLED = 50  # the same, if they were killed: somebody else's doing, which may come to an end
-GLANCE = 0.5  # seconds between two looks at whether the parent still lives
+GLANCE = 0.5  # seconds between two looks at whether the parent, or a worker, still lives
 
 _starting = threading.Lock()  # no fork between the making of a pipe and its entry in _PARENT_ENDS
 _PARENT_ENDS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -148,6 +148,17 @@ def _broken_streams_aside() -> Iterator[None]:
     finally:
         for name, stream in broken.items():
             setattr(sys, name, stream)
+
+
+def has_died(process: BaseProcess) -> bool:
+    """Asked of the system: a sentinel is silent as long as anybody holds a copy of its other end."""
+    if process.exitcode is not None:
+        return True
+    try:
+        os.kill(process.pid or 0, 0)
+    except ProcessLookupError:  # somebody else has waited for it
+        return True
+    return False
 
 
 def end_process(process: BaseProcess, patience: float) -> int | None:
