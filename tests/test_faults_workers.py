@@ -359,6 +359,41 @@ def test_f06_a_timeout_is_retried_by_default(way: str, hanging: Path) -> None:
         assert 3 == (hanging / "7").stat().st_size
 
 
+def wait_for(path: Path) -> None:
+    until = time.monotonic() + 10
+    while not path.exists() and time.monotonic() < until:
+        time.sleep(0.005)
+
+
+def end_late(folder: str, x: int) -> int:
+    if x == 20:
+        wait_for(Path(folder, "overdue"))
+    if x == 21 and not Path(folder, "begun").exists():
+        Path(folder, "begun").touch()
+        time.sleep(30)
+    return x
+
+
+@by_start_method
+def test_f06_a_call_that_ends_too_late_costs_the_next_one_nothing(
+    start_method: str, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker begins the next call before it is killed: that one is run again."""
+    kill = multiprocessing.process.BaseProcess.kill
+
+    def kill_later(process: multiprocessing.process.BaseProcess) -> None:
+        (calls / "overdue").touch()
+        wait_for(calls / "begun")
+        kill(process)
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "kill", kill_later)
+    options: dict[str, Any] = {"worker_limit": 1, "task_timeout": 1, "max_retries": 0}
+    with f.manager_of(end_late, start_method, **options) as manager:
+        summary = manager.start([(str(calls), n) for n in range(40)])
+
+        assert (40, 0) == (summary.succeeded, summary.failed)
+
+
 @pytest.mark.parametrize("way", ["thread", "async", "fork"])
 def test_f06_a_call_that_hangs_in_an_event_loop(way: str, hanging: Path) -> None:
     """start_async times it out as well."""

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,23 @@ def test_f04_an_error_that_cannot_travel_is_retried_by_its_type(
         manager.start([(str(calls), "a")])
 
         assert [2] == list(manager.get_result_dict().values())
+
+
+def test_f14_what_cannot_be_pickled_is_recorded_as_it_comes(process_manager: Manager) -> None:
+    """Of an endless input of such tasks no more is read than of any other, and no more at once."""
+    ahead = []
+    manager = process_manager(f.same)
+
+    def tasks() -> Iterator[Any]:
+        for n in range(500):
+            ahead.append(n - len(manager.get_error_dict()))
+            yield f.CannotPickle()
+
+    with manager:
+        summary = manager.start(tasks())
+
+        assert (0, 500) == (summary.succeeded, summary.failed)
+        assert max(ahead) <= 4
 
 
 def test_f05_the_traceback_of_the_worker_is_shown(process_manager: Manager) -> None:

@@ -487,6 +487,17 @@ def test_due_retries_travel_together() -> None:
     assert stand.run.next_batch() is None
 
 
+def test_calls_that_were_not_made_teach_nothing() -> None:
+    """Tasks that could not be sent are not taken for fast ones: batches stay as they were."""
+    stand = Stand(["a"], ["b"], ["c"])
+    batch = stand.next()
+    stand.run.finish(batch, Outcomes([0], [None], {0: Failure(ValueError(), ValueError)}, []))
+    stand.next()
+
+    assert [1, 1] == [limit for limit, _ in stand.source.asked]
+    assert [("failed", 0, "a", ValueError, 1)] == stand.events
+
+
 def test_a_failed_task_has_its_error_as_it_was_raised() -> None:
     """The very object, with a note of the count of attempts."""
     error = ValueError("no")

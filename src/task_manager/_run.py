@@ -203,7 +203,8 @@ class Run:
                 for position in positions:
                     self._wait(batch.attempt(position), due=0.0)
             case Outcomes(_, values, failures, seconds):
-                self._size.learn(len(positions), sum(seconds))
+                if seconds:
+                    self._size.learn(len(seconds), sum(seconds))
                 if failures:
                     good = [i for i, position in enumerate(positions) if position not in failures]
                     positions = [positions[i] for i in good]

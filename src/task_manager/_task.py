@@ -76,7 +76,7 @@ class Outcomes:
     positions: Which attempts of the batch, ascending for all runners but async.
     values: What each returned; None where it failed.
     failures: By position in the batch, those that failed.
-    seconds: How long each call took.
+    seconds: How long each call took; empty if none of them was made to its end.
     """
 
     positions: Sequence[int]

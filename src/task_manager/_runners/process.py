@@ -98,7 +98,7 @@ class ProcessRunner:
     # ------------------------------------------------------------------ the verbs
 
     def room(self, depth: int) -> bool:
-        return self._load < self.workers * depth
+        return not self._answers and self._load < self.workers * depth
 
     def submit(self, batch: Batch) -> None:
         column, failures = _wire.pack_calls(batch.calls, batch.unpack)
@@ -187,14 +187,18 @@ class ProcessRunner:
         """Kill the workers whose call takes too long."""
         now = clock()
         for worker in list(self._crew):
+            number = int(worker.slot[0])  # first: the next call writes its beginning before its number
             if worker.held and now - worker.slot[1] >= timeout:
                 worker.process.kill()
-                self._bury(worker, TaskTimeoutError(timeout))
+                self._bury(worker, TaskTimeoutError(timeout), number)
 
-    def _bury(self, worker: Worker, reason: TaskManagerError | None = None) -> None:
+    def _bury(
+        self, worker: Worker, reason: TaskManagerError | None = None, overdue: int | None = None
+    ) -> None:
         """A worker is dead: charge the task in its hands, give the others back.
 
         reason: Why it was killed by us; None if it died by itself.
+        overdue: The number of the call that it was killed for, as it may have gone on to the next one.
         """
         self._crew.remove(worker)
         self._selector.unregister(worker.channel)
@@ -204,7 +208,7 @@ class ProcessRunner:
         error = reason or WorkerDiedError(pid, exitcode)
         try:
             self._read(worker)  # what it sent before it died
-            in_hand = int(worker.slot[0])
+            in_hand = int(worker.slot[0]) if overdue is None else overdue
             if worker.ready and reason is None:
                 in_hand = self._blame(worker, in_hand)
             for held in worker.held:
@@ -297,5 +301,4 @@ class ProcessRunner:
 
 def _failed(failures: dict[int, Failure]) -> Outcomes:
     """Outcomes of calls that were not made, or not ended."""
-    count = len(failures)
-    return Outcomes(list(failures), [None] * count, failures, [0.0] * count)
+    return Outcomes(list(failures), [None] * len(failures), failures, [])
