@@ -126,6 +126,48 @@ class TwoArgumentsConnection(ConnectionError):
         super().__init__(f"{code} {reason}")
 
 
+class Guarded(Exception):
+    """Refuses every assignment, also to __cause__ and __traceback__, as a frozen dataclass does."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(name)
+
+
+def odd_error(what: str) -> BaseException:
+    """An error whose text or name is unexpected, of a class that nobody can import."""
+
+    class Text(str):
+        __slots__ = ()
+
+    class Meta(type):
+        def __getattribute__(cls, name: str) -> Any:
+            raise RuntimeError(f"no {name}")
+
+    class OddText(Exception):
+        def __str__(self) -> str:
+            return Text("odd")
+
+    class NoModule(Exception):
+        __module__ = None  # type: ignore[assignment]
+
+    class NoName(Exception, metaclass=Meta):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    kinds: dict[str, type[Exception]] = {"text": OddText, "module": NoModule, "name": NoName}
+    return kinds[what]("odd")
+
+
+def raise_odd(x: int, what: str) -> int:
+    if x == 7:
+        raise odd_error(what)
+    return x
+
+
+def return_odd(x: int, what: str) -> Any:
+    return odd_error(what) if x == 7 else x
+
+
 class Unprintable(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")

@@ -135,6 +135,32 @@ def test_f09_workers_leave_a_ctrl_c_to_their_parent(way: str, script: Callable[[
     assert ("8\n", "") == (out, err)
 
 
+BUSY_RUNS = """
+import os, signal, threading
+from task_manager import TaskManager
+
+def same(x):
+    return x
+
+if __name__ == "__main__":
+    for n in range(20):
+        manager = TaskManager(same, 'process', worker_limit=8, start_method='fork', logger=None)
+        threading.Timer(0.003 + n * 0.002, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            manager.start(range(1_000_000))
+        except KeyboardInterrupt:
+            print("back")
+"""
+
+
+def test_f09_workers_end_in_silence(script: Callable[[str], Script]) -> None:
+    """Their pipes are closed while they read and write: nobody is there to be told of it."""
+    out, err = script(BUSY_RUNS).process.communicate(timeout=40)
+
+    assert "back\n" * 20 == out
+    assert "" == err
+
+
 BLOCKS_SIGINT = """
 import signal
 from task_manager import TaskManager

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import traceback
+from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 import functions as f
+from scripts import Script
 from task_manager import (
     ConfigurationError,
     TaskManager,
@@ -86,6 +88,93 @@ def test_f04_an_error_that_cannot_be_pickled_comes_as_text(process_manager: Mana
             error.message,
         )
         assert 'raise Unpicklable("a lock")' in error.traceback
+
+
+@pytest.mark.parametrize("func", [f.raise_odd, f.return_odd])
+@pytest.mark.parametrize("what", ["text", "module", "name"])
+def test_f04_an_object_of_an_odd_class(what: str, func: Any, process_manager: Manager) -> None:
+    """Its text may be no exact str, its class have no module or a broken name: one named error."""
+    with process_manager(func) as manager:
+        summary = manager.start([(n, what) for n in range(200)])
+        (error,) = manager.get_error_dict().values()
+
+        assert (199, 1) == (summary.succeeded, summary.failed)
+        assert isinstance(error, TransportError)
+        assert {str} == {type(error.type_name), type(error.message), type(error.traceback)}
+
+
+def test_f04_an_error_that_kills_at_pickling_is_charged_alone(process_manager: Manager) -> None:
+    """Also among fast tasks that travel together."""
+    with process_manager(raise_deadly) as manager:
+        summary = manager.start(range(2000))
+
+        assert (1999, 1) == (summary.succeeded, summary.failed)
+        assert [50] == list(manager.get_error_dict())
+
+
+class Deadly(Exception):
+    def __reduce__(self) -> Any:
+        os._exit(5)
+
+
+def raise_deadly(x: int) -> int:
+    if x == 50:
+        raise Deadly
+    return x
+
+
+def test_f04_a_namedtuple_that_no_process_can_import() -> None:
+    """It is pickled by its class, which is local to a function: the error of that task."""
+    local = namedtuple("local", "a b")
+    with f.manager_of(f.add, "fork") as manager:
+        summary = manager.start([(1, 1), local(1, 2), (3, 4)])
+        ((task, error),) = manager.get_error_dict().items()
+
+        assert (2, 1, 0) == (summary.succeeded, summary.failed, summary.not_started)
+        assert local is type(task)
+        assert (TransportError, "argument") == (type(error), error.what)
+
+
+NAMEDTUPLE_RUN = """
+from collections import namedtuple
+from task_manager import TaskManager
+
+def add(a, b):
+    return a + b
+
+if __name__ == "__main__":
+    Pair = namedtuple("Pair", "a b")
+    manager = TaskManager(add, "process", 2, logger=None, start_method=METHOD)
+    summary = manager.start([(1, 1), Pair(1, 2), (3, 4)])
+    print(summary.succeeded, *(type(error).__name__ for error in manager.get_error_dict().values()))
+"""
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_f04_a_namedtuple_under_the_main_guard(
+    start_method: str, script: Callable[[str], Script]
+) -> None:
+    """A worker does not find its class: the error of that task, and not the worker's death."""
+    out, _ = script(NAMEDTUPLE_RUN.replace("METHOD", repr(start_method))).process.communicate(timeout=20)
+
+    assert "2 TransportError\n" == out
+
+
+def fork_on_some(folder: str, x: int) -> int:
+    f.count_calls(folder, x)
+    if x % 50 == 7:
+        os.fork()
+    return x
+
+
+def test_a_copy_of_a_worker_that_returns_does_no_work(calls: Path, process_manager: Manager) -> None:
+    """Where the function forks and forgets to end the child: it sends nothing and calls nothing."""
+    with process_manager(fork_on_some, task_timeout=10) as manager:
+        summary = manager.start([(str(calls), n) for n in range(1000)])
+
+        assert (1000, 0) == (summary.succeeded, summary.failed)
+        assert all(task[1] == result for task, result in manager.get_result_dict().items())
+        assert {1} == {(calls / str(n)).stat().st_size for n in range(1000)}
 
 
 def test_f04_an_error_that_cannot_travel_is_retried_by_its_type(

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions import Bad, CannotPickle, CannotUnpickle, TwoArguments, Unprintable
+from functions import Bad, CannotPickle, CannotUnpickle, Guarded, TwoArguments, Unprintable
 from task_manager import ConfigurationError, TransportError
 from task_manager._call import IDLE
 from task_manager._task import Failure
@@ -351,6 +351,17 @@ def test_a_traceback_shows_where_an_error_was_raised() -> None:
     assert 'raise ValueError("the effect") from error' in text
     assert "KeyError: 'the cause'" in text
     assert text.rstrip().endswith("ValueError: the effect")
+
+
+def test_an_error_that_refuses_assignments_has_its_traceback() -> None:
+    """As a frozen dataclass does; the worker's traceback is its cause all the same."""
+    try:
+        raise Guarded("no")
+    except Guarded as error:
+        arrived, _ = unpack_failure(pack_failure(Failure(error, Guarded)))
+
+    assert Guarded is type(arrived)
+    assert isinstance(arrived.__cause__, WorkerTraceback)
 
 
 def test_a_worker_traceback_stands_apart_from_the_other_one() -> None:

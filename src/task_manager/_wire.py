@@ -23,6 +23,7 @@ from .errors import ConfigurationError, TransportError
 
 PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 PROTOCOL = pickle.HIGHEST_PROTOCOL
+_CAUSE: Any = vars(BaseException)["__cause__"]
 
 
 class Column(NamedTuple):
@@ -146,7 +147,7 @@ def unpack_failure(cell: ErrorCell) -> Failure:
     if error is None:
         error = TransportError("error", cell.type_name, cell.message, cell.traceback)
     elif cell.traceback:
-        error.__cause__ = WorkerTraceback(cell.traceback)
+        _CAUSE.__set__(error, WorkerTraceback(cell.traceback))  # also on one that refuses assignments
     kind = _try_loads(cell.kind, type)
     if kind is None or not issubclass(kind, BaseException):
         kind = type(error)
@@ -206,18 +207,28 @@ def cannot_load(what: str, error: BaseException) -> str:
 
 
 def name_of(kind: type) -> str:
-    """The qualified name of a type; the script is `__main__` also where a worker knows it otherwise."""
-    module = kind.__module__.replace("__mp_main__", "__main__")
-    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
+    """The qualified name of a type; the script is `__main__` also where a worker knows it otherwise.
+
+    Never raises, and answers an exact str, since a subclass of it might not travel.
+    """
+    try:
+        module, name = kind.__module__, kind.__qualname__
+        if not isinstance(module, str) or module == "builtins":
+            return str.__str__(name)
+        return f"{module.replace('__mp_main__', '__main__')}.{name}"
+    except BaseException as broken:
+        let_ctrl_c_through(broken)
+        return type.__repr__(kind)
 
 
 def text_of(error: BaseException) -> str:
-    """An error's text, also of one whose __str__ is broken."""
+    """An error's text, also of one whose __str__ is broken; an exact str as well."""
     try:
-        return str(error)
+        return str.__str__(str(error))
     except BaseException as broken:
         let_ctrl_c_through(broken)
-        return f"<{type(error).__name__} without a text: its __str__ failed>"
+        name = name_of(type(error)).rpartition(".")[2]
+        return f"<{name} without a text: its __str__ failed>"
 
 
 def _try_dumps(value: Any) -> bytes | None:

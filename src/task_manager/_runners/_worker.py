@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -32,11 +33,24 @@ class Report(NamedTuple):
 def work(pipe: socket.socket, packed_function: bytes) -> None:
     """Take batches from the pipe and send reports, until the other side closes it."""
     settle_in()
+    worker = os.getpid()
+    try:
+        _serve(pipe, packed_function)
+    except ConnectionError:  # the other side is gone; nobody is there to be told anything
+        return
+    finally:
+        if os.getpid() != worker:  # a copy that the user's function has forked, and let return
+            os._exit(0)
+
+
+def _serve(pipe: socket.socket, packed_function: bytes) -> None:
     try:
         shared = SharedSlot.receive(pipe)
     except EOFError:
         return
     slot = shared.cells
+    # In a copy of this process the next write to the slot fails, at the latest after the call.
+    os.register_at_fork(after_in_child=slot.release)
     try:
         func = _wire.loads(packed_function)
     except BaseException as error:
@@ -59,10 +73,7 @@ def work(pipe: socket.socket, packed_function: bytes) -> None:
                 failures[position] = tuple(_wire.pack_failure(failure))
             report = _wire.dumps((*values, failures, outcomes.seconds))
             slot[1] = NEVER
-            try:
-                send_frame(pipe, report)
-            except OSError:  # the other side is gone
-                return
+            send_frame(pipe, report)
         base += len(column.cells)
         del frame, packed, column, outcomes, values, failures, report
 
