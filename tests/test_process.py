@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing
 import os
+import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections import namedtuple
 from collections.abc import Callable, Iterator
@@ -17,10 +21,12 @@ import functions as f
 from scripts import Script
 from task_manager import (
     ConfigurationError,
+    TaskChain,
     TaskManager,
     TransportError,
     WorkerDiedError,
     WorkerStartError,
+    _processes,
 )
 
 Manager = Callable[..., TaskManager]
@@ -318,6 +324,141 @@ def test_large_arguments_and_results_pass(size: int, process_manager: Manager) -
         manager.start([bytes([n]) * size for n in range(20)])
 
         assert [2 * size] * 20 == [len(result) for result in manager.get_result_dict().values()]
+
+
+@pytest.mark.parametrize("there_are", [0, 2])
+def test_f07_no_more_processes_can_be_started(
+    there_are: int, monkeypatch: pytest.MonkeyPatch, process_manager: Manager
+) -> None:
+    """The workers there are do the work; where there is none, one clear error."""
+    start = _processes.start_process
+    started = []
+
+    def start_some(*args: Any, **options: Any) -> Any:
+        if len(started) == there_are:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        started.append(start(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr("task_manager._runners.process.start_process", start_some)
+    with process_manager(nap, worker_limit=8) as manager:
+        if there_are:
+            manager.start(range(100))
+            assert {n: n for n in range(100)} == manager.get_result_dict()
+        else:
+            with pytest.raises(WorkerStartError, match=r"no worker process can be started.*open"):
+                manager.start(range(100))
+
+
+def nap(x: int) -> int:
+    time.sleep(0.002)
+    return x
+
+
+FEW_FILES = """
+import os, resource, time
+from task_manager import TaskManager
+
+def nap(x):
+    time.sleep(0.01)
+    return x
+
+if __name__ == "__main__":
+    TaskManager(nap, "process", 1, logger=None, start_method=METHOD).start([1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+    manager = TaskManager(nap, "process", 50, logger=None, start_method=METHOD)
+    print(manager.start(range(300)).succeeded)
+    manager.shutdown_pools()
+"""
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_f07_too_few_files_for_all_workers(start_method: str, script: Callable[[str], Script]) -> None:
+    """Fewer workers do all the work. (A fork server dies itself when its client has no files.)"""
+    running = script(FEW_FILES.replace("METHOD", repr(start_method)))
+    out, err = running.process.communicate(timeout=30)
+
+    assert ("300\n", "") == (out, err)
+
+
+def leave_a_thread(x: int) -> int:
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    time.sleep(0.1)
+    return x
+
+
+def test_f11_workers_that_do_not_end_are_waited_for_together(process_manager: Manager) -> None:
+    """Six of them, each kept alive by a thread of the user's, cost one farewell and not six."""
+    with process_manager(leave_a_thread, worker_limit=6) as manager:
+        manager.start(range(6))
+        began = time.monotonic()
+
+    assert time.monotonic() - began < 4
+
+
+class NoFlush:
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def test_f17_a_stdout_that_cannot_flush(
+    monkeypatch: pytest.MonkeyPatch, process_manager: Manager
+) -> None:
+    """It is the user's own object, and has no more than it needs."""
+    monkeypatch.setattr(sys, "stdout", NoFlush())
+    with process_manager(f.same) as manager:
+        assert 10 == manager.start(range(10)).succeeded
+
+
+def test_f17_no_shared_memory_file(monkeypatch: pytest.MonkeyPatch, process_manager: Manager) -> None:
+    """Where the system refuses memfd_create, a temporary file serves."""
+
+    def refuse(name: str) -> int:
+        raise PermissionError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    with process_manager(f.kill_self_on_seven) as manager:
+        summary = manager.start(range(20))
+
+        assert (19, 1) == (summary.succeeded, summary.failed)
+
+
+def start_within(way: str) -> str:
+    manager = f.manager_of(f.same, "fork")
+    taken = []
+    start = TaskChain([manager], "process").start_chain if way == "chain" else manager.start
+    try:
+        start(taken.append(n) or n for n in range(5))
+    except ConfigurationError as error:
+        return f"{error} {taken}"
+    return "started"
+
+
+@pytest.mark.parametrize("way", ["manager", "chain"])
+def test_f07_a_daemonic_process_may_have_no_workers(way: str) -> None:
+    """Within a worker of multiprocessing.Pool: one clear error, before any task."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        said = pool.apply(start_within, (way,))
+        pool.close()
+        pool.join()
+
+    assert "daemon" in said
+    assert said.endswith("[]")
+
+
+def test_f07_a_script_from_stdin(tmp_path: Path) -> None:
+    """No other process can import it: the error says so, and blames no missing guard."""
+    text = """
+from task_manager import TaskManager
+if __name__ == "__main__":
+    TaskManager(abs, "process", 1, logger=None, start_method="spawn").start([1])
+"""
+    command = [sys.executable, "-"]
+    ran = subprocess.run(command, input=text, capture_output=True, text=True, cwd=tmp_path, timeout=30)
+
+    assert "<stdin>" in ran.stderr.splitlines()[-1]
+    assert "if __name__" not in ran.stderr.splitlines()[-1]
+    assert "fork" in ran.stderr.splitlines()[-1]
 
 
 def test_pools_are_kept_between_runs(process_manager: Manager) -> None:

@@ -20,10 +20,11 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from .errors import WorkerStartError
+from .errors import ConfigurationError, WorkerStartError
 
 FAREWELL = 1.0  # seconds that a process gets to end by itself before it is killed
 STILLBORN = 3  # processes in a row that die before they are ready; then there is no hope
@@ -78,6 +79,17 @@ def _one_start() -> Iterator[None]:
     raise WorkerStartError("no process can be started any more: the interpreter exits")
 
 
+def refuse_daemons() -> None:
+    """Raise ConfigurationError where multiprocessing allows no children."""
+    process = multiprocessing.current_process()
+    if process.daemon:
+        raise ConfigurationError(
+            f"process mode needs a process that may have children; got {process.name}, which is "
+            "daemonic, as the workers of multiprocessing.Pool are. Use another mode here, or "
+            "concurrent.futures.ProcessPoolExecutor or a TaskManager in place of that pool"
+        )
+
+
 def start_process(
     context: BaseContext, target: Callable[..., None], *args: Any, name: str
 ) -> tuple[BaseProcess, socket.socket]:
@@ -88,6 +100,7 @@ def start_process(
     It is no daemon in the sense of multiprocessing, since it may have children of its own: `target`
     calls `settle_in` first, which ends it when its parent is gone.
     """
+    refuse_daemons()
     with _one_start():
         if context.get_start_method() != "fork":
             # Where it has to be started, it unblocks SIGINT; the child must be born with that blocked.
@@ -140,6 +153,8 @@ def _broken_streams_aside() -> Iterator[None]:
         try:
             if stream is not None:
                 stream.flush()
+        except AttributeError:  # multiprocessing takes that well
+            continue
         except (OSError, ValueError):
             broken[name] = stream
             setattr(sys, name, None)
@@ -197,10 +212,20 @@ def hopeless(stillborn: int, exitcode: int | None) -> bool:
 
 def stillborn_error(what: str, exitcode: int | None) -> WorkerStartError:
     """What to raise when processes keep dying before they are ready."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script is None or Path(script).exists():
+        advice = (
+            "If this is a script, start under `if __name__ == '__main__':`, as other processes import "
+            "the script; otherwise stderr says what they died of"
+        )
+    else:
+        advice = (
+            f"They import the script, and there is no file {script}: put it into one, or use "
+            "start_method='fork'"
+        )
     return WorkerStartError(
         f"the processes of {what} die before they are ready, one after the other (the last one with "
-        f"exit code {exitcode}). If this is a script, start under `if __name__ == '__main__':`, as "
-        "other processes import the script; otherwise stderr says what they died of"
+        f"exit code {exitcode}). {advice}"
     )
 
 

@@ -16,8 +16,10 @@ class SharedSlot:
 
     def __init__(self, fd: int) -> None:
         """fd: A file of one page; it is closed here."""
-        self._map = mmap.mmap(fd, mmap.PAGESIZE)
-        os.close(fd)
+        try:
+            self._map = mmap.mmap(fd, mmap.PAGESIZE)
+        finally:
+            os.close(fd)
         self._cells = memoryview(self._map).cast("d")
 
     @classmethod
@@ -54,9 +56,9 @@ class SharedSlot:
 
 def _make_file() -> int:
     """A nameless file of one page, in memory where the platform can."""
-    if hasattr(os, "memfd_create"):
+    try:
         fd = os.memfd_create("task_manager")
-    else:
+    except (AttributeError, OSError):  # not on every platform, and forbidden in some sandboxes
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
     os.ftruncate(fd, mmap.PAGESIZE)

@@ -29,6 +29,7 @@ from .._processes import (
     end_process,
     has_died,
     hopeless,
+    refuse_daemons,
     start_process,
     stillborn_error,
     uninterrupted,
@@ -82,7 +83,8 @@ class ProcessRunner:
     calls_here = False
 
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
-        self.workers = orders.workers
+        refuse_daemons()
+        self.workers = self._most = orders.workers
         self._timeout = orders.task_timeout
         self._context = multiprocessing.get_context(orders.start_method)
         self._func = _wire.pack_object(func, self._context.get_start_method())
@@ -98,7 +100,7 @@ class ProcessRunner:
     # ------------------------------------------------------------------ the verbs
 
     def room(self, depth: int) -> bool:
-        return not self._answers and self._load < self.workers * depth
+        return not self._answers and self._load < self._most * depth
 
     def submit(self, batch: Batch) -> None:
         column, failures = _wire.pack_calls(batch.calls, batch.unpack)
@@ -142,8 +144,9 @@ class ProcessRunner:
                 if worker.held:
                     worker.process.kill()
                 worker.channel.close()
+            deadline = clock() + FAREWELL  # of all together
             for worker in self._crew:
-                end_process(worker.process, FAREWELL)
+                end_process(worker.process, max(0.0, deadline - clock()))
                 worker.slot.close()
             self._crew.clear()
             self._selector.close()
@@ -161,14 +164,25 @@ class ProcessRunner:
     def _choose(self) -> Worker:
         """The worker with the least to do; a new one while all are busy and there may be more."""
         least = min(self._crew, key=lambda worker: len(worker.held), default=None)
-        if least is None or (least.held and len(self._crew) < self.workers):
-            return self._hire()
+        if least is None or (least.held and len(self._crew) < self._most):
+            try:
+                return self._hire()
+            except OSError as error:
+                if least is None:
+                    raise WorkerStartError(f"no worker process can be started: {error}") from error
+                self._most = len(self._crew)  # the system has no room for more
         return least
 
     def _hire(self) -> Worker:
         with uninterrupted():
             process, pipe = start_process(self._context, work, self._func, name="task_manager-worker")
-            slot = SharedSlot.make_and_send(pipe)
+            try:
+                slot = SharedSlot.make_and_send(pipe)
+            except BaseException:
+                pipe.close()
+                process.kill()
+                end_process(process, FAREWELL)
+                raise
             worker = Worker(process, Channel(pipe), slot)
             self._crew.append(worker)
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)
