@@ -100,6 +100,31 @@ def test_f10_programs_that_a_worker_runs_end_with_it(
     assert [] == running.left_after(SOON)
 
 
+PROGRAM_LEFT_RUN = """
+import subprocess, time
+from task_manager import TaskManager
+
+def work(x):
+    subprocess.Popen(["sleep", "60"])
+
+if __name__ == "__main__":
+    manager = TaskManager(work, "process", 1, start_method=METHOD, logger=None)
+    manager.start([1])
+    print("working", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("start_method", f.START_METHODS)
+def test_f10_programs_of_an_idle_worker(start_method: str, script: Callable[[str], Script]) -> None:
+    """The parent is killed between two runs: a program that a task has left behind ends as well."""
+    running = script(PROGRAM_LEFT_RUN.replace("METHOD", repr(start_method)))
+    running.wait_for("working")
+    running.process.kill()
+
+    assert [] == running.left_after(SOON)
+
+
 HEEDLESS_RUN = """
 import signal, time
 from task_manager import TaskChain, TaskManager

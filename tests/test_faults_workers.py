@@ -195,7 +195,10 @@ def test_f01_a_worker_dies_and_its_exit_code_is_lost(start_method: str, no_exit_
 
 def close_files_on_seven(x: int) -> int:
     if x == 7:
-        os.closerange(3, 256)
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        os.closerange(3, parent.sentinel)  # without that the worker would know no parent, and end
+        os.closerange(parent.sentinel + 1, 256)
         time.sleep(30)
     return x
 

@@ -262,6 +262,11 @@ def _end_with_parent() -> None:
     # The sentinel tells at once, unless a younger sibling holds a copy of its other end (fork).
     while not wait(sentinels, GLANCE) and os.getppid() == parent_id:
         continue
+    kill_own_group()
+
+
+def kill_own_group() -> None:
+    """End this process, and with it what the user's function has started in it."""
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)

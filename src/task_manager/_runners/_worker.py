@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from .. import _wire
 from .._call import NEVER, call_batch, clock, invoker
 from .._channel import receive_frame, send_frame
-from .._processes import settle_in
+from .._processes import kill_own_group, settle_in
 from ..errors import TransportError
 from ._slot import SharedSlot
 
-READY = b"ready"
+READY = b"ready"  # what a worker says first
+GOODBYE = b"goodbye"  # what is said to one that may end in peace
 
 
 class Report(NamedTuple):
@@ -31,23 +32,21 @@ class Report(NamedTuple):
 
 
 def work(pipe: socket.socket, packed_function: bytes) -> None:
-    """Take batches from the pipe and send reports, until the other side closes it."""
+    """Take batches from the pipe and send reports, until the other side says goodbye or is gone."""
     settle_in()
     worker = os.getpid()
     try:
         _serve(pipe, packed_function)
-    except ConnectionError:  # the other side is gone; nobody is there to be told anything
-        return
+    except (ConnectionError, EOFError):  # the parent is gone; nobody is there to be told anything
+        kill_own_group()
     finally:
         if os.getpid() != worker:  # a copy that the user's function has forked, and let return
             os._exit(0)
 
 
 def _serve(pipe: socket.socket, packed_function: bytes) -> None:
-    try:
-        shared = SharedSlot.receive(pipe)
-    except EOFError:
-        return
+    """The same. Raises EOFError or a ConnectionError when the other side is gone without a goodbye."""
+    shared = SharedSlot.receive(pipe)
     slot = shared.cells
     # In a copy of this process the next write to the slot fails, at the latest after the call.
     os.register_at_fork(after_in_child=slot.release)
@@ -59,7 +58,9 @@ def _serve(pipe: socket.socket, packed_function: bytes) -> None:
 
     send_frame(pipe, READY)
     base = 0
-    while (frame := receive_frame(pipe)) is not None:
+    while (frame := receive_frame(pipe)) != GOODBYE:
+        if frame is None:
+            raise EOFError
         unpack, *packed = _wire.loads(frame)
         column = _wire.Column(*packed)
         invoke = invoker(func, unpack) if column.plain else _loading(invoker(func, unpack))

@@ -44,7 +44,7 @@ from ..errors import (
 )
 from . import Answer, Orders
 from ._slot import SharedSlot
-from ._worker import READY, Report, work
+from ._worker import GOODBYE, READY, Report, work
 
 FRUITLESS = 3  # deaths of workers that had taken a task and not begun a call; then it has its error
 
@@ -143,6 +143,7 @@ class ProcessRunner:
             for worker in self._crew:
                 if worker.held:
                     worker.process.kill()
+                worker.channel.send(GOODBYE)
                 worker.channel.close()
             deadline = clock() + FAREWELL  # of all together
             for worker in self._crew:
