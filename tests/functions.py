@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 import time
@@ -190,6 +191,19 @@ class Unnotable(Exception):
     @property
     def __notes__(self) -> Any:
         raise RuntimeError("no notes")
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    """Lets nobody set anything on it, not even its traceback."""
+
+    code: int
+
+
+def raise_frozen(x: int) -> int:
+    if x == 7:
+        raise Frozen(x)
+    return x
 
 
 class BrokenRepr:

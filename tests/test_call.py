@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import functions as f
 from task_manager import _call
 from task_manager._call import IDLE, NEVER, PROMPT, call_batch, failure_of, invoker
 from task_manager._task import Outcomes
@@ -236,6 +237,19 @@ def test_an_error_without_a_traceback_is_a_failure() -> None:
     failure = failure_of(error)
 
     assert (error, ValueError, None) == (failure.error, failure.kind, error.__traceback__)
+
+
+def test_a_frozen_error_has_its_traceback_cut_as_well() -> None:
+    """F4: an exception that refuses every assignment is the failure of its call, and no other."""
+
+    def call(x: int) -> None:
+        raise f.Frozen(x)
+
+    (outcomes,) = call_batch(call, [7], slot())
+    error = outcomes.failures[0].error
+
+    assert f.Frozen(7) == error
+    assert ["call"] == [frame.name for frame in traceback.extract_tb(error.__traceback__)]
 
 
 def test_results_are_not_held_longer_than_they_travel(clock: Clock) -> None:

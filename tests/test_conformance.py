@@ -237,6 +237,16 @@ def test_f04_an_error_without_notes_harms_nothing(mode: str) -> None:
         assert [f.Unnotable] == [type(error) for error in manager.get_error_dict().values()]
 
 
+def test_f04_an_error_that_is_frozen_harms_nothing(mode: str) -> None:
+    """An exception that is a frozen dataclass is kept as it was raised, if it need not travel."""
+    with manager_of(f.raise_frozen, mode) as manager:
+        summary = manager.start(range(50))
+
+        assert (49, 1, 0, 0) == counts(summary)
+        assert [7] == list(manager.get_error_dict())
+        assert mode in START_METHODS or manager.get_error_dict()[7] == f.Frozen(7)
+
+
 # ------------------------------------------------------------------ input
 
 

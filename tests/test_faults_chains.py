@@ -73,8 +73,11 @@ def test_f04_an_object_that_cannot_travel_in_a_chain(what: str, when: str, how: 
         assert (199, TransportError, what) == (summary.succeeded, type(error), error.what)
 
 
+ODD_ERRORS = [f.raise_unprintable, f.raise_unnotable, f.raise_two_arguments, f.raise_frozen]
+
+
 @both
-@pytest.mark.parametrize("func", [f.raise_unprintable, f.raise_unnotable, f.raise_two_arguments])
+@pytest.mark.parametrize("func", ODD_ERRORS)
 def test_f04_an_odd_error_in_a_chain(chain_mode: str, func: Any) -> None:
     """Without a text, without notes, without a way to be unpickled: one error, and 49 results."""
     chain = TaskChain([f.stage(func), f.stage(f.same)], chain_mode)

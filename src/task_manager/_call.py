@@ -82,7 +82,7 @@ def failure_of(error: BaseException) -> Failure:
     head = error.__traceback__
     while head is not None and head.tb_frame.f_globals.get("__package__") in _OURS:
         head = head.tb_next
-    error.__traceback__ = head
+    BaseException.with_traceback(error, head)  # works on a frozen error, and on one that overrides it
     return Failure(error, type(error))
 
 
