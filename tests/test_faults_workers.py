@@ -22,6 +22,7 @@ import pytest
 import functions as f
 from scripts import Script, script_of
 from task_manager import ConfigurationError, TaskChain, TaskManager, TaskTimeoutError, WorkerDiedError
+from task_manager._runners.thread import Hand
 
 by_start_method = pytest.mark.parametrize("start_method", f.START_METHODS)
 
@@ -571,6 +572,27 @@ def test_f06_a_hook_that_is_slow_costs_no_call_its_time(start_method: str) -> No
         summary = manager.start(range(6))
 
         assert (6, 0, 0) == (summary.succeeded, summary.failed, summary.retries)
+
+
+def test_f06_a_thread_that_is_dismissed_as_its_call_ends_takes_no_batch_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long the look at it takes, what it takes up meanwhile is run once, and has its result."""
+    look = Hand.overdue
+
+    def look_slowly(hand: Hand, timeout: float) -> tuple[Any, int] | None:
+        overdue = look(hand, timeout)
+        if overdue is not None:
+            time.sleep(0.4)  # the call that it has found ends, and the thread wants the next batch
+        return overdue
+
+    monkeypatch.setattr(Hand, "overdue", look_slowly)
+    options: dict[str, Any] = {"worker_limit": 1, "logger": None, "task_timeout": 0.5, "max_retries": 0}
+    with TaskManager(f.nap, "thread", **options) as manager:
+        summary = manager.start([0.7, 0.1, 0.11, 0.12])
+
+        assert (3, 1, 0) == (summary.succeeded, summary.failed, summary.not_started)
+        assert [0.7] == list(manager.get_error_dict())
 
 
 def test_f06_serial_mode_refuses_a_limit() -> None:

@@ -35,6 +35,8 @@ class Hand:
     finished, done: Written by the runner: how many batches it has all outcomes of, and how many
         attempts of the next one.
     dismissed: Nobody waits for this thread any more.
+    lock: Held to take a batch and to dismiss, so that a thread that is dismissed has taken no other
+        batch than the one that it is dismissed for.
     """
 
     def __init__(self) -> None:
@@ -44,6 +46,15 @@ class Hand:
         self.finished = 0
         self.done = 0
         self.dismissed = False
+        self.lock = threading.Lock()
+
+    def take(self, batch: Batch) -> bool:
+        """Begin this batch, unless the thread is dismissed."""
+        with self.lock:
+            if not self.dismissed:
+                self.begun += 1
+                self.batch = batch
+            return not self.dismissed
 
     def overdue(self, timeout: float) -> tuple[Batch, int] | None:
         """The batch and the position of a call that takes longer than this.
@@ -131,11 +142,12 @@ class ThreadRunner:
         """Dismiss the threads whose call takes too long, and hire others in their place."""
         answers: list[Answer] = []
         for hand in list(self._crew):
-            overdue = hand.overdue(timeout)
-            if overdue is None:
-                continue
+            with hand.lock:
+                overdue = hand.overdue(timeout)
+                if overdue is None:
+                    continue
+                hand.dismissed = True
             batch, position = overdue
-            hand.dismissed = True
             del self._crew[hand]
             self._in_flight -= 1
             error = TaskTimeoutError(timeout)
@@ -155,9 +167,11 @@ def work(
     hand: Hand,
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
-    while (batch := inbox.get()) is not None and not hand.dismissed:
-        hand.begun += 1
-        hand.batch = batch
+    while True:
+        batch = inbox.get()
+        if batch is None or not hand.take(batch):
+            inbox.put(batch)  # for the thread in its place, or for the next one to be told of the end
+            return
         for outcomes in call_batch(invoker(func, batch.unpack), batch.calls, hand.slot):
             outbox.put((hand, batch, outcomes))
             if hand.dismissed:
