@@ -536,6 +536,21 @@ def test_f06_a_coroutine_that_swallows_its_cancellation_is_left_alone(hanging: P
         assert time.monotonic() - began < 20
 
 
+async def cancel_itself(x: int) -> int:
+    await asyncio.sleep(0)
+    if x % 64 == 63 or x == 100:
+        asyncio.current_task().cancel()
+    return x
+
+
+def test_f03_a_cancellation_that_a_call_leaves_behind_hits_nobody() -> None:
+    """The next call of the same crew member is not cancelled, and the crew lives on."""
+    with TaskManager(cancel_itself, "async", worker_limit=1, max_retries=0, logger=None) as manager:
+        summary = manager.start(range(300))
+
+        assert (300, 0, 0) == (summary.succeeded, summary.failed, summary.not_started)
+
+
 @pytest.mark.parametrize("way", LIMITED)
 def test_f06_calls_within_the_limit_are_left_in_peace(way: str, hanging: Path) -> None:
     """A thousand short calls together take longer than the limit of one."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .._call import NEVER, clock, failure_of
@@ -153,6 +154,8 @@ class AsyncRunner:
         """The life of a crew member."""
         func = self._func
         feed = self._feed
+        task = asyncio.current_task()
+        assert task is not None
         turn = 0
         while (attempt := next(feed)) is not NOTHING:
             batch, position, call = attempt
@@ -171,11 +174,24 @@ class AsyncRunner:
                 return
             self._record(batch, position, value, clock() - began, failure)
             turn += 1
+            if task.cancelling():
+                member.began = NEVER
+                await _shed_cancellation(task)
+                if member.dismissed:
+                    return
             if turn == YIELD_EVERY:
                 turn = 0
                 member.began = NEVER
                 await asyncio.sleep(0)
         self._crew.discard(member)
+
+
+async def _shed_cancellation(task: asyncio.Task[Any]) -> None:
+    """A call has cancelled its own task and is over: the next call is not to find that."""
+    while task.cancelling():
+        task.uncancel()
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
 
 
 NOTHING: tuple[Batch, int, Any] = (Batch([], [], [], False, []), 0, None)
