@@ -58,6 +58,15 @@ def test_every_task_is_answered_for(mode: str) -> None:
         assert set() == set(manager.get_result_dict()) & set(manager.get_error_dict())
 
 
+def test_the_tasks_may_be_given_by_name(mode: str) -> None:
+    """As task_list, to start and to start_async."""
+    with manager_of(f.same, mode) as manager:
+        manager.start(task_list=[1])
+        asyncio.run(manager.start_async(task_list=[2]))
+
+        assert {1: 1, 2: 2} == manager.get_result_dict()
+
+
 def test_a_hundred_thousand_tasks(mode: str) -> None:
     """A hundred thousand trivial tasks are answered for, one by one."""
     with manager_of(f.same, mode) as manager:

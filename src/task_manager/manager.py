@@ -146,23 +146,23 @@ class TaskManager(Generic[T, R]):
 
     # ------------------------------------------------------------------ running
 
-    def start(self, tasks: Iterable[T]) -> Summary:
+    def start(self, task_list: Iterable[T]) -> Summary:
         """Run the function over the tasks and wait until all are done.
 
-        tasks: Any iterable; it is read as far as there is room, so it may be endless. An exception
+        task_list: Any iterable; it is read as far as there is room, so it may be endless. An exception
             out of it is raised at the end, when the tasks taken until then are finished.
 
         Results and errors add up over runs. A task that failed in an earlier run is run again when
         it is met again: `manager.start(manager.get_error_dict())`.
         """
-        return self._flow(IterableSource(tasks), self._recorder(), self.deduplicate)
+        return self._flow(IterableSource(task_list), self._recorder(), self.deduplicate)
 
-    async def start_async(self, tasks: Iterable[T]) -> Summary:
+    async def start_async(self, task_list: Iterable[T]) -> Summary:
         """The same, awaited in the caller's event loop; it works in every execution mode.
 
         The loop goes on meanwhile, except in serial mode, where the function runs in its thread.
         """
-        return await self._flow_awaiting(IterableSource(tasks), self._recorder(), self.deduplicate)
+        return await self._flow_awaiting(IterableSource(task_list), self._recorder(), self.deduplicate)
 
     def get_result_dict(self) -> Mapping[T, R]:
         """Task to result, for the tasks that succeeded, in the order in which they were taken.
