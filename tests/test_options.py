@@ -227,6 +227,32 @@ def test_a_plain_function_is_refused_by_the_mode_that_awaits(func: Any) -> None:
     ) == str(caught.value)
 
 
+class Inserts:
+    async def __call__(self, *_: Any) -> None: ...
+
+
+async def hook(*_: Any) -> None: ...
+
+
+async def generating_hook(*_: Any) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize("name", ["get_args", "process_result", "handle_error"])
+@pytest.mark.parametrize(
+    ("method", "came"),
+    [(hook, "hook"), (generating_hook, "generating_hook"), (Inserts(), "Inserts")],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_an_async_hook_is_refused(mode: str, method: Any, came: str, name: str) -> None:
+    """At the door and in every mode: nobody would await it, and its coroutine would be the result."""
+    hooked = type("Hooked", (TaskManager,), {name: method})
+    with pytest.raises(ConfigurationError) as caught:
+        hooked(fit(plain, mode), mode, logger=None)
+
+    assert f"{name} must be a plain function, in async mode too; {came} is async" == str(caught.value)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_an_async_generator_is_refused(mode: str) -> None:
     """It has no one result."""

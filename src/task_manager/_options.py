@@ -27,9 +27,7 @@ def function(func: Any, mode: str) -> Callable[..., Any]:
         raise ConfigurationError(f"func must be callable; got {func!r}")
     if inspect.isasyncgenfunction(func):
         raise ConfigurationError(f"func must return one result; {func!r} is an async generator")
-    awaits = inspect.iscoroutinefunction(func) or inspect.iscoroutinefunction(
-        getattr(func, "__call__", None)  # noqa: B004 - an object whose __call__ is async
-    )
+    awaits = _answers(inspect.iscoroutinefunction, func)
     if awaits and not MODES[mode].awaits:
         raise ConfigurationError(
             f"func must be a plain function in {mode} mode; {func!r} is async, which needs "
@@ -41,6 +39,19 @@ def function(func: Any, mode: str) -> Callable[..., Any]:
             "execution_mode='thread', 'process' or 'serial'"
         )
     return func  # type: ignore[no-any-return]
+
+
+def plain_hook(name: str, method: Any) -> None:
+    """Hooks are called between the attempts of others, where nobody can await them."""
+    if _answers(inspect.iscoroutinefunction, method) or _answers(inspect.isasyncgenfunction, method):
+        # The repr of a method shows its manager, which is not made yet.
+        came = getattr(method, "__qualname__", type(method).__qualname__)
+        raise ConfigurationError(f"{name} must be a plain function, in async mode too; {came} is async")
+
+
+def _answers(question: Callable[[Any], bool], func: Any) -> bool:
+    """What `inspect` says of a function, or of an object that is called like one."""
+    return question(func) or question(getattr(func, "__call__", None))  # noqa: B004
 
 
 def whole(name: str, value: Any, least: int) -> int:

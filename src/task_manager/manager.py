@@ -80,6 +80,8 @@ class TaskManager(Generic[T, R]):
         start_method: str | None = None,
         keep_results: bool = True,
     ) -> None:
+        for hook in _HOOKS:
+            options.plain_hook(hook, getattr(self, hook))
         self.func = options.function(func, execution_mode)
         self.execution_mode = execution_mode
         self.worker_limit = options.whole_or_none("worker_limit", worker_limit, least=1)
@@ -329,4 +331,5 @@ class TaskManager(Generic[T, R]):
         return Orders(workers, self.task_timeout, self.start_method)
 
 
+_HOOKS = ("get_args", "process_result", "handle_error")
 _OWN = frozenset(["_ledger", "_results", "_summary", "_pool"])
