@@ -115,6 +115,16 @@ def instance_or_none(name: str, value: Any, kind: type[V]) -> V | None:
     return value
 
 
+def property_still(name: str, kind: type) -> None:
+    """A subclass sets what the manager checks in `__init__`, not in its own body."""
+    value = inspect.getattr_static(kind, name)
+    if not isinstance(value, property):
+        raise ConfigurationError(
+            f"{name} must be set in __init__ or on the manager, not on the class; "
+            f"{kind.__qualname__} has {name} = {value!r}"
+        )
+
+
 def exception_types(
     name: str, value: type[Exception] | Sequence[type[Exception]]
 ) -> tuple[type[Exception], ...]:

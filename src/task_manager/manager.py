@@ -98,6 +98,11 @@ class TaskManager(Generic[T, R]):
         self.logger = options.instance_or_none("logger", logger, TaskLogger)
         self._begin_life()
 
+    def __init_subclass__(cls, **options_of_class: Any) -> None:
+        """A class attribute would hide the property, and have no effect."""
+        super().__init_subclass__(**options_of_class)
+        options.property_still("retry_exceptions", cls)
+
     def _begin_life(self) -> None:
         self._ledger = Ledger()
         self._results = Results()
