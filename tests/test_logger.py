@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -390,7 +391,7 @@ def test_a_wrong_format_is_refused(format: Any) -> None:
     assert f"; got {format!r}: " in str(caught.value)
 
 
-@pytest.mark.parametrize("logger", [5, "logs", True, TaskLogger(), print])
+@pytest.mark.parametrize("logger", [5, "logs", True, TaskLogger(), print, logging.getLogger()])
 def test_a_wrong_logger_is_refused(logger: Any) -> None:
     """At the door."""
     with pytest.raises(ConfigurationError) as caught:

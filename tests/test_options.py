@@ -11,6 +11,7 @@ from multiprocessing import get_all_start_methods
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
+import loguru
 import numpy
 import pytest
 
@@ -91,7 +92,11 @@ OPTIONS: dict[str, tuple[str, list[Any]]] = {
     ),
     "keep_results": ("keep_results must be True or False", [None, 0, 1, "yes"]),
     "deduplicate": ("deduplicate must be True or False", [None, 0, 1, "yes"]),
-    "logger": ("logger must be None or a TaskLogger", [True, "logs", TaskLogger, 5]),
+    "logger": (
+        "logger must be None or a TaskLogger: TaskLogger('logs') writes to a folder, "
+        "TaskLogger(logger=...) to a loguru logger of yours",
+        [True, "logs", TaskLogger, 5, loguru.logger],
+    ),
 }
 
 # Right values, where it is not obvious what is kept.

@@ -6,12 +6,11 @@ import inspect
 import math
 from collections.abc import Callable, Collection, Sequence
 from multiprocessing import get_all_start_methods
-from typing import Any, TypeVar
+from typing import Any
 
 from ._runners import MODES
 from .errors import ConfigurationError
-
-V = TypeVar("V")
+from .logger import TaskLogger
 
 
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:
@@ -109,9 +108,12 @@ def text(name: str, value: Any) -> str:
     return value
 
 
-def instance_or_none(name: str, value: Any, kind: type[V]) -> V | None:
-    if value is not None and not isinstance(value, kind):
-        raise ConfigurationError(f"{name} must be None or a {kind.__name__}; got {value!r}")
+def log(name: str, value: Any) -> TaskLogger | None:
+    if value is not None and not isinstance(value, TaskLogger):
+        raise ConfigurationError(
+            f"{name} must be None or a TaskLogger: TaskLogger('logs') writes to a folder, "
+            f"TaskLogger(logger=...) to a loguru logger of yours; got {value!r}"
+        )
     return value
 
 

@@ -60,7 +60,7 @@ class TaskLogger:
             ) from None
         if not isinstance(log_dir, str | os.PathLike):
             raise ConfigurationError(f"log_dir must be a path; got {log_dir!r}")
-        if logger is not None and not callable(getattr(logger, "log", None)):
+        if logger is not None and not callable(getattr(logger, "opt", None)):
             raise ConfigurationError(f"logger must be None or a logger of loguru; got {logger!r}")
         self._log_dir = Path(log_dir)
         self._format = format if format == FORMAT else _checked(format)

@@ -95,7 +95,7 @@ class TaskManager(Generic[T, R]):
         self.start_method = options.start_method("start_method", start_method)
         self.keep_results = options.flag("keep_results", keep_results)
         self.deduplicate = options.flag("deduplicate", deduplicate)
-        self.logger = options.instance_or_none("logger", logger, TaskLogger)
+        self.logger = options.log("logger", logger)
         self._begin_life()
 
     def __init_subclass__(cls, **options_of_class: Any) -> None:
