@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import threading
@@ -451,6 +452,25 @@ def test_remove_stage_out_of_range(index: int) -> None:
         chain_of("serial", f.same, f.same).remove_stage(index)
 
 
+@pytest.mark.parametrize("index", [stage(f.same), slice(None), "0", 1.0, None])
+def test_remove_stage_takes_an_index(index: Any) -> None:
+    """A TypeError says so, and no stage is gone."""
+    chain = chain_of("serial", f.same, f.same)
+    with pytest.raises(TypeError, match="index must be a whole number"):
+        chain.remove_stage(index)
+
+    assert 2 == len(chain.stages)
+
+
+@pytest.mark.parametrize(("stages", "name"), [(None, "NoneType"), (stage(f.same), "TaskManager")])
+def test_stages_are_iterable(stages: Any, name: str) -> None:
+    """One manager is no list of managers."""
+    with pytest.raises(ConfigurationError) as caught:
+        TaskChain(stages)
+
+    assert f"stages must be an iterable of managers, as a list; got {name}" == str(caught.value)
+
+
 def test_stages_are_managers() -> None:
     """What is no manager, or is in the chain already, is refused."""
     manager = stage(f.same)
@@ -469,11 +489,18 @@ def test_wrong_chain_modes() -> None:
 
 
 def test_f08_a_serial_chain_with_an_async_stage_inside_a_loop() -> None:
-    """It is refused at once, with what to do."""
-    import asyncio
+    """It is refused at once, with what to do, and that does it."""
+    chain = TaskChain([stage(f.plus_one, "async")])
 
     async def main() -> None:
-        TaskChain([stage(f.same, "async")]).start_chain([1])
+        with pytest.raises(ConfigurationError) as caught:
+            chain.start_chain([1])
+        assert (
+            "a serial chain with an async stage cannot start inside a running event loop: "
+            "use `await asyncio.to_thread(chain.start_chain, tasks)` there"
+        ) == str(caught.value)
+        await asyncio.to_thread(chain.start_chain, [1])
 
-    with pytest.raises(ConfigurationError, match="start_async"):
-        asyncio.run(main())
+    asyncio.run(main())
+
+    assert {1: 2} == chain.get_final_result_dict()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from multiprocessing import get_all_start_methods
-from typing import Any
+from typing import Any, TypeVar
 
 from ._runners import MODES
 from .errors import ConfigurationError
 from .logger import TaskLogger
+
+V = TypeVar("V")
 
 
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:
@@ -125,6 +127,15 @@ def property_still(name: str, kind: type) -> None:
             f"{name} must be set in __init__ or on the manager, not on the class; "
             f"{kind.__qualname__} has {name} = {value!r}"
         )
+
+
+def iterable(name: str, value: Iterable[V], of: str) -> Iterator[V]:
+    try:
+        return iter(value)
+    except TypeError:
+        raise ConfigurationError(
+            f"{name} must be an iterable of {of}, as a list; got {type(value).__name__}"
+        ) from None
 
 
 def exception_types(

@@ -41,11 +41,13 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner) -> None:
             run.idle()
 
 
-def refuse_running_loop() -> None:
-    """Async mode needs a loop of its own where it is started without await."""
+def refuse_running_loop(what: str, instead: str) -> None:
+    """Async mode needs a loop of its own where it is started without await.
+
+    what: What is started. instead: The code that does it inside a running loop.
+    """
     with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
         raise ConfigurationError(
-            "start in async mode cannot run inside a running event loop: "
-            "use `await manager.start_async(tasks)` there"
+            f"{what} cannot start inside a running event loop: use `{instead}` there"
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, SupportsIndex
 
 from . import _options as options
 from ._book import Book, EntranceSource, Tickets
@@ -48,7 +49,7 @@ class TaskChain:
 
     def __init__(self, stages: Iterable[TaskManager] = (), chain_mode: str = "serial") -> None:
         self._stages: list[TaskManager] = []
-        for stage in stages:
+        for stage in options.iterable("stages", stages, of="managers"):
             self.add_stage(stage)
         self.set_chain_mode(chain_mode)
         self._ledger = Ledger()
@@ -77,11 +78,17 @@ class TaskChain:
             raise ConfigurationError(f"a stage must be a manager of its own; {stage!r} is in the chain")
         self._stages.append(stage)
 
-    def remove_stage(self, index: int) -> None:
+    def remove_stage(self, index: SupportsIndex) -> None:
         """Take out the stage at this index, counted from 0, or from the end if negative.
 
-        Raises IndexError where there is none.
+        Raises IndexError where there is none, TypeError for what is no whole number.
         """
+        try:
+            index = operator.index(index)
+        except TypeError:
+            raise TypeError(
+                f"index must be a whole number, where the stage stands in `stages`; got {index!r}"
+            ) from None
         try:
             del self._stages[index]
         except IndexError:
@@ -147,7 +154,9 @@ class TaskChain:
     def _flow_in_serial(self, initial: Source, book: Book) -> BaseException | None:
         """One stage after the other; the first error that a stage's handle_error raised."""
         if any(stage._awaits for stage in self._stages):
-            refuse_running_loop()
+            refuse_running_loop(
+                "a serial chain with an async stage", "await asyncio.to_thread(chain.start_chain, tasks)"
+            )
         first_error: Exception | None = None
         for number, stage in enumerate(self._stages):
             tickets = Tickets(first=stage._ledger.following)

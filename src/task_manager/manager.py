@@ -229,7 +229,7 @@ class TaskManager(Generic[T, R]):
     def _flow(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
         """One run, in this thread. distinct: Repeats are not run."""
         if self._awaits:
-            refuse_running_loop()
+            refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
             return asyncio.run(self._flow_awaiting(source, recorder, distinct))
         ctrl_c = CtrlC()
         with ctrl_c.held(), self._pool.one_run(repr(self)):
