@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pickle
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
@@ -469,6 +470,57 @@ def test_stages_are_iterable(stages: Any, name: str) -> None:
         TaskChain(stages)
 
     assert f"stages must be an iterable of managers, as a list; got {name}" == str(caught.value)
+
+
+class StartsTheChain(TaskManager):
+    """Starts its chain once more, in the middle of a start."""
+
+    chain: TaskChain
+    mode = ""
+    refused = ""
+    asked: ClassVar[list[int]] = []
+
+    def get_args(self, task: int) -> int:
+        self.asked.append(task)
+        return task
+
+    def handle_error(self) -> None:
+        try:
+            getattr(self.chain, f"run_chain_in_{self.mode}")([2])
+        except RuntimeError as error:
+            self.refused = str(error)
+
+
+@both
+def test_a_chain_makes_one_start_at_a_time(chain_mode: str) -> None:
+    """Another start is refused before a hook of any stage has seen its tasks."""
+    first, second = StartsTheChain(f.same, logger=None), stage(f.plus_one)
+    first.asked.clear()
+    first.mode = chain_mode
+    first.chain = TaskChain([first, second])
+    first.chain.start_chain([1])
+
+    assert "this chain is running; a chain makes one start at a time" == first.refused
+    assert [1] == first.asked
+    assert {1: 2} == first.chain.get_final_result_dict()
+
+
+def test_a_start_that_failed_gives_the_turn_back() -> None:
+    """Whatever it raised, the next start is made."""
+    chain = chain_of("serial", f.same)
+    with pytest.raises(ConfigurationError):
+        chain.start_chain(None)  # type: ignore[arg-type]
+
+    assert 1 == chain.start_chain([1]).succeeded
+
+
+def test_a_chain_can_be_copied() -> None:
+    """Also in the middle of a start: the copy makes its own."""
+    chain = chain_of("serial", f.same)
+    with chain._turn.one_run("the first"):
+        copy = pickle.loads(pickle.dumps(chain))
+
+    assert 1 == copy.start_chain([1]).succeeded
 
 
 def test_stages_are_managers() -> None:

@@ -11,7 +11,8 @@ from . import _options as options
 from ._book import Book, EntranceSource, Tickets
 from ._ctrl_c import CtrlC
 from ._ledger import Ledger
-from ._processes import hopeless, stillborn_error, uninterrupted
+from ._pool import Turn
+from ._processes import hopeless, stillborn_error
 from ._pump import refuse_running_loop
 from ._recorder import Recorder
 from ._results import Results
@@ -55,6 +56,7 @@ class TaskChain:
         self._ledger = Ledger()
         self._results = Results()
         self._summary = Summary()
+        self._turn = Turn("a chain makes one start at a time")
 
     @property
     def stages(self) -> tuple[TaskManager, ...]:
@@ -103,7 +105,8 @@ class TaskChain:
             endless. An exception out of it is raised at the end, as is one out of `handle_error`.
 
         Results and errors add up over starts. An initial task that failed before is run again when
-        it is met again. Raises ConfigurationError (a ValueError) if the chain has no stage.
+        it is met again. Raises ConfigurationError (a ValueError) if the chain has no stage, and
+        RuntimeError in the middle of another start.
         """
         run = {"serial": self.run_chain_in_serial, "process": self.run_chain_in_process}
         return run[self._chain_mode](tasks)
@@ -133,23 +136,24 @@ class TaskChain:
     def _start(self, tasks: Iterable[Any], flow: Any) -> Summary:
         if not self._stages:
             raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
-        source = IterableSource(tasks)
-        names = [stage._name for stage in self._stages]
-        keepers = [self._results] if self._stages[-1].keep_results else []
-        book = Book(self._ledger, Recorder(keepers, []), names, self._stages[0].deduplicate)
-        error: BaseException | None = None
-        try:
-            error = flow(source, book)
-        finally:
-            with uninterrupted():
+        ctrl_c = CtrlC()
+        with ctrl_c.held(), self._turn.one_run("this chain"):
+            source = IterableSource(tasks)
+            names = [stage._name for stage in self._stages]
+            keepers = [self._results] if self._stages[-1].keep_results else []
+            book = Book(self._ledger, Recorder(keepers, []), names, self._stages[0].deduplicate)
+            error: BaseException | None = None
+            try:
+                error = ctrl_c.through(flow, source, book)
+            finally:
                 self._summary = book.close(source.dropped)
-            for stage in self._stages:
-                stage.shutdown_pools()
-        if error is not None:
-            raise error
-        if source.error is not None:
-            raise source.error
-        return self._summary
+                for stage in self._stages:
+                    stage.shutdown_pools()
+            if error is not None:
+                raise error
+            if source.error is not None:
+                raise source.error
+            return self._summary
 
     def _flow_in_serial(self, initial: Source, book: Book) -> BaseException | None:
         """One stage after the other; the first error that a stage's handle_error raised."""
