@@ -473,7 +473,7 @@ def test_a_log_that_cannot_be_written_is_left(full_disk: None) -> None:
 def test_a_full_disk_changes_no_result(full_disk: None) -> None:
     """F17: one warning, and the results of a run without a fault."""
     manager = TaskManager(same)
-    with pytest.warns(RuntimeWarning, match="LogObserver failed and is left out") as warned:
+    with pytest.warns(RuntimeWarning, match="^the log failed and is left out") as warned:
         manager.start([1, 2])
 
     assert 1 == len(warned)

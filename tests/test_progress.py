@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -232,3 +233,18 @@ def test_a_manager_draws_nothing_by_itself(capsys: pytest.CaptureFixture[str]) -
     TaskManager(refuse_two, logger=None).start([1, 2, 3])
 
     assert ("", "") == capsys.readouterr()
+
+
+def test_a_bar_that_cannot_be_drawn_is_named_in_the_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F17: in the user's words, and the results are those of a run without a fault."""
+
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError("the terminal is gone")
+
+    monkeypatch.setattr(sys, "stderr", Broken())
+    manager = TaskManager(abs, show_progress=True, logger=None)
+    with pytest.warns(RuntimeWarning, match="^the bar failed and is left out"):
+        manager.start([-1])
+
+    assert {-1: 1} == manager.get_result_dict()

@@ -25,7 +25,7 @@ class Guest:
 
     def __init__(self, diary: list[Any], name: str = "guest", fails_in: str = "") -> None:
         self._diary = diary
-        self._name = name
+        self.name = name
         self._fails_in = fails_in
 
     def open(self, total: int | None) -> None:
@@ -41,7 +41,7 @@ class Guest:
         self._note("close", summary)
 
     def _note(self, verb: str, what: Any) -> None:
-        self._diary.append((self._name, verb, what))
+        self._diary.append((self.name, verb, what))
         if verb == self._fails_in:
             raise OSError(28, "No space left on device")
 
@@ -117,7 +117,7 @@ def test_a_guest_that_fails_is_detached_with_one_warning(verb: str) -> None:
     assert [
         (
             RuntimeWarning,
-            "Guest failed and is left out of the rest of this run, which goes on: "
+            "the broken failed and is left out of the rest of this run, which goes on: "
             "OSError: [Errno 28] No space left on device",
             __file__,
         )

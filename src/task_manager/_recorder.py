@@ -21,7 +21,11 @@ class GuestObserver(Observer, Protocol):
     """An observer that shows or writes the news; the run does not depend on it.
 
     It is opened before the first event, and closed after the last one.
+
+    name: What users call it, for the warning if it fails.
     """
+
+    name: str
 
     def open(self, total: int | None) -> None:
         """total: Tasks to come, None where unknown."""
@@ -118,7 +122,7 @@ class Recorder:
         self._guests.remove(guest)
         with contextlib.suppress(Exception):  # where warnings are errors, or stderr is gone
             warnings.warn(
-                f"{type(guest).__name__} failed and is left out of the rest of this run, "
+                f"the {guest.name} failed and is left out of the rest of this run, "
                 f"which goes on: {type(error).__name__}: {error}",
                 RuntimeWarning,
                 stacklevel=_levels_inside(),

@@ -115,6 +115,8 @@ class LogFile:
 class LogObserver:
     """Writes the events of one run."""
 
+    name = "log"
+
     def __init__(self, log: TaskLogger, title: str) -> None:
         self._log = log
         self._title = title

@@ -59,6 +59,8 @@ class ProgressManager:
 class ProgressObserver:
     """Moves a bar by the events of a run."""
 
+    name = "bar"
+
     def __init__(self, desc: str) -> None:
         self._desc = desc
         self._progress: ProgressManager | None = None
