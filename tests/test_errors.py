@@ -11,6 +11,7 @@ import pytest
 
 import task_manager
 from task_manager import errors
+from task_manager._processes import stillborn_error
 from task_manager.errors import (
     ConfigurationError,
     GetArgsError,
@@ -29,18 +30,24 @@ TEXTS = [
     (TaskManagerError("anything"), "anything"),
     (ConfigurationError("worker_limit must be ..."), "worker_limit must be ..."),
     (WorkerError("anything"), "anything"),
-    (WorkerDiedError(12, 3), "the worker process (pid 12) died of exit code 3 with this task in hand"),
+    (
+        WorkerDiedError(12, 3),
+        "the worker process (pid 12) ended with exit code 3 with this task in hand",
+    ),
     (WorkerDiedError(12, -9), "the worker process (pid 12) died of SIGKILL with this task in hand"),
     (WorkerDiedError(12, -11), "the worker process (pid 12) died of SIGSEGV with this task in hand"),
-    (WorkerDiedError(12, 0), "the worker process (pid 12) died of exit code 0 with this task in hand"),
+    (
+        WorkerDiedError(12, 0),
+        "the worker process (pid 12) ended with exit code 0 with this task in hand",
+    ),
     (WorkerDiedError(12, -99), "the worker process (pid 12) died of signal 99 with this task in hand"),
     (
         WorkerDiedError(None, None),
-        "the worker process (pid None) died of exit code None with this task in hand",
+        "the worker process (pid None) ended with exit code None with this task in hand",
     ),
     (WorkerStartError("3 worker processes in a row ..."), "3 worker processes in a row ..."),
     (StageDiedError(2, 12, -15), "the process of stage 2 (pid 12) died of SIGTERM"),
-    (StageDiedError(1, None, 1), "the process of stage 1 (pid None) died of exit code 1"),
+    (StageDiedError(1, None, 1), "the process of stage 1 (pid None) ended with exit code 1"),
     (TaskTimeoutError(2.0), "the call took longer than task_timeout=2 s"),
     (TaskTimeoutError(0.25), "the call took longer than task_timeout=0.25 s"),
     (
@@ -111,6 +118,19 @@ def test_the_tree_that_is_drawn_is_the_tree() -> None:
     assert {
         name: [base.__name__ for base in getattr(errors, name).__bases__] for name in errors.__all__
     } == drawn
+
+
+@pytest.mark.parametrize(
+    ("what", "processes"),
+    [("workers", "the worker processes"), ("stage 2", "the processes of stage 2")],
+)
+def test_what_does_not_come_up_is_named(what: str, processes: str) -> None:
+    """The workers of a manager, or a stage of a chain."""
+    text = str(stillborn_error(what, 7))
+
+    assert text.startswith(
+        f"{processes} die before they are ready, one after the other (the last one with "
+    )
 
 
 def test_every_error_can_be_imported() -> None:

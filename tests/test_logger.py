@@ -162,7 +162,10 @@ def test_the_end_counts_what_there_was(summary: Summary, words: str) -> None:
         (succeeded("a", seconds=2.5), "SUCCESS|work: succeeded in 2.500 s: 'a'"),
         (Failed(0, "a", KeyError("b"), 1), "ERROR|work: failed after 1 attempt: 'a': KeyError('b')"),
         (Failed(0, "a", KeyError("b"), 4), "ERROR|work: failed after 4 attempts: 'a': KeyError('b')"),
-        (Failed(0, "a", KeyError("b"), 0), "ERROR|work: failed after 0 attempts: 'a': KeyError('b')"),
+        (
+            Failed(0, "a", KeyError("b"), 0),
+            "ERROR|work: failed before its first attempt: 'a': KeyError('b')",
+        ),
         (
             Retrying(0, "a", OSError("no"), 2, 0.256),
             "WARNING|work: attempt 2 failed, again in 0.26 s: 'a': OSError('no')",

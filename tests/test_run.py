@@ -224,7 +224,7 @@ def test_a_task_that_get_args_refuses_is_not_called() -> None:
     assert [("failed", 1, "b", GetArgsError, 0)] == stand.events
     assert "get_args raised KeyError: 'no such field'" == str(error)
     assert KeyError is type(error.__cause__)
-    assert ["task_manager: failed after 0 attempts"] == error.__notes__
+    assert ["task_manager: failed before its first attempt"] == error.__notes__
 
 
 def test_where_get_args_refuses_all_the_next_read_follows_at_once() -> None:

@@ -211,7 +211,7 @@ def hopeless(stillborn: int, exitcode: int | None) -> bool:
 
 
 def stillborn_error(what: str, exitcode: int | None) -> WorkerStartError:
-    """What to raise when processes keep dying before they are ready."""
+    """What to raise when processes, which `what` names, keep dying before they are ready."""
     script = getattr(sys.modules["__main__"], "__file__", None)
     if script is None or Path(script).exists():
         advice = (
@@ -224,7 +224,7 @@ def stillborn_error(what: str, exitcode: int | None) -> WorkerStartError:
             "start_method='fork'"
         )
     return WorkerStartError(
-        f"the processes of {what} die before they are ready, one after the other (the last one with "
+        f"the {what} die before they are ready, one after the other (the last one with "
         f"exit code {exitcode}). {advice}"
     )
 

@@ -275,8 +275,9 @@ class Run:
 
     def _fail(self, index: int, task: Any, error: BaseException, attempts: int) -> None:
         self._ledger.fail(index)
-        annotate(error, f"task_manager: failed after {attempts} attempt{'s'[: attempts != 1]}")
-        self._recorder.record(Failed(index, task, error, attempts))
+        failed = Failed(index, task, error, attempts)
+        annotate(error, f"task_manager: failed {failed.when}")
+        self._recorder.record(failed)
 
     def _wait(self, attempt: Attempt, due: float) -> None:
         """Lay an attempt by until it is due; the earlier laid by goes first."""

@@ -114,6 +114,13 @@ class Failed:
     error: BaseException
     attempts: int
 
+    @property
+    def when(self) -> str:
+        """For people: "after 4 attempts"."""
+        if self.attempts == 0:
+            return "before its first attempt"
+        return f"after {self.attempts} attempt{'s'[: self.attempts != 1]}"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Retrying:

@@ -60,9 +60,7 @@ class WorkerDiedError(WorkerError):
         self.exitcode = exitcode
 
     def __str__(self) -> str:
-        return (
-            f"the worker process (pid {self.pid}) died of {_how(self.exitcode)} with this task in hand"
-        )
+        return f"the worker process (pid {self.pid}) {_end(self.exitcode)} with this task in hand"
 
 
 class WorkerStartError(WorkerError):
@@ -82,7 +80,7 @@ class StageDiedError(WorkerError):
         self.exitcode = exitcode
 
     def __str__(self) -> str:
-        return f"the process of stage {self.stage} (pid {self.pid}) died of {_how(self.exitcode)}"
+        return f"the process of stage {self.stage} (pid {self.pid}) {_end(self.exitcode)}"
 
 
 class TaskTimeoutError(TaskManagerError, TimeoutError):
@@ -146,10 +144,10 @@ class ProcessResultError(HookError):
     hook = "process_result"
 
 
-def _how(exitcode: int | None) -> str:
+def _end(exitcode: int | None) -> str:
     if exitcode is None or exitcode >= 0:
-        return f"exit code {exitcode}"
+        return f"ended with exit code {exitcode}"
     try:
-        return signal.Signals(-exitcode).name
+        return f"died of {signal.Signals(-exitcode).name}"
     except ValueError:
-        return f"signal {-exitcode}"
+        return f"died of signal {-exitcode}"

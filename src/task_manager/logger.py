@@ -137,9 +137,8 @@ class LogObserver:
             case Succeeded(_, tasks, _, seconds):
                 if self._writes_success:
                     self._succeed(tasks, seconds)
-            case Failed(_, task, error, attempts):
-                times = f"after {attempts} attempt{'s'[: attempts != 1]}"
-                self._write("ERROR", f"failed {times}: {short_repr(task)}: {short_repr(error)}")
+            case Failed(_, task, error):
+                self._write("ERROR", f"failed {event.when}: {short_repr(task)}: {short_repr(error)}")
             case Retrying(_, task, error, number, delay):
                 again = f"attempt {number} failed, again in {delay:.2f} s"
                 self._write("WARNING", f"{again}: {short_repr(task)}: {short_repr(error)}")

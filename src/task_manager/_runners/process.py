@@ -264,7 +264,7 @@ class ProcessRunner:
     def _count_stillborn(self, exitcode: int | None) -> None:
         self._stillborn += 1
         if hopeless(self._stillborn, exitcode):
-            raise stillborn_error("workers", exitcode)
+            raise stillborn_error("worker processes", exitcode)
 
     # ------------------------------------------------------------------ pipes
 
