@@ -1,4 +1,4 @@
-"""Hashes every file of the Python installation, once in each mode.
+"""Hashes the files of Python's standard library, once in each mode.
 
     python examples/hash_files.py            the standard library of this Python
     python examples/hash_files.py FOLDER     another folder
