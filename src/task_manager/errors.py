@@ -1,7 +1,7 @@
 """Every error that task_manager itself raises or files, and what a person needs to act on it.
 
     TaskManagerError
-    ├── ConfigurationError    (also a ValueError)  a wrong option, told at the door
+    ├── ConfigurationError    (also a ValueError)  a wrong option; raised, not kept
     ├── WorkerError                                something happened to a worker
     │   ├── WorkerDiedError                        a worker process died with a task in hand
     │   ├── WorkerStartError                       no worker process comes up; ends the run

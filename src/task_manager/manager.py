@@ -191,7 +191,8 @@ class TaskManager(Generic[T, R]):
         """End the worker threads and processes. The next run starts new ones.
 
         May be called at any time, twice, or never: the end of a `with` block, garbage collection and
-        the interpreter's exit do the same. A run that is going on is finished first.
+        the interpreter's exit do the same. In the middle of a run it returns at once, and the
+        workers end with the run.
         """
         self._pool.shutdown()
 
