@@ -9,6 +9,7 @@ bar, and a subclass that keeps what matters of a page and not the page.
 
 import argparse
 import asyncio
+import os
 import re
 import sys
 import sysconfig
@@ -30,7 +31,8 @@ class Server:
 
     def __init__(self, names: list[str]) -> None:
         self.requests: Counter[str] = Counter()
-        self._hang_ups = dict.fromkeys(names[2::10], 2) | {names[-1]: sys.maxsize}  # so many times
+        self._hang_ups = dict.fromkeys(names[2::10], 2)  # so many times
+        self._hang_ups |= dict.fromkeys(names[-1:], sys.maxsize)
         self._busy = set(names[7::10])  # once
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -125,5 +127,8 @@ async def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main())
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit("\nstopped")
+    except BrokenPipeError:  # whoever reads the output has enough of it, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -171,7 +171,34 @@ def test_retries_what_passes_and_names_what_does_not(tmp_path):
     assert "Traceback" not in errors
 
 
+def test_fetches_nothing_if_told_so(tmp_path):
+    """No page is a run with nothing to do."""
+    lines, _ = run("fetch_pages", tmp_path, "--limit", 0)
+
+    expected = {"pages": ["0"], "failed": ["0"], "retries": ["0"], "requests": ["0"]}
+    assert expected == {head: words[:1] for head, words in rows(lines, *expected).items()}
+
+
 # ------------------------------------------------------------------ all of them
+
+
+@pytest.mark.parametrize("name", ["hash_files", "count_words", "fetch_pages"])
+def test_a_reader_may_have_enough_of_it(name, folder, tmp_path):
+    """As `head` does: it closes its end, and nothing is said about that."""
+    command = [sys.executable, str(EXAMPLES / f"{name}.py")]
+    command += [str(folder)] if name == "hash_files" else ["--limit", "20"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    )
+    try:
+        process.stdout.close()
+        _, errors = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert "BrokenPipe" not in errors
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("name", ["hash_files", "count_words", "fetch_pages"])
