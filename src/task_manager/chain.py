@@ -198,7 +198,9 @@ class TaskChain:
                     break
                 stillborn = 0 if died.ready else stillborn + 1
                 if hopeless(stillborn, round_.exitcode_of(died)):
-                    raise stillborn_error(f"processes of stage {died.number + 1}", round_.exitcode_of(died))
+                    raise stillborn_error(
+                        f"processes of stage {died.number + 1}", round_.exitcode_of(died)
+                    )
                 round_.charge(died)
                 deaths += 1
                 if deaths > RESTARTS:
