@@ -268,3 +268,19 @@ def test_results_are_not_held_longer_than_they_travel(clock: Clock) -> None:
         del outcomes
 
     assert [[], [False], [False, False]] == alive
+
+
+def test_an_error_that_hides_its_traceback_is_a_failure() -> None:
+    """Whatever its class makes of the name."""
+
+    class Hides(Exception):
+        @property
+        def __traceback__(self) -> Any:
+            raise AttributeError("not for you")
+
+    def call(x: int) -> None:
+        raise Hides
+
+    (outcomes,) = call_batch(call, [1, 2], slot())
+
+    assert {0: Hides, 1: Hides} == columns(outcomes)[2]

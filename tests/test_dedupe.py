@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import gc
 import weakref
 from collections import OrderedDict
@@ -238,6 +239,9 @@ class Interrupted:
 class InterruptedContent:
     __hash__ = None  # type: ignore[assignment]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, InterruptedContent)
+
     def __reduce__(self) -> Any:
         raise KeyboardInterrupt
 
@@ -367,3 +371,40 @@ def test_a_mapping_shows_its_tasks() -> None:
     """Its repr is that of a dict, under its own name."""
     assert "TaskDict({[1]: 'a', 2: 'b'})" == repr(TaskDict([([1], "a"), (2, "b")]))
     assert "TaskDict({})" == repr(TaskDict([]))
+
+
+@dataclasses.dataclass
+class Point:
+    x: Any
+    y: Any = None
+    seen: int = dataclasses.field(default=0, compare=False)
+
+
+class WithUnit(numpy.ndarray):  # type: ignore[type-arg]
+    """Numbers with a unit, as some libraries have them."""
+
+    unit = ""
+
+
+def with_unit(numbers: list[int], unit: str) -> WithUnit:
+    made = numpy.array(numbers).view(WithUnit)
+    made.unit = unit
+    return made
+
+
+def test_dataclasses_are_the_same_by_their_fields() -> None:
+    """As their equality says: whatever objects they share, and without what is not compared."""
+    a, b = [1], [1]
+
+    assert key_of(Point(a, a)) == key_of(Point(a, b)) == key_of(Point(b, [1], seen=3))
+    assert key_of(Point(a)) != key_of(Point([2]))
+
+
+def test_arrays_of_different_kinds_differ() -> None:
+    """A unit, or the names of the fields, tell two of the same bytes apart."""
+    left = numpy.zeros(2, dtype=[("a", "i4"), ("b", "i4")])
+    right = numpy.zeros(2, dtype=[("c", "i4"), ("d", "i4")])
+
+    assert key_of(with_unit([1, 2], "m")) != key_of(with_unit([1, 2], "km"))
+    assert key_of(left) != key_of(right)
+    assert key_of(left) == key_of(left.copy())

@@ -22,6 +22,7 @@ import pytest
 import functions as f
 from scripts import Script, script_of
 from task_manager import ConfigurationError, TaskChain, TaskManager, TaskTimeoutError, WorkerDiedError
+from task_manager._runners import thread
 from task_manager._runners.thread import Hand
 
 by_start_method = pytest.mark.parametrize("start_method", f.START_METHODS)
@@ -644,3 +645,21 @@ def test_f18_workers_are_killed_while_they_log(start_method: str, tmp_path: Path
     assert {n: n for n in range(200) if n % 10} == manager.get_result_dict()
     # Only what is forked has the handler.
     assert (start_method == "fork") == ("task 199" in (tmp_path / "mine.log").read_text())
+
+
+def test_a_thread_that_fails_in_code_of_ours_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where memory has run out: what it has in hand fails with that, and the rest has its result."""
+    make_calls = thread.call_batch
+
+    def run_out_of_memory(invoke: Any, calls: Any, slot: Any) -> Any:
+        if 7 in calls:
+            raise MemoryError
+        return make_calls(invoke, calls, slot)
+
+    monkeypatch.setattr(thread, "call_batch", run_out_of_memory)
+    with f.manager_of(f.same, "thread", worker_limit=1) as manager:
+        summary = manager.start(range(100))
+
+        assert 100 == summary.succeeded + summary.failed
+        assert {MemoryError} == {type(error) for error in manager.get_error_dict().values()}
+        assert 7 in manager.get_error_dict()

@@ -118,3 +118,18 @@ def test_where_repeats_are_run_the_last_outcome_stands(
     assert (len(good), len(bad)) == (len(results.values()), len(results.errors()))
     assert [outcome for _, outcome in good] == [results.values()[task] for task, _ in good]
     assert [outcome for _, outcome in bad] == [results.errors()[task] for task, _ in bad]
+
+
+def test_unhashable_tasks_whose_repeats_run_are_found() -> None:
+    """As at a stage of a chain: the last outcome of a task stands, also where no other failed."""
+    results = Results()
+    results.repeats_run = True
+    results.observe(Succeeded([0, 1], [[1], [2]], ["a", "b"], [0.0, 0.0]))
+    before = dict_of(results)
+    results.observe(Failed(2, [2], ValueError(), 1))
+
+    assert ([([1], "a"), ([2], "b")], [([1], "a")]) == (before, dict_of(results))
+
+
+def dict_of(results: Results) -> list[tuple[Any, Any]]:
+    return list(results.values().items())

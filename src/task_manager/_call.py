@@ -79,7 +79,7 @@ def call_batch(
 
 def failure_of(error: BaseException) -> Failure:
     """The error of a call, without the frames of ours at the head of its traceback."""
-    head = error.__traceback__
+    head = BaseException.__dict__["__traceback__"].__get__(error)  # whatever its class makes of the name
     while head is not None and head.tb_frame.f_globals.get("__package__") in _OURS:
         head = head.tb_next
     BaseException.with_traceback(error, head)  # works on a frozen error, and on one that overrides it

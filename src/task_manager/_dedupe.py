@@ -6,6 +6,7 @@ array) is known by its content.  One that cannot even be compared is the same as
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -71,12 +72,18 @@ def _content(value: Any) -> Hashable:
         return ContentKey(("set", frozenset(value)))
     if kind is bytearray:
         return ContentKey(("bytearray", bytes(value)))
-    if hasattr(value, "dtype") and hasattr(value, "tobytes") and not value.dtype.hasobject:
-        shape = tuple(value.shape)
-        return ContentKey((kind, value.dtype.str, shape, _digest(value.tobytes())))
+    if "ndarray" in [base.__name__ for base in kind.__mro__] and not value.dtype.hasobject:
+        if kind.__name__ != "ndarray":
+            raise TypeError("an array with more to it than its elements, as a unit or a mask")
+        return ContentKey((kind, str(value.dtype.descr), value.shape, _digest(value.tobytes())))
+    if dataclasses.is_dataclass(kind) and "__hash__" in vars(kind):  # the one of its own making: None
+        fields = [field.name for field in dataclasses.fields(kind) if field.compare]
+        return ContentKey((kind, *(_content(getattr(value, name)) for name in fields)))
     try:
         hash(value)
     except TypeError:
+        if "__eq__" not in {name for base in kind.__mro__[:-1] for name in vars(base)}:
+            raise  # it is equal to itself alone
         return ContentKey((kind, _digest(pickle.dumps(value))))
     return value  # type: ignore[no-any-return]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._dedupe import mapping_of
+from ._dedupe import TaskDict, mapping_of
 from ._task import Event, Failed, Succeeded
 
 
@@ -43,7 +43,7 @@ class Results:
 
     def _offer(self, outcomes: dict[int, Any], others: dict[int, Any]) -> Mapping[Any, Any]:
         ordered = sorted(outcomes)
-        if self.repeats_run:
-            last = mapping_of((self._tasks[index], index) for index in sorted(others))
+        if self.repeats_run and others:
+            last = TaskDict((self._tasks[index], index) for index in sorted(others))
             ordered = [index for index in ordered if last.get(self._tasks[index], -1) < index]
         return mapping_of((self._tasks[index], outcomes[index]) for index in ordered)

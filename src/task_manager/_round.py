@@ -200,8 +200,9 @@ class Round:
         return True
 
     def _parcels(self) -> Iterator[Parcel]:
-        """First those that have got somewhere already, then the initial tasks."""
-        for stage, entries in enumerate([sorted(entries.items()) for entries in self._book.at]):
+        """First those that have got somewhere already, the furthest first, then the initial tasks."""
+        at = [sorted(entries.items()) for entries in self._book.at]
+        for stage, entries in reversed(list(enumerate(at))):
             for first in range(0, len(entries), LARGEST):
                 tickets, tasks = map(list, zip(*entries[first : first + LARGEST], strict=True))
                 yield from self._pack(stage, tickets, tasks)
@@ -327,7 +328,9 @@ class Round:
     def exitcode_of(self, stage: StageProcess) -> int | None:
         return self._exits[stage.number][1]
 
+    def death_of(self, stage: StageProcess) -> StageDiedError:
+        return StageDiedError(stage.number + 1, *self._exits[stage.number])
+
     def _charge(self, stage: StageProcess, tickets: list[int], attempts: int) -> None:
-        pid, exitcode = self._exits[stage.number]
         for ticket in tickets:
-            self._fail(stage, ticket, StageDiedError(stage.number + 1, pid, exitcode), attempts)
+            self._fail(stage, ticket, self.death_of(stage), attempts)

@@ -38,6 +38,7 @@ from ._task import (
 from .errors import GetArgsError, ProcessResultError
 
 DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
+MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
 MOST_NOTES = 20  # that are put on one error
 TICK = 0.2  # seconds after which observers get a word while nothing happens
 
@@ -148,7 +149,7 @@ class Run:
     def _fresh(self) -> Batch | None:
         """New tasks from the source."""
         source = self._source
-        if source.ended:
+        if source.ended or len(self._waiting) >= MOST_WAITING:
             return None
         wait = 0.0 if self._open else self.patience(full=False)
         read = source.read(self._size.size(source.remaining), wait, self._ctrl_c)

@@ -206,6 +206,8 @@ class TaskChain:
                 if deaths > RESTARTS:
                     round_.give_up(died)
                     first = died.number + 1
+                    if not initial.ended:  # its length is unknown, and nobody is left to take the rest
+                        first_error = first_error or round_.death_of(died)
         return first_error
 
 

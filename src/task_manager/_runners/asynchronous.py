@@ -157,33 +157,35 @@ class AsyncRunner:
         task = asyncio.current_task()
         assert task is not None
         turn = 0
-        while (attempt := next(feed)) is not NOTHING:
-            batch, position, call = attempt
-            member.batch = batch
-            member.position = position
-            failure: Failure | None = None
-            value: Any = None
-            began = member.began = clock()
-            try:
-                value = await (func(*call) if batch.unpack else func(call))
-            except BaseException as error:
+        try:
+            while (attempt := next(feed)) is not NOTHING:
+                batch, position, call = attempt
+                member.batch = batch
+                member.position = position
+                failure: Failure | None = None
+                value: Any = None
+                began = member.began = clock()
+                try:
+                    value = await (func(*call) if batch.unpack else func(call))
+                except BaseException as error:
+                    if member.dismissed:
+                        return
+                    failure = failure_of(error)
                 if member.dismissed:
                     return
-                failure = failure_of(error)
-            if member.dismissed:
-                return
-            self._record(batch, position, value, clock() - began, failure)
-            turn += 1
-            if task.cancelling():
-                member.began = NEVER
-                await _shed_cancellation(task)
-                if member.dismissed:
-                    return
-            if turn == YIELD_EVERY:
-                turn = 0
-                member.began = NEVER
-                await asyncio.sleep(0)
-        self._crew.discard(member)
+                self._record(batch, position, value, clock() - began, failure)
+                turn += 1
+                if task.cancelling():
+                    member.began = NEVER
+                    await _shed_cancellation(task)
+                    if member.dismissed:
+                        return
+                if turn == YIELD_EVERY:
+                    turn = 0
+                    member.began = NEVER
+                    await asyncio.sleep(0)
+        finally:
+            self._crew.discard(member)
 
 
 async def _shed_cancellation(task: asyncio.Task[Any]) -> None:

@@ -172,9 +172,17 @@ def work(
         if batch is None or not hand.take(batch):
             inbox.put(batch)  # for the thread in its place, or for the next one to be told of the end
             return
-        for outcomes in call_batch(invoker(func, batch.unpack), batch.calls, hand.slot):
-            outbox.put((hand, batch, outcomes))
-            if hand.dismissed:
-                return
+        done = 0
+        try:
+            for outcomes in call_batch(invoker(func, batch.unpack), batch.calls, hand.slot):
+                done = outcomes.positions[-1] + 1
+                outbox.put((hand, batch, outcomes))
+                if hand.dismissed:
+                    return
+                del outcomes
+        except BaseException as error:  # not the function's but ours, as where memory has run out
+            failures = {place: Failure(error, type(error)) for place in range(done, len(batch))}
+            if failures:
+                outbox.put((hand, batch, Outcomes(list(failures), [None] * len(failures), failures, [])))
         hand.batch = None
-        del batch, outcomes
+        del batch
