@@ -122,7 +122,7 @@ def test_the_tree_that_is_drawn_is_the_tree() -> None:
 
 @pytest.mark.parametrize(
     ("what", "processes"),
-    [("workers", "the worker processes"), ("stage 2", "the processes of stage 2")],
+    [("worker processes", "the worker processes"), ("processes of stage 2", "the processes of stage 2")],
 )
 def test_what_does_not_come_up_is_named(what: str, processes: str) -> None:
     """The workers of a manager, or a stage of a chain."""

@@ -826,3 +826,13 @@ def test_every_task_taken_has_one_place(
     assert (len(taken) - len(set(taken)) if distinct else 0) == summary.duplicates
     assert summary.succeeded + summary.failed == len(last_words)
     assert {1} >= set(last_words.values())
+
+
+def test_what_a_worker_spends_besides_the_calls_counts() -> None:
+    """Results that take long to travel come in smaller batches."""
+    stand = Stand(range(1000), range(1000))
+    batch = stand.next()
+    before = stand.size.size(None)
+    stand.run.finish(batch, Outcomes(range(len(batch)), [0] * len(batch), {}, [0.0] * len(batch), 100.0))
+
+    assert stand.size.size(None) <= before

@@ -20,6 +20,8 @@ from task_manager import ConfigurationError, TransportError
 from task_manager._call import IDLE
 from task_manager._task import Failure
 from task_manager._wire import (
+    LARGEST,
+    Column,
     ErrorCell,
     Lost,
     WorkerTraceback,
@@ -30,6 +32,7 @@ from task_manager._wire import (
     pack_failure,
     pack_object,
     pack_values,
+    shares,
     text_of,
     unpack_failure,
     unpack_value,
@@ -614,3 +617,21 @@ def test_a_text_that_exits_harms_nothing() -> None:
             raise SystemExit
 
     assert "<Exits without a text: its __str__ failed>" == text_of(Exits())
+
+
+@pytest.mark.parametrize(
+    ("cells", "lengths"),
+    [
+        ([], [0]),
+        ([1, 2.0, None, True], [4]),
+        ([b"x"] * 1000, [1000]),
+        ([b"x" * LARGEST] * 3, [1, 1, 1]),
+        ([b"x" * (LARGEST // 4)] * 8, [3, 3, 2]),
+    ],
+)
+def test_a_column_travels_in_shares_of_a_bounded_size(cells: list[Any], lengths: list[int]) -> None:
+    """Large results do not pile up in one report, and small ones are not parted."""
+    parted = [cells[share] for share in shares(Column(True, cells))]
+
+    assert lengths == [len(part) for part in parted] or (not cells and parted in ([], [[]]))
+    assert cells == [cell for part in parted for cell in part]

@@ -39,7 +39,6 @@ from ._stage import (
     pack_column,
     parcel_of,
     run_stage,
-    shares,
 )
 from ._task import Failed, Repeated, Retrying, Succeeded
 from .errors import StageDiedError, TransportError, WorkerStartError
@@ -222,7 +221,7 @@ class Round:
                     self._fail(self._stages[stage - self._first], ticket, error, attempts=0)
         packed = (
             parcel_of(stage, tickets[share], column.plain, column.cells[share])
-            for share in shares(column)
+            for share in _wire.shares(column)
         )
         return [parcel for parcel in packed if parcel is not None]
 

@@ -14,7 +14,6 @@ import queue
 import socket
 import sys
 from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from . import _wire
@@ -27,8 +26,6 @@ from ._recorder import Recorder
 from ._task import Event, Failed, Failure, Retrying, Succeeded
 from .errors import TransportError
 from .manager import TaskManager
-
-LARGEST = 1 << 20  # bytes of a parcel or report, about: what is on its way stays small
 
 
 class Parcel(NamedTuple):
@@ -104,14 +101,6 @@ Report = ReadyReport | TookReport | PassedReport | FailedReport | RetryingReport
 
 def pack_column(values: list[Any]) -> _wire.Column:
     return _wire.pack_values(values, [IDLE, 0.0], range(len(values)))
-
-
-def shares(column: _wire.Column) -> Iterator[slice]:
-    """A column cut into shares of a bounded size."""
-    count = len(column.cells)
-    weight = sum(map(sys.getsizeof, column.cells))
-    share = max(1, count * LARGEST // max(weight, LARGEST))
-    return (slice(first, first + share) for first in range(0, count, share))
 
 
 def parcel_of(stage: int, tickets: list[int], plain: bool, cells: list[Any]) -> Parcel | None:
@@ -219,7 +208,7 @@ class Reporter:
             case Succeeded(indices, _, results, seconds):
                 tickets = self._tickets.leave(indices)
                 column = pack_column(results)
-                for share in shares(column):
+                for share in _wire.shares(column):
                     self._pass_on(tickets[share], column.plain, column.cells[share], seconds[share])
             case Failed(index, _, error, attempts):
                 (ticket,) = self._tickets.leave([index])

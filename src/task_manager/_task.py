@@ -77,12 +77,14 @@ class Outcomes:
     values: What each returned; None where it failed.
     failures: By position in the batch, those that failed.
     seconds: How long each call took; empty if none of them was made to its end.
+    aside: Seconds that a worker has spent on these outcomes besides the calls.
     """
 
     positions: Sequence[int]
     values: list[Any]
     failures: dict[int, Failure]
     seconds: list[float]
+    aside: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,8 @@ from ._task import Failure
 from .errors import ConfigurationError, TransportError
 
 PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
+SMALL = PLAIN - {str, bytes}
+LARGEST = 1 << 20  # bytes of a share, about
 PROTOCOL = pickle.HIGHEST_PROTOCOL
 _CAUSE: Any = vars(BaseException)["__cause__"]
 
@@ -90,6 +92,16 @@ def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column
             let_ctrl_c_through(error)
             cells.append(Lost(name_of(type(value)), text_of(error)))
     return Column(False, cells)
+
+
+def shares(column: Column) -> Iterator[slice]:
+    """A column cut into shares of a bounded size: what is on its way at a time stays small."""
+    count = len(column.cells)
+    if column.plain and SMALL.issuperset(map(type, column.cells)):
+        return iter([slice(0, count)])
+    weight = sum(map(sys.getsizeof, column.cells))
+    share = max(1, count * LARGEST // max(weight, LARGEST))
+    return (slice(first, first + share) for first in range(0, count, share))
 
 
 def unpack_value(cell: Any, what: str = "result") -> Any:

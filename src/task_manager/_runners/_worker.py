@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .. import _wire
-from .._call import NEVER, call_batch, clock, invoker
+from .._call import NEVER, Slot, call_batch, clock, invoker
 from .._channel import receive_frame, send_frame
 from .._processes import kill_own_group, settle_in
+from .._task import Outcomes
 from ..errors import TransportError
 from ._slot import SharedSlot
 
@@ -23,12 +24,14 @@ class Report(NamedTuple):
 
     plain, cells: The results as a Column.
     failures: By the worker's position in the batch, ErrorCells.
+    aside: Seconds that the results took to be pickled.
     """
 
     plain: bool
     cells: list[Any]
     failures: dict[int, _wire.ErrorCell]
     seconds: list[float]
+    aside: float
 
 
 def work(pipe: socket.socket, packed_function: bytes) -> None:
@@ -65,18 +68,29 @@ def _serve(pipe: socket.socket, packed_function: bytes) -> None:
         column = _wire.Column(*packed)
         invoke = invoker(func, unpack) if column.plain else _loading(invoker(func, unpack))
         for outcomes in call_batch(invoke, column.cells, slot, base):
-            slot[1] = clock()  # pickling has the time of a call; sending depends on the parent
-            numbers = [base + position for position in outcomes.positions]
-            values = _wire.pack_values(outcomes.values, slot, numbers)
-            failures = {}
-            for position, failure in outcomes.failures.items():
-                slot[0] = base + position  # pickling an error may kill this process, as a result may
-                failures[position] = tuple(_wire.pack_failure(failure))
-            report = _wire.dumps((*values, failures, outcomes.seconds))
+            slot[1] = began = clock()  # pickling has the time of a call; sending depends on the parent
+            for report in _reports_of(outcomes, slot, base):
+                packed_report = _wire.dumps((*report, clock() - began))
+                slot[1] = NEVER
+                send_frame(pipe, packed_report)
+                slot[1] = began = clock()
             slot[1] = NEVER
-            send_frame(pipe, report)
+            del report, packed_report
         base += len(column.cells)
-        del frame, packed, column, outcomes, values, failures, report
+        del frame, packed, column, outcomes
+
+
+def _reports_of(outcomes: Outcomes, slot: Slot, base: int) -> Iterator[tuple[Any, ...]]:
+    """The outcomes as the fields of reports, all but the last; more than one if they are large."""
+    positions = outcomes.positions
+    values = _wire.pack_values(outcomes.values, slot, [base + position for position in positions])
+    failures = {}
+    for position, failure in outcomes.failures.items():
+        slot[0] = base + position  # pickling an error may kill this process, as a result may
+        failures[position] = tuple(_wire.pack_failure(failure))
+    for share in _wire.shares(values):
+        part = {place: failures[place] for place in positions[share] if place in failures}
+        yield values.plain, values.cells[share], part, outcomes.seconds[share]
 
 
 def _loading(invoke: Callable[[Any], Any]) -> Callable[[bytes], Any]:

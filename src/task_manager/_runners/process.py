@@ -311,7 +311,8 @@ class ProcessRunner:
         if held.done == len(held.positions):
             worker.held.popleft()
             self._load -= 1
-        self._answers.append((held.batch, Outcomes(positions, values, failures, report.seconds)))
+        outcomes = Outcomes(positions, values, failures, report.seconds, report.aside)
+        self._answers.append((held.batch, outcomes))
 
 
 def _failed(failures: dict[int, Failure]) -> Outcomes:
