@@ -65,17 +65,12 @@ def _kill_the_rest() -> None:
 
 @contextlib.contextmanager
 def _one_start() -> Iterator[None]:
-    """The time of one start; never again once the interpreter exits.
-
-    A run in a daemon thread would replace what was killed for the exit. It stops here for good, as
-    the end of the interpreter stops such threads anywhere.
-    """
+    """The time of one start; never again once the interpreter exits."""
     with _starting:
         if not _exiting:
             yield
             return
-    if threading.current_thread().daemon:
-        threading.Event().wait()
+    _stop_if_exiting()
     raise WorkerStartError("no process can be started any more: the interpreter exits")
 
 
@@ -88,6 +83,15 @@ def refuse_daemons() -> None:
             "daemonic, as the workers of multiprocessing.Pool are. Use another mode here, or "
             "concurrent.futures.ProcessPoolExecutor or a TaskManager in place of that pool"
         )
+
+
+def _stop_if_exiting() -> None:
+    """Stop a daemon thread for good, as the end of the interpreter will anywhere.
+
+    Its run would replace what was killed for the exit, and take it out of multiprocessing's hands.
+    """
+    if _exiting and threading.current_thread().daemon:
+        threading.Event().wait()
 
 
 def start_process(
@@ -181,6 +185,7 @@ def end_process(process: BaseProcess, patience: float) -> int | None:
 
     What it has started itself is left alone if it ended well, and is killed with it otherwise.
     """
+    _stop_if_exiting()
     _living.discard(process)
     if process.exitcode is None:
         wait([process.sentinel], patience)
