@@ -367,7 +367,7 @@ def test_f21_a_stage_that_dies_takes_the_tasks_in_its_hands(position: int) -> No
     assert {StageDiedError} == {type(error) for error in errors.values()}
     assert {position + 1} == {error.stage for error in errors.values()}
     assert "exit code 9" in str(errors[7])
-    assert len(errors) <= 10
+    assert len(errors) <= 16  # a batch grows at most fourfold: 1, 4, and 16 with the seventh in it
     assert set(range(40)) - set(errors) == set(chain.get_final_result_dict())
 
 
