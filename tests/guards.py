@@ -183,7 +183,7 @@ GUARDS = [
           "self._bury(worker, TaskTimeoutError(timeout))",
           (WORKERS, "f06_a_call_that_ends_too_late and fork")),
     Guard("F6", "process: a call that is over is in time", WORKER,
-          "slot[1] = NEVER", "pass",
+          "slot[1] = NEVER\n                send_frame", "send_frame",
           (WORKERS, "f06_a_hook_that_is_slow and fork")),
     Guard("F6", "thread: overdue calls are left alone", THREAD,
           "answers += self._leave_overdue(self._timeout)", "pass",
