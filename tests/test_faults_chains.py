@@ -427,3 +427,13 @@ def test_f23_a_stage_that_is_broken_off_ends_the_chain(make: Any, kind: type[Bas
     assert 0 == summary.failed
     assert summary.not_started > 0
     assert len(chain.get_final_result_dict()) == summary.succeeded
+
+
+def test_f21_an_input_that_nobody_takes_any_more_is_no_good_end() -> None:
+    """A stage is given up while input of unknown length has more to give: its death is raised."""
+    ends = dict.fromkeys([3, 5, 7, 9], "exit")
+    chain = TaskChain([f.stage(pass_on), f.stage(end_slowly), f.stage(pass_on)], "process")
+    with pytest.raises(StageDiedError):
+        chain.start_chain((n, ends) for n in itertools.count())
+
+    assert [0, 1, 2, 4, 6, 8] == [task[0] for task in chain.get_final_result_dict()]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from task_manager import GetArgsError, ProcessResultError, Summary
+from task_manager import _run as run_module
 from task_manager._batch import BatchSize
 from task_manager._ctrl_c import CtrlC
 from task_manager._ledger import Ledger
@@ -836,3 +837,15 @@ def test_what_a_worker_spends_besides_the_calls_counts() -> None:
     stand.run.finish(batch, Outcomes(range(len(batch)), [0] * len(batch), {}, [0.0] * len(batch), 100.0))
 
     assert stand.size.size(None) <= before
+
+
+def test_f14_nothing_more_is_read_while_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where everything fails for a long time: the input is not turned into a heap of retries."""
+    monkeypatch.setattr(run_module, "MOST_WAITING", 2)
+    stand = Stand(["a", "b"], ["c"])
+    batch = stand.next()
+    stand.finish(batch, ConnectionError(), ConnectionError())
+
+    assert stand.run.next_batch() is None
+    stand.clock.now += 1000
+    assert ["a"] == [stand.next().tasks[0]]

@@ -158,6 +158,9 @@ class Round:
         # What is made for "fork" cannot be sent to a process that is started otherwise.
         context = multiprocessing.get_context("fork" if methods == {"fork"} else "spawn")
         self._links = [context.Queue(PARCELS) for _ in self._stages]
+        for link in self._links:
+            # As concurrent.futures does: a stage that dies is known anyway.
+            link._ignore_epipe = True  # type: ignore[attr-defined]
         ways_out = [*self._links[1:], None]
         for stage, incoming, outgoing in zip(self._stages, self._links, ways_out, strict=True):
             with uninterrupted():
@@ -179,6 +182,8 @@ class Round:
             self._selector.close()
             for link in self._links:
                 link.cancel_join_thread()
+                # Its thread may be stuck in a pipe that nobody reads: we hold the other end ourselves.
+                link._reader.close()  # type: ignore[attr-defined]
                 link.close()
 
     # ------------------------------------------------------------------ tasks out
