@@ -556,3 +556,18 @@ def test_f08_a_serial_chain_with_an_async_stage_inside_a_loop() -> None:
     asyncio.run(main())
 
     assert {1: 2} == chain.get_final_result_dict()
+
+
+def test_f14_an_endless_input_of_repeats_does_not_deafen_a_chain() -> None:
+    """The stages are heard meanwhile: what an input waits for comes."""
+    chain = chain_of("process", f.plus_one, f.plus_one)
+
+    def tasks() -> Iterator[int]:
+        deadline = time.monotonic() + 20
+        while not chain.get_final_result_dict() and time.monotonic() < deadline:
+            yield 1
+
+    chain.start_chain(tasks())
+
+    assert {1: 3} == chain.get_final_result_dict()
+    assert chain.get_summary().seconds < 20

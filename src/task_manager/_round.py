@@ -47,6 +47,7 @@ from .manager import TaskManager
 if TYPE_CHECKING:
     from ._stage import Link
 
+NOTHING_NEW = Parcel(0, [], True, [])  # of what was read: no reason to stop hearing the stages
 PARCELS = 8  # that wait in a queue; a stage that finds it full waits for the next one
 
 
@@ -194,6 +195,9 @@ class Round:
             return False
         if self._unsent is None:
             self._unsent = next(self._feed, None)
+        if self._unsent is NOTHING_NEW:
+            self._unsent = None
+            return True
         try:
             with uninterrupted():  # the queue's own lock would stay locked
                 self._links[0].put_nowait(self._unsent)
@@ -215,7 +219,7 @@ class Round:
             tickets, tasks, repeats = self._book.enter(read)
             if repeats:
                 self._stages[0].recorder.record(Repeated(repeats))
-            yield from self._pack(0, tickets, tasks)
+            yield from self._pack(0, tickets, tasks) or [NOTHING_NEW]
 
     def _pack(self, stage: int, tickets: list[int], tasks: list[Any]) -> list[Parcel]:
         column = pack_column(tasks)
