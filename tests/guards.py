@@ -175,8 +175,9 @@ GUARDS = [
           "self._end_overdue(self._timeout)", "pass",
           (WORKERS, "f06_a_call_that_hangs_is_timed_out and fork")),
     Guard("F6", "process: they alone", POOL,
-          "if worker.held and now - worker.slot[1] >= timeout:",
-          "if any(w.held and now - w.slot[1] >= timeout for w in self._crew):",
+          "now = clock()\n        for worker in list(self._crew):",
+          "now = clock() + timeout * any(w.held and clock() - w.slot[1] >= timeout for w in self._crew)\n"
+          "        for worker in list(self._crew):",
           (WORKERS, "f06_only_the_worker and fork")),
     Guard("F6", "process: the call that was overdue is charged, and not the next one", POOL,
           "self._bury(worker, TaskTimeoutError(timeout), number)",
