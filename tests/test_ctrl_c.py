@@ -186,3 +186,20 @@ def test_f09_what_an_iterator_had_given_is_counted() -> None:
         manager.start(tasks())
 
     assert 2000 == manager.get_summary().taken
+
+
+def interrupt_at_five(x: int) -> int:
+    if x == 5:
+        raise KeyboardInterrupt
+    return x
+
+
+def test_f09_a_chain_counts_what_it_has_not_started() -> None:
+    """What entered and has no outcome; every task that was taken is in one count."""
+    chain = TaskChain([TaskManager(interrupt_at_five, logger=None), TaskManager(f.same, logger=None)])
+    with pytest.raises(KeyboardInterrupt):
+        chain.start_chain(range(10))
+    summary = chain.get_summary()
+
+    assert (0, 0) == (summary.succeeded, summary.failed)
+    assert 6 <= summary.not_started <= 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -28,6 +29,9 @@ from task_manager import (
     WorkerStartError,
     _processes,
 )
+from task_manager._processes import end_process, start_process, uninterrupted
+from task_manager._runners._worker import work
+from task_manager._wire import dumps
 
 Manager = Callable[..., TaskManager]
 
@@ -470,3 +474,15 @@ def test_pools_are_kept_between_runs(process_manager: Manager) -> None:
 
         assert first == set(manager.get_result_dict().values())
         assert os.getpid() not in first
+
+
+def test_f09_a_worker_whose_parent_is_gone_ends_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody is there to be told of a pipe that ended."""
+    with uninterrupted():
+        process, pipe = start_process(
+            multiprocessing.get_context("fork"), work, dumps(f.same), name="worker"
+        )
+    pipe.close()
+
+    assert -signal.SIGKILL == end_process(process, 5)
+    assert "" == capfd.readouterr().err
