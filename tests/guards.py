@@ -154,7 +154,7 @@ GUARDS = [
           "contextlib.suppress(Exception):  # an error whose notes", "contextlib.suppress():  #",
           (CONFORMANCE, "f04 and without_notes")),
     Guard("F4", "an error that refuses every assignment", "_call.py",
-          "BaseException.with_traceback(error, head)", "error.with_traceback(head)",
+          "BaseException.with_traceback(error, head)", "error.__traceback__ = head",
           (CONFORMANCE, "f04 and frozen and (serial or thread or async)")),
     Guard("F4", "an initial task that cannot be pickled", "_round.py",
           "if isinstance(cell, _wire.Lost):", "if False:",
