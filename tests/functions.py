@@ -420,6 +420,11 @@ def nap(seconds: float) -> float:
     return seconds
 
 
+def clock_after_a_nap(number: int, seconds: float) -> float:
+    time.sleep(seconds)
+    return time.perf_counter()
+
+
 def pid(task: Any) -> int:
     return os.getpid()
 

@@ -156,6 +156,12 @@ def test_a_size_is_always_in_its_bounds(
         assert size.size(remaining) <= max(1, remaining / (2 * workers))
 
 
+def test_what_attempts_are_worth_is_known_from_those_before() -> None:
+    """Nothing at first."""
+    assert 0.0 == BatchSize(workers=1).worth(100)
+    assert pytest.approx(0.2) == settled(0.002).worth(100)
+
+
 @settings(deadline=None)
 @given(st.floats(1e-7, 1.0))
 def test_a_settled_size_fills_the_target(seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_manager._channel import CHUNK, HEADER, Channel, receive_frame, send_frame
+from task_manager._channel import CHUNK, HEADER, LITTLE, Channel, receive_frame, send_frame
 
 LARGE = b"large " * CHUNK  # more than any pipe holds
 
@@ -112,6 +113,43 @@ def test_a_whole_frame_does_not_wait_for_the_next_one(channel: Channel, other: s
     other.sendall(b"g")
 
     assert ([b"abc"], [b"defg"]) == (first, received(channel))
+
+
+def test_one_who_stops_early_gets_the_other_frames_the_next_time(
+    channel: Channel, other: socket.socket
+) -> None:
+    """Before those that have come since."""
+    other.sendall(framed(b"a") + framed(b"b") + framed(b"c"))
+    first = bytes(next(channel.receive()))
+    other.sendall(framed(b"d"))
+
+    assert (b"a", [b"b", b"c", b"d"]) == (first, received(channel))
+
+
+def test_a_full_buffer_that_is_not_used_up_is_no_end(channel: Channel, other: socket.socket) -> None:
+    """There is room again before more is read."""
+    whole = framed(b"x" * (CHUNK // 8 - HEADER.size))
+    sender = threading.Thread(target=other.sendall, args=(whole * 20,))
+    sender.start()
+    arrived = 0
+    while arrived < 20:
+        for _ in channel.receive():
+            arrived += 1
+            break
+    sender.join()
+
+    assert not channel.ended
+
+
+def test_little_news_is_told_from_much(channel: Channel, other: socket.socket) -> None:
+    """By what came the last time that anything did."""
+    seen = [channel.little]
+    for size in (10, 2 * LITTLE, 10):
+        other.sendall(framed(b"x" * size))
+        received(channel)
+        seen.append(channel.little)
+
+    assert [False, True, False, True] == seen
 
 
 def test_an_empty_frame_is_a_frame(channel: Channel, other: socket.socket) -> None:

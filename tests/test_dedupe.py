@@ -251,7 +251,7 @@ class InterruptedContent:
     [
         lambda: key_of(Interrupted()),
         lambda: key_of_unhashable(InterruptedContent()),
-        lambda: mapping_of([(Interrupted(), 1)]),
+        lambda: mapping_of([Interrupted()], [1]),
         lambda: TaskDict([(Interrupted(), 1)]),
         lambda: TaskDict([])[Interrupted()],
     ],
@@ -280,8 +280,8 @@ def test_a_key_by_identity_keeps_its_task_alive() -> None:
 
 
 def test_hashable_tasks_are_offered_in_a_dict() -> None:
-    """get_result_dict() is a plain dict if all tasks are hashable, and a later pair wins."""
-    results = mapping_of([(1, "a"), ((2, 3), "b"), (1, "c")])
+    """get_result_dict() is a plain dict if all tasks are hashable, and a later value wins."""
+    results = mapping_of([1, (2, 3), 1], ["a", "b", "c"])
 
     assert dict is type(results)
     assert {1: "c", (2, 3): "b"} == results
@@ -291,7 +291,7 @@ def test_hashable_tasks_are_offered_in_a_dict() -> None:
 @given(st.lists(st.tuples(contents, st.integers())))
 def test_a_mapping_finds_what_is_equal(pairs: list[tuple[Any, int]]) -> None:
     """Looked up by an equal copy, each task gives the value of the last pair that it is equal to."""
-    results = mapping_of(pairs)
+    results = mapping_of([task for task, _ in pairs], [value for _, value in pairs])
     last = [next(value for task, value in reversed(pairs) if task == wanted) for wanted, _ in pairs]
 
     assert last == [results[reordered(task)] for task, _ in pairs]
@@ -301,7 +301,7 @@ def test_a_mapping_finds_what_is_equal(pairs: list[tuple[Any, int]]) -> None:
 def test_unhashable_tasks_are_looked_up_by_content_and_yielded_as_given() -> None:
     """results[{"a": 1}] finds its result, and iteration gives the very objects that were tasks."""
     tasks: list[Any] = [{"a": 1}, [2, 3], numpy.arange(3), "hashable", (4, 5)]
-    results = mapping_of(zip(tasks, range(5), strict=True))
+    results = mapping_of(tasks, range(5))
 
     assert TaskDict is type(results)
     assert 5 == len(results)

@@ -30,7 +30,7 @@ from task_manager import (
     TransportError,
     WorkerStartError,
 )
-from task_manager._round import PARCELS
+from task_manager._round import AHEAD
 
 both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
 
@@ -132,10 +132,10 @@ def test_f08_a_chain_works_inside_a_task(way: str, chain_mode: str) -> None:
 # ------------------------------------------------------------------ F14 to F16: input, hooks
 
 
-def test_f14_a_chain_reads_ahead_what_its_queues_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an endless input: a parcel of a few batches' size for each place on the way, and no more."""
+def test_f14_a_chain_reads_a_few_batches_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an endless input: eight that the first stage has not taken, and what is in its hands."""
     monkeypatch.setattr("task_manager._batch.LARGEST", 8)
-    chain = TaskChain([f.stage(f.same, start_method="fork") for _ in range(2)], "process")
+    chain = TaskChain([f.stage(f.same, start_method="fork")], "process")
     ahead = []
 
     def tasks() -> Iterator[int]:
@@ -146,13 +146,12 @@ def test_f14_a_chain_reads_ahead_what_its_queues_hold(monkeypatch: pytest.Monkey
 
     chain.start_chain(tasks())
 
-    # Two queues, and for each stage and the parent: what is in the hands, and what comes next.
-    assert max(ahead) <= 8 * (2 * PARCELS + 3 * 2)
+    assert max(ahead) <= 8 * (AHEAD + 3)
 
 
 def test_f14_a_chain_that_keeps_nothing_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     """With keep_results=False and deduplicate=False: less than 50 bytes a task, in the parent."""
-    # What the queues hold is bounded, but by more tiny tasks than these: let it hold fewer.
+    # What the links hold is bounded, but by more tiny tasks than these: let it hold fewer.
     monkeypatch.setattr("task_manager._batch.LARGEST", 64)
 
     def peak(count: int) -> int:

@@ -14,6 +14,7 @@ import traceback
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,8 @@ from task_manager import (
 )
 from task_manager._processes import end_process, start_process, uninterrupted
 from task_manager._runners._worker import work
+from task_manager._runners.process import Held, Worker
+from task_manager._task import Batch
 from task_manager._wire import dumps
 
 Manager = Callable[..., TaskManager]
@@ -328,6 +331,44 @@ def test_large_arguments_and_results_pass(size: int, process_manager: Manager) -
         manager.start([bytes([n]) * size for n in range(20)])
 
         assert [2 * size] * 20 == [len(result) for result in manager.get_result_dict().values()]
+
+
+@pytest.mark.parametrize(
+    ("little", "waiting", "pace", "busy"),
+    [
+        (True, 15, 0.001, True),
+        (True, 9, 0.001, False),
+        (True, 15, 0.0001, False),
+        (True, 0, 0.001, False),
+        (False, 15, 0.001, False),
+    ],
+)
+def test_a_worker_is_heard_later_where_it_does_not_wait_for_that(
+    little: bool, waiting: int, pace: float, busy: bool
+) -> None:
+    """It has ten milliseconds of work in its next batch, and what it tells is little."""
+    worker = Worker(Any, SimpleNamespace(little=little), Any)  # type: ignore[arg-type]
+    batch = Batch([], [], [], False, [])
+    worker.held.extend(Held(batch, range(count), 0) for count in (15, waiting) if count)
+    worker.pace = pace
+
+    assert busy == worker.busy
+
+
+def test_a_call_of_a_millisecond_is_recorded_before_its_batch_ends() -> None:
+    """While the next call of the batch, which takes a second, goes on."""
+    recorded: dict[int, float] = {}
+
+    class Noting(TaskManager):
+        def process_result(self, task: tuple[int, float], result: float) -> float:
+            recorded[task[0]] = time.perf_counter()
+            return result
+
+    with Noting(f.clock_after_a_nap, execution_mode="process", worker_limit=1, logger=None) as manager:
+        manager.start([(n, 1.0 if n == 60 else 0.002) for n in range(100)])
+        ended = {n: end for (n, _), end in manager.get_result_dict().items()}
+
+    assert max(recorded[n] for n in range(60)) < ended[60]
 
 
 @pytest.mark.parametrize("there_are", [0, 2])

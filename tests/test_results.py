@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -71,6 +73,29 @@ def test_a_later_error_takes_the_place_of_the_earlier_one() -> None:
     results = after(Failed(0, "a", ValueError("first"), 1), Failed(0, "a", second, 1))
 
     assert {"a": second} == results.errors()
+
+
+def test_another_thread_may_look_while_the_run_goes_on() -> None:
+    """At outcomes as they are at that moment, though one of them changes from error to result."""
+    results = after(*[Failed(index, index, ValueError(), 1) for index in range(2000)])
+    looks = []
+
+    def look() -> None:
+        while not over.is_set():
+            looks.append(len(results.errors()))
+
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        for _ in range(20):
+            for index in range(2000):
+                results.observe(succeeded((index, index, None)))
+                results.observe(Failed(index, index, ValueError(), 1))
+        over.set()
+        looking.result()
+
+    assert {1999, 2000} >= set(looks)
+    assert looks
 
 
 @pytest.mark.parametrize("repeats_run", [False, True])

@@ -39,6 +39,10 @@ class BatchSize:
         share = remaining // (2 * self._workers) * self._sharing
         return max(1, min(self._size, share))
 
+    def worth(self, attempts: int) -> float:
+        """Seconds that so many attempts will take one worker, by what is known so far."""
+        return attempts * self._mean
+
     def learn(self, attempts: int, seconds: float) -> None:
         """Take in that so many attempts took so many seconds of their workers' time, all together."""
         mean = max(seconds / attempts, 1e-9)

@@ -9,12 +9,16 @@ from collections.abc import Iterator
 HEADER = struct.Struct("!Q")
 CHUNK = 1 << 18  # bytes that are sent or received at once
 KEPT = 1 << 24  # bytes of a buffer that is kept for the next large frame: fresh memory is slow
+LITTLE = 1 << 12  # bytes
+NAP = 0.005  # seconds in which news may gather, where nobody waits for an answer to it
 
 
 class Channel:
     """Owns one end of a socket pair.
 
     ended: The other side has closed it, or died.
+    little: So little came the last time that one who reads it at once does so for each single frame.
+        That costs more than a frame is worth: each time, one process gives way to the other.
     """
 
     def __init__(self, pipe: socket.socket) -> None:
@@ -24,6 +28,7 @@ class Channel:
         self._begin = self._end = 0
         self._outgoing = bytearray()
         self.ended = False
+        self.little = False
 
     def fileno(self) -> int:
         return self._pipe.fileno()
@@ -48,7 +53,11 @@ class Channel:
             self._outgoing.clear()
 
     def receive(self) -> Iterator[memoryview]:
-        """The frames that have arrived whole, each to be used up before the next one is asked for."""
+        """The frames that have arrived whole, each to be used up before the next one is asked for.
+
+        One who stops early gets the others the next time.
+        """
+        yield from self._cut()
         more = True
         while more:
             more = self._read()
@@ -65,6 +74,7 @@ class Channel:
             count = 0
         self._end += count
         self.ended = not count
+        self.little = count < LITTLE
         return count == len(room)
 
     def _cut(self) -> Iterator[memoryview]:
@@ -94,7 +104,7 @@ class Channel:
         self._pipe.close()
 
 
-def send_frame(pipe: socket.socket, frame: bytes) -> None:
+def send_frame(pipe: socket.socket, frame: bytes | memoryview) -> None:
     """For the side that may block: send a frame whole."""
     if len(frame) < CHUNK:
         pipe.sendall(HEADER.pack(len(frame)) + frame)

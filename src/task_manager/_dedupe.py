@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 K = TypeVar("K")
@@ -140,10 +140,9 @@ class TaskDict(Mapping[K, V]):
         return f"TaskDict({{{inside}}})"
 
 
-def mapping_of(pairs: Iterable[tuple[K, V]]) -> Mapping[K, V]:
-    """A plain dict where every task can be its key, and a TaskDict otherwise. A later pair wins."""
-    pairs = list(pairs)
+def mapping_of(tasks: Sequence[K], values: Sequence[V]) -> Mapping[K, V]:
+    """A plain dict where every task can be its key, and a TaskDict otherwise. A later value wins."""
     try:
-        return dict(pairs)
+        return dict(zip(tasks, values, strict=True))
     except Exception:  # an unhashable task, or one whose __hash__ or __eq__ is broken
-        return TaskDict(pairs)
+        return TaskDict(zip(tasks, values, strict=True))

@@ -42,8 +42,11 @@ class Results:
         return self._offer(self._errors, self._values)
 
     def _offer(self, outcomes: dict[int, Any], others: dict[int, Any]) -> Mapping[Any, Any]:
+        outcomes = outcomes.copy()  # another thread may be looking while the run goes on
         ordered = sorted(outcomes)
         if self.repeats_run and others:
             last = TaskDict((self._tasks[index], index) for index in sorted(others))
             ordered = [index for index in ordered if last.get(self._tasks[index], -1) < index]
-        return mapping_of((self._tasks[index], outcomes[index]) for index in ordered)
+        return mapping_of(
+            list(map(self._tasks.__getitem__, ordered)), list(map(outcomes.__getitem__, ordered))
+        )

@@ -1,7 +1,7 @@
 """One round of a chain in process mode, from the parent's side.
 
-                      ┌──────────────────── reports, one pipe a stage ◀───────────────┐
-     parent ── queue ─┴▶ stage 1 ── queue ──▶ stage 2 ── queue ──▶ stage 3 ───────────┘
+                     ┌──────────────────── reports, one pipe a stage ◀─────────────┐
+     parent ── link ─┴▶ stage 1 ── link ──▶ stage 2 ── link ──▶ stage 3 ───────────┘
 
 A round takes tasks each with the stage at which it enters: all at the first one, unless they got
 further in a round before.  It ends when every stage has ended, or when one has died: then the tasks
@@ -12,43 +12,40 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
-import queue
 import selectors
+import socket
+import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import _wire
 from ._batch import LARGEST, BatchSize
 from ._book import Book
-from ._channel import Channel
+from ._channel import NAP, Channel
 from ._ctrl_c import CtrlC
 from ._processes import FAREWELL, end_process, start_process, uninterrupted
 from ._recorder import Recorder
 from ._run import TICK
 from ._source import Source
 from ._stage import (
+    END,
     EndedReport,
     FailedReport,
     Parcel,
-    PassedReport,
     ReadyReport,
     Report,
     RetryingReport,
     TookReport,
     pack_column,
-    parcel_of,
+    parcels,
     run_stage,
 )
 from ._task import Failed, Repeated, Retrying, Succeeded
 from .errors import StageDiedError, TransportError, WorkerStartError
 from .manager import TaskManager
 
-if TYPE_CHECKING:
-    from ._stage import Link
-
-NOTHING_NEW = Parcel(0, [], True, [])  # of what was read: no reason to stop hearing the stages
-PARCELS = 8  # that wait in a queue; a stage that finds it full waits for the next one
+AHEAD = 8  # batches that are read before the first stage takes them
 
 
 class StageProcess:
@@ -74,7 +71,7 @@ class StageProcess:
         """Of multiprocessing: how this stage's process is started."""
         return multiprocessing.get_context(self.manager.start_method)
 
-    def start(self, incoming: Link, outgoing: Link | None) -> None:
+    def start(self, incoming: socket.socket, outgoing: socket.socket | None) -> None:
         # The parent writes the log and draws the bar.
         travelling = copy.copy(self.manager)
         travelling.logger = None
@@ -94,7 +91,7 @@ class StageProcess:
 
 
 class Round:
-    """Owns the processes and queues of one round.
+    """Owns the processes and links of one round.
 
     source: The initial tasks not yet entered. recorders: Those of the stages.
     first: The first stage that is still used, from 0; those before it have been given up, and no
@@ -121,11 +118,11 @@ class Round:
             for number, (manager, recorder) in enumerate(zip(stages, recorders, strict=True))
             if number >= first
         ]
-        self._links: list[Link] = []
         self._started: list[StageProcess] = []
+        self._ends: list[socket.socket] = []  # of the links
+        self._way_in: Channel
         self._selector = selectors.DefaultSelector()
         self._feed = self._parcels()
-        self._unsent: Parcel | None = None
         self._fed = False
         self._exits: dict[int, tuple[int | None, int | None]] = {}
         self.error: BaseException | None = None  # the first that a stage's handle_error raised
@@ -139,11 +136,13 @@ class Round:
             self._start()
             while not all(stage.ended for stage in self._stages):
                 more = self._fill()
+                if not more and self._may_nap():
+                    self._ctrl_c.through(time.sleep, NAP)
                 ready = self._ctrl_c.through(self._selector.select, 0.0 if more else TICK)
-                died: list[StageProcess] = [
-                    key.data for key, _ in ready if self._hear(key.data, key.fileobj)
-                ]
+                died = [stage for stage in map(self._hear, ready) if stage is not None]
                 if died:
+                    for stage in self._stages:  # what they have done need not be done again
+                        self._drain(stage)
                     return min(died, key=lambda stage: stage.number)
                 if not ready and not more:
                     for stage in self._stages:
@@ -155,23 +154,21 @@ class Round:
     # ------------------------------------------------------------------ processes
 
     def _start(self) -> None:
-        methods = {stage.context.get_start_method() for stage in self._stages}
-        # What is made for "fork" cannot be sent to a process that is started otherwise.
-        context = multiprocessing.get_context("fork" if methods == {"fork"} else "spawn")
-        self._links = [context.Queue(PARCELS) for _ in self._stages]
-        for link in self._links:
-            # As concurrent.futures does: a stage that dies is known anyway.
-            link._ignore_epipe = True  # type: ignore[attr-defined]
-        ways_out = [*self._links[1:], None]
-        for stage, incoming, outgoing in zip(self._stages, self._links, ways_out, strict=True):
+        way_out: socket.socket | None = None
+        for stage in reversed(self._stages):
+            way_in, incoming = socket.socketpair()
+            # Kept open here as well: what the end of a stage means is decided here, and not by the next.
+            self._ends += [way_in, incoming]
             with uninterrupted():
-                stage.start(incoming, outgoing)
+                stage.start(incoming, way_out)
                 self._started.append(stage)
             self._selector.register(stage.channel, selectors.EVENT_READ, stage)
             self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
+            way_out = way_in
+        self._way_in = Channel(way_in)
 
     def _stop(self) -> None:
-        """End what still runs, and take away the queues."""
+        """End what still runs, and take away the links."""
         with uninterrupted():
             if not all(stage.ended for stage in self._stages):
                 for stage in self._started:
@@ -181,73 +178,93 @@ class Round:
                 self._exits[stage.number] = (pid, end_process(stage.process, FAREWELL))
                 stage.channel.close()
             self._selector.close()
-            for link in self._links:
-                link.cancel_join_thread()
-                # Its thread may be stuck in a pipe that nobody reads: we hold the other end ourselves.
-                link._reader.close()  # type: ignore[attr-defined]
-                link.close()
+            for end in self._ends:
+                end.close()
 
     # ------------------------------------------------------------------ tasks out
 
     def _fill(self) -> bool:
         """Send the next parcel to the first stage; whether there is more to send at once."""
-        if self._fed:
+        if self._fed or self._way_in.unsent:
             return False
-        if self._unsent is None:
-            self._unsent = next(self._feed, None)
-        if self._unsent is NOTHING_NEW:
-            self._unsent = None
-            return True
-        try:
-            with uninterrupted():  # the queue's own lock would stay locked
-                self._links[0].put_nowait(self._unsent)
-        except queue.Full:
-            return False  # the first stage reports when it takes one
-        self._fed = self._unsent is None
-        self._unsent = None
+        step = next(self._feed, END)
+        if isinstance(step, bool):
+            return step
+        self._fed = step is END
+        self._send(END if step is END else _wire.dumps(step))
         return True
 
-    def _parcels(self) -> Iterator[Parcel]:
-        """First those that have got somewhere already, the furthest first, then the initial tasks."""
+    def _send(self, frame: bytes) -> None:
+        """Send as much as goes at once; the selector says when there is room for the rest."""
+        was_waiting = self._way_in.unsent
+        self._way_in.send(frame)
+        if self._way_in.unsent and not was_waiting:
+            self._selector.register(self._way_in, selectors.EVENT_WRITE)
+        elif was_waiting and not self._way_in.unsent:
+            self._selector.unregister(self._way_in)
+
+    def _parcels(self) -> Iterator[Parcel | bool]:
+        """First those that have got somewhere already, the furthest first, then the initial tasks.
+
+        Where there is no parcel: whether to ask again at once.
+        """
         at = [sorted(entries.items()) for entries in self._book.at]
         for stage, entries in reversed(list(enumerate(at))):
             for first in range(0, len(entries), LARGEST):
                 tickets, tasks = map(list, zip(*entries[first : first + LARGEST], strict=True))
                 yield from self._pack(stage, tickets, tasks)
         while not self._source.ended and not self._first:
+            if self._ahead >= AHEAD * self._size.size(None):
+                yield False  # the first stage reports when it takes some
+                continue
             read = self._source.read(self._size.size(self._source.remaining), 0.0, self._ctrl_c)
             tickets, tasks, repeats = self._book.enter(read)
             if repeats:
                 self._stages[0].recorder.record(Repeated(repeats))
-            yield from self._pack(0, tickets, tasks) or [NOTHING_NEW]
+            if tasks:
+                yield from self._pack(0, tickets, tasks)
+            else:
+                yield True
 
-    def _pack(self, stage: int, tickets: list[int], tasks: list[Any]) -> list[Parcel]:
+    @property
+    def _ahead(self) -> int:
+        """Tasks that have got to the first stage, and that it has not taken."""
+        first = self._stages[0]
+        return len(self._at(first)) - len(first.held)
+
+    def _pack(self, stage: int, tickets: list[int], tasks: list[Any]) -> Iterator[Parcel]:
         column = pack_column(tasks)
         if not column.plain:
             for ticket, cell in zip(tickets, column.cells, strict=True):
                 if isinstance(cell, _wire.Lost):
                     error = TransportError("argument", cell.type_name, cell.message)
                     self._fail(self._stages[stage - self._first], ticket, error, attempts=0)
-        packed = (
-            parcel_of(stage, tickets[share], column.plain, column.cells[share])
-            for share in _wire.shares(column)
-        )
-        return [parcel for parcel in packed if parcel is not None]
+        return parcels(stage, tickets, column, [])
 
     # ------------------------------------------------------------------ reports in
 
-    def _hear(self, stage: StageProcess, speaker: object) -> bool:
-        """Take in what a stage reports; True if it has died."""
+    def _may_nap(self) -> bool:
+        """News comes in drops, and the first stage has enough to do until there is more."""
+        drops = all(stage.channel.little for stage in self._stages)
+        return drops and (self._fed or self._size.worth(self._ahead) >= 2 * NAP)
+
+    def _hear(self, ready: tuple[selectors.SelectorKey, int]) -> StageProcess | None:
+        """Take in what a stage reports; the stage if it has died."""
+        speaker = ready[0].fileobj
+        if speaker is self._way_in:
+            self._send(b"")
+            return None
+        stage: StageProcess = ready[0].data
         self._drain(stage)
         gone = stage.channel.ended or speaker is not stage.channel
         if gone and not stage.ended:
             self._drain(stage)  # what it sent between the first look and its death
-            return not stage.ended
+            return None if stage.ended else stage
         if gone:
             for end in (stage.channel, stage.process.sentinel):
                 if end in self._selector.get_map():
                     self._selector.unregister(end)
-        return False
+        return None
 
     def _drain(self, stage: StageProcess) -> None:
         """Take in the reports of this stage, each after all that those before it had sent by then."""
@@ -264,7 +281,7 @@ class Round:
                 stage.ready = True
             case TookReport(tickets):
                 stage.held.update(tickets)
-            case PassedReport():
+            case Parcel():
                 self._pass(stage, report)
             case FailedReport(ticket, cell, attempts):
                 error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
@@ -283,7 +300,7 @@ class Round:
                     if self.error is None:
                         self.error = error
 
-    def _pass(self, stage: StageProcess, report: PassedReport) -> None:
+    def _pass(self, stage: StageProcess, report: Parcel) -> None:
         if stage.number == 0:
             self._size.learn(len(report.tickets), sum(report.seconds))
         tickets, results, seconds = report.tickets, report.cells, report.seconds

@@ -1,25 +1,30 @@
 """A stage process of a chain.
 
-     incoming queue ──▶ QueueSource ──▶ the manager's run ──▶ Reporter ──▶ outgoing queue
-                            │                                    │
-                            └────────── pipe to the parent ◀─────┘
+     link ──▶ LinkSource ──▶ the manager's run ──▶ Reporter ──▶ link to the next stage
+                  │                                   │
+                  └────────── pipe to the parent ◀────┘
 
 The stage tells the parent first and passes on afterwards, so the parent never hears from a stage
 of a task that it does not know to be there.
+
+A link is a pair of sockets, with one writer and one reader. It holds what the system gives it room
+for; a stage that finds it full waits for the next one. A feeder thread, as the one of
+multiprocessing.Queue, would fight with every short call for the interpreter.
 """
 
 from __future__ import annotations
 
-import queue
 import socket
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from collections.abc import Iterator
+from multiprocessing.connection import wait as wait_for
+from typing import Any, NamedTuple
 
 from . import _wire
 from ._book import Tickets
 from ._call import IDLE
-from ._channel import send_frame
+from ._channel import Channel, send_frame
 from ._ctrl_c import CtrlC
 from ._processes import settle_in
 from ._recorder import Recorder
@@ -29,25 +34,24 @@ from .manager import TaskManager
 
 
 class Parcel(NamedTuple):
-    """What goes through a queue: tasks of one stage, with their tickets.
+    """Tasks that have got to a stage: its input, and in the same bytes the news of it for the parent.
 
-    stage: At which stage they enter, from 0; earlier ones hand the parcel on as it is.
-    plain, cells: The tasks as a Column.
+    stage: From 0; earlier ones hand the parcel on as it is. One behind the last: they have arrived.
+    plain, cells: The tasks as a Column, where a Lost one goes no further.
+    seconds: How long the stage before took for each; empty if the parcel comes from the parent.
     """
 
     stage: int
     tickets: list[int]
     plain: bool
     cells: list[Any]
+    seconds: list[float]
 
 
-if TYPE_CHECKING:
-    from multiprocessing.queues import Queue
-
-    Link: TypeAlias = Queue[Parcel | None]  # None is the end of the stream
+END = b"end"  # of the stream, on a link
 
 
-# Reports to the parent, each pickled by itself.
+# Reports to the parent, each pickled by itself, as a Parcel is.
 
 
 class ReadyReport(NamedTuple):
@@ -60,15 +64,6 @@ class TookReport(NamedTuple):
     """These are in the hands of the stage now."""
 
     tickets: list[int]
-
-
-class PassedReport(NamedTuple):
-    """These have a result. plain, cells: The results as a Column."""
-
-    tickets: list[int]
-    plain: bool
-    cells: list[Any]
-    seconds: list[float]
 
 
 class FailedReport(NamedTuple):
@@ -96,40 +91,45 @@ class EndedReport(NamedTuple):
     through: bool
 
 
-Report = ReadyReport | TookReport | PassedReport | FailedReport | RetryingReport | EndedReport
+Report = ReadyReport | TookReport | Parcel | FailedReport | RetryingReport | EndedReport
+
+
+def parcels(
+    stage: int, tickets: list[int], column: _wire.Column, seconds: list[float]
+) -> Iterator[Parcel]:
+    """Of a bounded size each: what is on its way at a time stays small."""
+    for share in _wire.shares(column):
+        yield Parcel(stage, tickets[share], column.plain, column.cells[share], seconds[share])
 
 
 def pack_column(values: list[Any]) -> _wire.Column:
     return _wire.pack_values(values, [IDLE, 0.0], range(len(values)))
 
 
-def parcel_of(stage: int, tickets: list[int], plain: bool, cells: list[Any]) -> Parcel | None:
-    """What of these cells could be packed, for a stage; None if it is nothing."""
-    if not plain:
-        kept = [i for i, cell in enumerate(cells) if not isinstance(cell, _wire.Lost)]
-        cells = [cells[i] for i in kept]
-        tickets = [tickets[i] for i in kept]
-    return Parcel(stage, tickets, plain, cells) if cells else None
-
-
-class QueueSource:
+class LinkSource:
     """The tasks that the stage before hands on."""
 
     remaining = None
     dropped = 0
     error: Exception | None = None
 
-    def __init__(self, stage: int, incoming: Link, reporter: Reporter, tickets: Tickets) -> None:
+    def __init__(self, stage: int, link: socket.socket, reporter: Reporter, tickets: Tickets) -> None:
         self._stage = stage
-        self._incoming = incoming
+        self._channel = Channel(link)
         self._reporter = reporter
         self._tickets = tickets
         self._arrived: deque[tuple[int, Any]] = deque()
-        self.ended = False
+        self._over = False
+
+    @property
+    def ended(self) -> bool:
+        return self._over and not self._arrived
 
     def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
-        if not self._arrived:
-            self._receive(wait)
+        self._receive(limit)
+        if wait > 0 and not self._arrived and not self._over:
+            wait_for([self._channel.fileno()], wait)
+            self._receive(limit)
         count = min(limit, len(self._arrived))
         entries = [self._arrived.popleft() for _ in range(count)]
         if entries:
@@ -138,17 +138,16 @@ class QueueSource:
             self._reporter.report(TookReport(tickets))
         return [task for _, task in entries]
 
-    def _receive(self, wait: float) -> None:
-        """Take parcels from the queue until one is for this stage."""
-        while not self._arrived and not self.ended:
-            try:
-                parcel = self._incoming.get(wait > 0, wait)
-            except queue.Empty:
+    def _receive(self, enough: int) -> None:
+        """Open what has come, until there are enough tasks. The rest stays in the link."""
+        frames = self._channel.receive()
+        while len(self._arrived) < enough and (frame := next(frames, None)) is not None:
+            if frame == END:
+                self._over = True
                 return
-            if parcel is None:
-                self.ended = True
-            elif parcel.stage > self._stage:
-                self._reporter.hand_on(parcel)
+            parcel = _wire.loads(frame)
+            if parcel.stage > self._stage:
+                self._reporter.hand_on(frame)
             else:
                 self._open(parcel)
 
@@ -157,6 +156,8 @@ class QueueSource:
             self._arrived.extend(zip(parcel.tickets, parcel.cells, strict=True))
             return
         for ticket, cell in zip(parcel.tickets, parcel.cells, strict=True):
+            if isinstance(cell, _wire.Lost):
+                continue
             try:
                 task = _wire.unpack_value(cell, "argument")
             except TransportError as error:
@@ -168,7 +169,9 @@ class QueueSource:
 class Reporter:
     """The observer of a stage's run: tells the parent, and passes results on."""
 
-    def __init__(self, stage: int, pipe: socket.socket, outgoing: Link | None, tickets: Tickets) -> None:
+    def __init__(
+        self, stage: int, pipe: socket.socket, outgoing: socket.socket | None, tickets: Tickets
+    ) -> None:
         self._stage = stage
         self._pipe = pipe
         self._outgoing = outgoing
@@ -176,28 +179,24 @@ class Reporter:
 
     def report(self, report: Report) -> None:
         """Tell the parent. SystemExit if it is not there any more."""
+        self._tell(_wire.dumps(report))
+
+    def _tell(self, frame: bytes) -> None:
         try:
-            send_frame(self._pipe, _wire.dumps(report))
+            send_frame(self._pipe, frame)
         except OSError:
             sys.exit(1)
 
-    def _pass_on(self, tickets: list[int], plain: bool, cells: list[Any], seconds: list[float]) -> None:
+    def _pass_on(self, parcel: Parcel) -> None:
         """Tell the parent first, and the next stage afterwards."""
-        self.report(PassedReport(tickets, plain, cells, seconds))
-        parcel = parcel_of(self._stage + 1, tickets, plain, cells)
-        if parcel is not None:
-            self.hand_on(parcel)
+        frame = _wire.dumps(parcel)
+        self._tell(frame)
+        self.hand_on(frame)
 
-    def hand_on(self, parcel: Parcel) -> None:
+    def hand_on(self, frame: bytes | memoryview) -> None:
+        """Send to the next stage; waits as long as there is no room for it."""
         if self._outgoing is not None:
-            self._outgoing.put(parcel)
-
-    def end_stream(self) -> None:
-        """Nothing more will be handed on. When this returns, all of it is on its way for good."""
-        if self._outgoing is not None:
-            self._outgoing.put(None)
-            self._outgoing.close()
-            self._outgoing.join_thread()
+            send_frame(self._outgoing, frame)
 
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
         cell = _wire.pack_failure(Failure(error, type(error)))
@@ -207,9 +206,8 @@ class Reporter:
         match event:
             case Succeeded(indices, _, results, seconds):
                 tickets = self._tickets.leave(indices)
-                column = pack_column(results)
-                for share in _wire.shares(column):
-                    self._pass_on(tickets[share], column.plain, column.cells[share], seconds[share])
+                for parcel in parcels(self._stage + 1, tickets, pack_column(results), seconds):
+                    self._pass_on(parcel)
             case Failed(index, _, error, attempts):
                 (ticket,) = self._tickets.leave([index])
                 self.fail(ticket, error, attempts)
@@ -222,8 +220,8 @@ def run_stage(
     pipe: socket.socket,
     packed: TaskManager | bytes,
     stage: int,
-    incoming: Link,
-    outgoing: Link | None,
+    incoming: socket.socket,
+    outgoing: socket.socket | None,
 ) -> None:
     """The life of a stage process. packed: The manager, pickled unless the process was forked."""
     settle_in()
@@ -235,7 +233,7 @@ def run_stage(
         reporter.report(ReadyReport(_wire.cannot_load("stage", error)))
         return
     reporter.report(ReadyReport(""))
-    source = QueueSource(stage, incoming, reporter, tickets)
+    source = LinkSource(stage, incoming, reporter, tickets)
     ended = EndedReport(None, through=True)
     try:
         manager._flow(source, Recorder([*manager._keepers(), reporter], []), distinct=False)
@@ -244,5 +242,5 @@ def run_stage(
         ended = EndedReport(cell, source.ended)
     manager.shutdown_pools()
     if ended.through:
-        reporter.end_stream()
+        reporter.hand_on(END)
     reporter.report(ended)

@@ -40,6 +40,19 @@ def fitting(mode: str) -> dict[str, Any]:
     return {"func": func, "execution_mode": mode, "worker_limit": limits[mode]}
 
 
+def seconds_with_workers_kept(mode: str, tasks: Collection[Any], log: str | None) -> float:
+    """What a run and its results take in a manager that has its workers already."""
+    before = range(-100, 0)
+    with TaskManager(**fitting(mode), logger=log_of(log)) as made:
+        made.start(before)
+        began = time.perf_counter()
+        made.start(tasks)
+        results = made.get_result_dict()
+        took = time.perf_counter() - began
+    assert len(before) + len(tasks) == len(results)
+    return took
+
+
 def seconds_a_task(mode: str, tasks: Collection[Any], with_log: bool) -> float:
     """What a task costs in a manager that has its workers already."""
     with tempfile.TemporaryDirectory() as folder:

@@ -81,6 +81,10 @@ def _empty_calls(n: int) -> Iterator[Row]:
     title = f"process, 2 workers, {n:,}"
     yield Row("process", title, first, _targets(0.70, 1.0), both, _to(first), "us", us)
     yield Row("process", "process, the same", second, _targets(0.25, 0.35), both, _to(second), "us", us)
+    kept = logged(lambda log: ours.seconds_with_workers_kept("process", tasks, log))
+    both = {**kept, second: processes[second]}
+    title = "process, the same, workers kept on both sides"
+    yield Row("process", title, second, _targets(0.25, 0.35), both, _to(second), "us", us)
 
 
 def _empty_chains(n: int) -> Iterator[Row]:

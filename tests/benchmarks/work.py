@@ -48,7 +48,8 @@ def work_of(seconds: float, uneven: bool = False) -> partial[Any]:
     """A function of one task that takes so long on this machine at rest.
 
     The length is turned into a number of operations once: a spin on the clock would end on time
-    however many processes fight for a core.
+    however many processes fight for a core.  The best of many trials counts, or a call might be
+    shorter than that whenever the machine has a better moment.
     """
     return partial(compute_unevenly if uneven else compute, int(seconds * _operations_per_second()))
 
@@ -57,7 +58,7 @@ def _operations_per_second() -> float:
     global _speed
     if _speed is None:
         trial = 200_000
-        _speed = trial / min(_time_of(trial) for _ in range(15))
+        _speed = trial / min(_time_of(trial) for _ in range(150))
     return _speed
 
 

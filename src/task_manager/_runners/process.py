@@ -15,6 +15,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import selectors
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
@@ -22,7 +23,7 @@ from typing import Any
 
 from .. import _wire
 from .._call import clock
-from .._channel import Channel
+from .._channel import NAP, Channel
 from .._processes import (
     FAREWELL,
     GLANCE,
@@ -76,6 +77,16 @@ class Worker:
         self.held: deque[Held] = deque()
         self.sent = 0  # attempts, ever
         self.ready = False
+        self.pace = 0.0  # seconds a call, in its last report
+
+    @property
+    def busy(self) -> bool:
+        """It tells of each call, and has enough to do to be heard later."""
+        return (
+            self.channel.little
+            and len(self.held) > 1
+            and len(self.held[1].positions) * self.pace >= 2 * NAP
+        )
 
 
 class ProcessRunner:
@@ -116,6 +127,8 @@ class ProcessRunner:
             self._hand_over(batch, positions[part], column._replace(cells=column.cells[part]))
 
     def collect(self, timeout: float) -> list[Answer]:
+        if self._crew and all(worker.busy for worker in self._crew):
+            time.sleep(min(NAP, timeout))
         ready = self._selector.select(0.0 if self._answers else timeout)
         ended: list[Worker] = []
         for key, events in ready:
@@ -308,6 +321,7 @@ class ProcessRunner:
                 except TransportError as error:
                     failures.setdefault(position, Failure(error, TransportError))
                 values.append(value)
+        worker.pace = sum(report.seconds) / len(report.seconds)
         if held.done == len(held.positions):
             worker.held.popleft()
             self._load -= 1
