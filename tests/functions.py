@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -423,6 +424,11 @@ def nap(seconds: float) -> float:
 def clock_after_a_nap(number: int, seconds: float) -> float:
     time.sleep(seconds)
     return time.perf_counter()
+
+
+def worker_after_a_nap(number: int, seconds: float) -> tuple[int, int]:
+    time.sleep(seconds)
+    return os.getpid(), threading.get_ident()
 
 
 def pid(task: Any) -> int:

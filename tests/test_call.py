@@ -12,7 +12,7 @@ import pytest
 import functions as f
 from task_manager import _call
 from task_manager._call import IDLE, NEVER, PROMPT, call_batch, failure_of, invoker
-from task_manager._task import Outcomes
+from task_manager._task import Outcomes, Unrun
 
 START = 10.0
 
@@ -115,6 +115,18 @@ def test_a_slow_failure_is_sent_at_once_as_well(clock: Clock) -> None:
         ([0], [None], {0: ValueError}),
         ([1, 2], [None, None], {1: ValueError, 2: ValueError}),
     ] == sent
+
+
+def test_a_batch_that_has_become_long_is_given_back(clock: Clock) -> None:
+    """After a slow call, when its time is up, and if anything is left of it."""
+    batch = [0.0, 0.0625, 0.0625, 0.0, 0.0, 0.25, 0.0]
+    *sent, rest = call_batch(clock.turn, batch, slot(), patience=0.25)
+    nothing_left = list(call_batch(clock.turn, [0.5], slot(), patience=0.25))
+
+    assert [0, 1, 2, 3, 4, 5] == [place for outcomes in sent for place in outcomes.positions]
+    assert isinstance(rest, Unrun)
+    assert [6] == list(rest.positions)
+    assert [Outcomes] == list(map(type, nothing_left))
 
 
 def test_each_call_is_measured_by_itself(clock: Clock) -> None:

@@ -11,6 +11,7 @@ import time
 import traceback
 import tracemalloc
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -300,6 +301,21 @@ def test_f14_endless_input_is_read_as_there_is_room(mode: str, monkeypatch: pyte
 
         assert max(ahead) <= 2 * 2 * 8  # workers, batches, tasks
         assert manager.get_summary().succeeded == len(manager.get_result_dict()) > 0
+
+
+def test_slow_tasks_behind_many_fast_ones_are_shared_by_the_workers(mode: str) -> None:
+    """Though they all came into one batch, as the first ones gave no hint."""
+    if mode in ("serial", "async"):
+        pytest.skip("calls are made by one thread")
+    tasks = ((n, 0.02 if n >= 3000 else 0.0) for n in range(3060))
+    with manager_of(f.worker_after_a_nap, mode, worker_limit=2) as manager:
+        manager.start(tasks)
+        workers = manager.get_result_dict()
+    slow = Counter(workers[n, 0.02] for n in range(3000, 3060))
+
+    assert 3060 == len(workers)
+    assert 2 == len(slow)
+    assert min(slow.values()) >= 15
 
 
 def test_f14_the_first_result_of_endless_input_comes_at_once(mode: str) -> None:

@@ -373,7 +373,7 @@ def wait_for(path: Path) -> None:
 def end_late(folder: str, x: int) -> int:
     if x == 20:
         wait_for(Path(folder, "overdue"))
-    if x == 21 and not Path(folder, "begun").exists():
+    if x > 20 and not Path(folder, "begun").exists():
         Path(folder, "begun").touch()
         time.sleep(30)
     return x
@@ -651,10 +651,10 @@ def test_a_thread_that_fails_in_code_of_ours_ends_no_run(monkeypatch: pytest.Mon
     """As where memory has run out: what it has in hand fails with that, and the rest has its result."""
     make_calls = thread.call_batch
 
-    def run_out_of_memory(invoke: Any, calls: Any, slot: Any) -> Any:
+    def run_out_of_memory(invoke: Any, calls: Any, slot: Any, **options: Any) -> Any:
         if 7 in calls:
             raise MemoryError
-        return make_calls(invoke, calls, slot)
+        return make_calls(invoke, calls, slot, **options)
 
     monkeypatch.setattr(thread, "call_batch", run_out_of_memory)
     with f.manager_of(f.same, "thread", worker_limit=1) as manager:

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from ._task import Failure, Outcomes
+from ._task import Failure, Outcomes, Unrun
 
 PROMPT = 0.001  # a call of so many seconds has its outcome sent home before the next call begins
+TOO_LONG = 0.15  # seconds; a batch of short calls that has turned into one of long ones is broken off
 IDLE = -1.0  # the number in a slot before the first call
 NEVER = math.inf  # the beginning of a call that is over: no time limit applies to what follows
 
@@ -37,10 +38,13 @@ def call_batch(
     slot: Slot,
     base: int = 0,
     passing: tuple[type[BaseException], ...] = (),
-) -> Iterator[Outcomes]:
+    patience: float = math.inf,
+) -> Iterator[Outcomes | Unrun]:
     """Make the calls in turn; yield outcomes after each slow call, and at the end.
 
     base: The number of the first call.
+    patience: Seconds after which a slow call is the last one; the others are given back, so that
+        workers with nothing to do may have them.
     passing: What is no outcome but is raised, after the outcomes so far were yielded.
     """
     first = 0
@@ -49,6 +53,7 @@ def call_batch(
     seconds: list[float] = []
     interrupt: BaseException | None = None
     begun = clock()
+    too_late = begun + patience
     for position, call in enumerate(calls):
         slot[1] = begun
         slot[0] = base + position
@@ -69,6 +74,9 @@ def call_batch(
             yield Outcomes(range(first, position + 1), values, failures, seconds)
             first, values, failures, seconds = position + 1, [], {}, []
             ended = clock()
+            if ended >= too_late and first < len(calls):
+                yield Unrun(range(first, len(calls)))
+                return
         begun = ended
     slot[1] = NEVER
     if values:

@@ -23,7 +23,7 @@ class Row:
     work, against: What is done, and what the ratios are to.
     targets: The greatest ratio wanted, by contestant: log off, log on.
     contestants: Each measures itself once, in this row's unit.
-    reference: What 1.0 is for a contestant, from the figures of one round.
+    reference: What 1.0 is for a contestant, in each round.
     unit: "us" a task, "ms", or "MB"; `per` of it make one in the table.
     """
 
@@ -32,7 +32,7 @@ class Row:
     against: str
     targets: Mapping[str, float]
     contestants: Mapping[str, Callable[[], float]]
-    reference: Callable[[Figures, str], float]
+    reference: Callable[[Sequence[Figures], str], list[float]]
     unit: str
     per: float
 
@@ -44,13 +44,12 @@ class Measured:
     row: Row
     rounds: Sequence[Figures] = field(repr=False)
 
-    def median(self, contestant: str) -> float:
-        return statistics.median(figures[contestant] for figures in self.rounds)
-
     def ratios(self, contestant: str) -> list[float]:
         """To the reference of the same round, from the least to the greatest."""
+        references = self.row.reference(self.rounds, contestant)
         return sorted(
-            figures[contestant] / self.row.reference(figures, contestant) for figures in self.rounds
+            figures[contestant] / reference
+            for figures, reference in zip(self.rounds, references, strict=True)
         )
 
     def ratio(self, contestant: str) -> float:
@@ -58,7 +57,11 @@ class Measured:
 
     @property
     def reference(self) -> float:
-        return statistics.median(self.row.reference(figures, OFF) for figures in self.rounds)
+        return statistics.median(self.row.reference(self.rounds, OFF))
+
+
+def median_of(rounds: Sequence[Figures], contestant: str) -> float:
+    return statistics.median(figures[contestant] for figures in rounds)
 
 
 def measure(row: Row, rounds: int) -> Measured:

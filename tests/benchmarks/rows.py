@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from . import ours, peers, work
-from .measure import OFF, ON, Figures, Row, logged, timed
+from .measure import OFF, ON, Figures, Row, logged, median_of, timed
 
 THREADS = "ThreadPoolExecutor.map, 8 workers"
 GATHER = "gather + Semaphore"
@@ -37,16 +37,24 @@ def all_rows(scale: float) -> Iterator[Row]:
     yield _imports()
 
 
-def _to(name: str) -> Callable[[Figures, str], float]:
-    return lambda figures, _: figures[name]
+Reference = Callable[[Sequence[Figures], str], list[float]]
 
 
-def _best_of(*names: str) -> Callable[[Figures, str], float]:
-    return lambda figures, _: min(figures[name] for name in names)
+def _to(name: str, share: float = 1.0) -> Reference:
+    return lambda rounds, _: [share * figures[name] for figures in rounds]
 
 
-def _ideal(figure: float) -> Callable[[Figures, str], float]:
-    return lambda figures, _: figure
+def _best_of(*names: str) -> Reference:
+    """The one with the least median: the luckiest of each round would be none of them."""
+
+    def best(rounds: Sequence[Figures], contestant: str) -> list[float]:
+        return _to(min(names, key=lambda name: median_of(rounds, name)))(rounds, contestant)
+
+    return best
+
+
+def _ideal(figure: float) -> Reference:
+    return lambda rounds, _: [figure] * len(rounds)
 
 
 def _managers(tasks: range, **options: Any) -> dict[str, Callable[[], float]]:
@@ -141,7 +149,7 @@ def _computing(n: int, uneven: int, through: int) -> Iterator[Row]:
         "half the time of a bare loop over the same work",
         _targets(1.25, 1.30),
         {**_chains(millisecond, tasks, "process"), LOOP: three_times},
-        lambda figures, _: figures[LOOP] / 2,
+        _to(LOOP, share=0.5),
         "ms",
         1e3,
     )
@@ -206,7 +214,7 @@ def _growth(few: int, many: int) -> Iterator[Row]:
             f"the same, {few:,} tasks",
             _targets(1.2, 1.2),
             {**logged(partial(cost, tasks=many)), **small},
-            lambda figures, contestant: figures[f"{contestant}, {few:,}"],
+            lambda rounds, contestant: _to(f"{contestant}, {few:,}")(rounds, contestant),
             "us",
             1e6,
         )

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .. import _wire
-from .._call import NEVER, Slot, call_batch, clock, invoker
+from .._call import NEVER, TOO_LONG, Slot, call_batch, clock, invoker
 from .._channel import receive_frame, send_frame
 from .._processes import kill_own_group, settle_in
-from .._task import Outcomes
+from .._task import Outcomes, Unrun
 from ..errors import TransportError
 from ._slot import SharedSlot
 
@@ -21,6 +21,8 @@ GOODBYE = b"goodbye"  # what is said to one that may end in peace
 
 class Report(NamedTuple):
     """What a worker sends home: the outcomes of the next attempts of the batch in its hands.
+
+    Without any, it gives the rest of the batch back.
 
     plain, cells: The results as a Column.
     failures: By the worker's position in the batch, ErrorCells.
@@ -67,7 +69,7 @@ def _serve(pipe: socket.socket, packed_function: bytes) -> None:
         unpack, *packed = _wire.loads(frame)
         column = _wire.Column(*packed)
         invoke = invoker(func, unpack) if column.plain else _loading(invoker(func, unpack))
-        for outcomes in call_batch(invoke, column.cells, slot, base):
+        for outcomes in call_batch(invoke, column.cells, slot, base, patience=TOO_LONG):
             slot[1] = began = clock()  # pickling has the time of a call; sending depends on the parent
             for report in _reports_of(outcomes, slot, base):
                 packed_report = _wire.dumps((*report, clock() - began))
@@ -80,8 +82,11 @@ def _serve(pipe: socket.socket, packed_function: bytes) -> None:
         del frame, packed, column, outcomes
 
 
-def _reports_of(outcomes: Outcomes, slot: Slot, base: int) -> Iterator[tuple[Any, ...]]:
+def _reports_of(outcomes: Outcomes | Unrun, slot: Slot, base: int) -> Iterator[tuple[Any, ...]]:
     """The outcomes as the fields of reports, all but the last; more than one if they are large."""
+    if isinstance(outcomes, Unrun):
+        yield True, [], {}, []
+        return
     positions = outcomes.positions
     values = _wire.pack_values(outcomes.values, slot, [base + position for position in positions])
     failures = {}

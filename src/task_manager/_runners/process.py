@@ -301,6 +301,10 @@ class ProcessRunner:
 
     def _take(self, worker: Worker, report: Report) -> None:
         held = worker.held[0]
+        if not report.seconds:
+            self._answers.append((held.batch, Unrun(held.positions[held.done :])))
+            self._let_go(worker)
+            return
         first = held.done
         held.done += len(report.seconds)
         positions = held.positions[first : held.done]
@@ -323,10 +327,15 @@ class ProcessRunner:
                 values.append(value)
         worker.pace = sum(report.seconds) / len(report.seconds)
         if held.done == len(held.positions):
-            worker.held.popleft()
-            self._load -= 1
+            self._let_go(worker)
         outcomes = Outcomes(positions, values, failures, report.seconds, report.aside)
         self._answers.append((held.batch, outcomes))
+
+
+    def _let_go(self, worker: Worker) -> None:
+        """All of the batch in its hands has come back."""
+        worker.held.popleft()
+        self._load -= 1
 
 
 def _failed(failures: dict[int, Failure]) -> Outcomes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._call import IDLE, call_batch, invoker
-from .._task import Batch, Outcomes
+from .._task import Batch, Outcomes, Unrun
 from . import Answer, Orders
 
 
@@ -24,7 +24,7 @@ class SerialRunner:
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         self._func = func
         self._batch: Batch | None = None
-        self._calling: Iterator[Outcomes] = iter(())
+        self._calling: Iterator[Outcomes | Unrun] = iter(())
 
     def room(self, depth: int) -> bool:
         return self._batch is None

@@ -19,7 +19,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from .._call import IDLE, NEVER, call_batch, clock, invoker
+from .._call import IDLE, NEVER, TOO_LONG, call_batch, clock, invoker
 from .._processes import uninterrupted
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError
@@ -79,7 +79,7 @@ class ThreadRunner:
         self._timeout = orders.task_timeout
         self._func = func
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
-        self._outbox: SimpleQueue[tuple[Hand, Batch, Outcomes]] = SimpleQueue()
+        self._outbox: SimpleQueue[tuple[Hand, Batch, Outcomes | Unrun]] = SimpleQueue()
         self._crew: dict[Hand, threading.Thread] = {}
         self._in_flight = 0
         self._owner = os.getpid()
@@ -96,7 +96,7 @@ class ThreadRunner:
         self._inbox.put(batch)
 
     def collect(self, timeout: float) -> list[Answer]:
-        arrived: list[tuple[Hand, Batch, Outcomes]] = []
+        arrived: list[tuple[Hand, Batch, Outcomes | Unrun]] = []
         with suppress(Empty):
             arrived.append(self._outbox.get(timeout=timeout))
             while True:
@@ -163,7 +163,7 @@ class ThreadRunner:
 def work(
     func: Callable[..., Any],
     inbox: SimpleQueue[Batch | None],
-    outbox: SimpleQueue[tuple[Hand, Batch, Outcomes]],
+    outbox: SimpleQueue[tuple[Hand, Batch, Outcomes | Unrun]],
     hand: Hand,
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
@@ -174,7 +174,8 @@ def work(
             return
         done = 0
         try:
-            for outcomes in call_batch(invoker(func, batch.unpack), batch.calls, hand.slot):
+            invoke = invoker(func, batch.unpack)
+            for outcomes in call_batch(invoke, batch.calls, hand.slot, patience=TOO_LONG):
                 done = outcomes.positions[-1] + 1
                 outbox.put((hand, batch, outcomes))
                 if hand.dismissed:
