@@ -288,6 +288,46 @@ def test_f21_a_stage_dies_by_other_start_methods(start_method: str) -> None:
     check_deaths(1, {7: "SIGKILL"}, -9, start_method, count=20)
 
 
+def leave_a_copy_on_seven(x: int) -> int:
+    if x == 7:
+        if os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+        os._exit(3)
+    return x
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_f21_a_stage_dies_and_leaves_a_copy_of_itself(position: int) -> None:
+    """It holds the stage's end of all pipes; the death is seen nevertheless, and the copy ended."""
+    began = time.monotonic()
+    stages = [f.stage(f.same), f.stage(f.same)]
+    stages.insert(position, f.stage(leave_a_copy_on_seven))
+    chain = TaskChain(stages, "process")
+    summary = chain.start_chain(range(20))
+    errors = chain.get_final_error_dict()
+
+    assert (20, 0) == (summary.succeeded + summary.failed, summary.not_started)
+    assert 7 in errors
+    assert {3} == {error.exitcode for error in errors.values()}
+    assert time.monotonic() - began < 15
+
+
+def fork_on_some(x: int) -> int:
+    if x % 50 == 7:
+        os.fork()
+    return x
+
+
+def test_a_copy_of_a_stage_that_returns_is_not_heard() -> None:
+    """Where the function forks and forgets to end the child: each task has its one result."""
+    chain = TaskChain([f.stage(fork_on_some), f.stage(fork_on_some)], "process")
+    summary = chain.start_chain(range(1000))
+
+    assert (1000, 0) == (summary.succeeded, summary.failed)
+    assert {n: n for n in range(1000)} == chain.get_final_result_dict()
+
+
 def test_f21_a_stage_is_started_three_times_again() -> None:
     """Three deaths cost three tasks, and all others arrive."""
     check_deaths(1, dict.fromkeys([3, 7, 11], "exit"), 9, "fork", count=20)

@@ -24,7 +24,7 @@ from ._batch import LARGEST, BatchSize
 from ._book import Book
 from ._channel import NAP, Channel
 from ._ctrl_c import CtrlC
-from ._processes import FAREWELL, end_process, start_process, uninterrupted
+from ._processes import FAREWELL, GLANCE, end_process, has_died, start_process, uninterrupted
 from ._recorder import Recorder
 from ._run import TICK
 from ._source import Source
@@ -124,6 +124,7 @@ class Round:
         self._selector = selectors.DefaultSelector()
         self._feed = self._parcels()
         self._fed = False
+        self._looked = time.monotonic()
         self._exits: dict[int, tuple[int | None, int | None]] = {}
         self.error: BaseException | None = None  # the first that a stage's handle_error raised
 
@@ -140,6 +141,7 @@ class Round:
                     self._ctrl_c.through(time.sleep, NAP)
                 ready = self._ctrl_c.through(self._selector.select, 0.0 if more else TICK)
                 died = [stage for stage in map(self._hear, ready) if stage is not None]
+                died += self._silently_dead()
                 if died:
                     for stage in self._stages:  # what they have done need not be done again
                         self._drain(stage)
@@ -265,6 +267,17 @@ class Round:
                 if end in self._selector.get_map():
                     self._selector.unregister(end)
         return None
+
+    def _silently_dead(self) -> list[StageProcess]:
+        """Stages whose pipe and sentinel look alive, since a child of theirs holds copies of both."""
+        now = time.monotonic()
+        if now - self._looked < GLANCE:
+            return []
+        self._looked = now
+        dead = [stage for stage in self._stages if not stage.ended and has_died(stage.process)]
+        for stage in dead:
+            self._drain(stage)
+        return [stage for stage in dead if not stage.ended]
 
     def _drain(self, stage: StageProcess) -> None:
         """Take in the reports of this stage, each after all that those before it had sent by then."""

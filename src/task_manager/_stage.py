@@ -14,6 +14,7 @@ multiprocessing.Queue, would fight with every short call for the interpreter.
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections import deque
@@ -172,6 +173,7 @@ class Reporter:
     def __init__(
         self, stage: int, pipe: socket.socket, outgoing: socket.socket | None, tickets: Tickets
     ) -> None:
+        self._home = os.getpid()
         self._stage = stage
         self._pipe = pipe
         self._outgoing = outgoing
@@ -182,6 +184,8 @@ class Reporter:
         self._tell(_wire.dumps(report))
 
     def _tell(self, frame: bytes) -> None:
+        if os.getpid() != self._home:  # a copy that the user's function has forked, and let return
+            os._exit(0)
         try:
             send_frame(self._pipe, frame)
         except OSError:

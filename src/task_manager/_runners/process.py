@@ -331,7 +331,6 @@ class ProcessRunner:
         outcomes = Outcomes(positions, values, failures, report.seconds, report.aside)
         self._answers.append((held.batch, outcomes))
 
-
     def _let_go(self, worker: Worker) -> None:
         """All of the batch in its hands has come back."""
         worker.held.popleft()
