@@ -386,7 +386,7 @@ def kill_self_on_seven(x: int) -> int:
     return x
 
 
-def count_calls(folder: str, name: Any) -> int:
+def count_calls(folder: str | Path, name: Any) -> int:
     """Leave a byte for every call; answer how many there are."""
     path = Path(folder) / str(name)
     with path.open("a") as calls:

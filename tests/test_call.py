@@ -148,7 +148,7 @@ def test_the_slot_says_what_is_in_hand(clock: Clock) -> None:
         seen.append(tuple(cells))
         clock.turn(seconds)
 
-    list(call_batch(look, [0.25, 0.0, 0.5, 0.0], cells, base=7))
+    list(call_batch(look, [0.25, 0.0, 0.5, 0.0], cells, range(7, 11)))
 
     assert [(7, 10.0), (8, 10.25), (9, 10.25), (10, 10.75)] == seen
 

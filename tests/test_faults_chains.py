@@ -12,6 +12,7 @@ import time
 import traceback
 import tracemalloc
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -313,19 +314,67 @@ def test_f21_a_stage_dies_and_leaves_a_copy_of_itself(position: int) -> None:
     assert time.monotonic() - began < 15
 
 
-def fork_on_some(x: int) -> int:
+def fork_on_some(folder: Path, x: int) -> int:
+    f.count_calls(folder, x)
     if x % 50 == 7:
         os.fork()
     return x
 
 
-def test_a_copy_of_a_stage_that_returns_is_not_heard() -> None:
+@pytest.mark.parametrize("mode", ["serial", "thread"])
+def test_a_copy_of_a_stage_that_returns_is_not_heard(
+    mode: str, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the function forks and forgets to end the child: each task has its one result."""
-    chain = TaskChain([f.stage(fork_on_some), f.stage(fork_on_some)], "process")
+    monkeypatch.setattr("task_manager._call.PROMPT", 10.0)  # a fork may be faster than this
+    func = partial(fork_on_some, calls)
+    chain = TaskChain([f.stage(func, mode, worker_limit=1), f.stage(f.same)], "process")
     summary = chain.start_chain(range(1000))
 
     assert (1000, 0) == (summary.succeeded, summary.failed)
     assert {n: n for n in range(1000)} == chain.get_final_result_dict()
+    if mode == "serial":  # it calls nothing either
+        assert {1} == {(calls / str(n)).stat().st_size for n in range(1000)}
+
+
+def die_on_some(x: int, when: str) -> Any:
+    if when == "error" and x % 1000 == 778:
+        raise ValueError("a neighbour")
+    if when == "never" or x % 1000 != 777:
+        return x, when
+    match when:
+        case "result":
+            return f.Bad("pickle", "crashes")
+        case "error":
+            raise f.BadError("pickle", "crashes")
+        case _:
+            os._exit(5)
+
+
+@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize("when", ["call", "result", "error"])
+def test_f21_a_stage_that_dies_in_a_batch_takes_one_task_with_it(when: str, position: int) -> None:
+    """Of a thousand tiny ones in its hands: the one of the call, or whose result or error it pickles."""
+    stages = [f.stage(pass_on) for _ in range(2)]
+    stages.insert(position, f.stage(die_on_some))
+    chain = TaskChain(stages, "process")
+    summary = chain.start_chain([(n, when) for n in range(3000)])
+    errors = initial(chain.get_final_error_dict())
+    deaths = {n: error.exitcode for n, error in errors.items() if isinstance(error, StageDiedError)}
+
+    assert (3000, 0) == (summary.succeeded + summary.failed, summary.not_started)
+    assert {777: 5, 1777: 5, 2777: 5} == deaths
+    assert ([778, 1778, 2778] if when == "error" else []) == [n for n in errors if n not in deaths]
+
+
+def test_f21_a_stage_whose_threads_die_with_it_takes_what_is_in_its_hands() -> None:
+    """Nobody knows which one it was; and the rest goes on."""
+    chain = TaskChain([f.stage(die_on_some, "thread", worker_limit=1), f.stage(pass_on)], "process")
+    summary = chain.start_chain([(n, "call" if n == 777 else "never") for n in range(20_000)])
+
+    assert (20_000, 0) == (summary.succeeded + summary.failed, summary.not_started)
+    assert 777 in initial(chain.get_final_error_dict())
+    assert summary.succeeded > 10_000
 
 
 def test_f21_a_stage_is_started_three_times_again() -> None:

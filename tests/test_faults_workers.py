@@ -647,6 +647,19 @@ def test_f18_workers_are_killed_while_they_log(start_method: str, tmp_path: Path
     assert (start_method == "fork") == ("task 199" in (tmp_path / "mine.log").read_text())
 
 
+def fork_on_seven(x: int) -> int:
+    return os.fork() if x == 7 else x
+
+
+def test_a_copy_of_this_process_that_returns_into_a_thread_ends() -> None:
+    """Where the function forks and forgets to end the child: nobody in it would."""
+    with f.manager_of(fork_on_seven, "thread") as manager:
+        manager.start(range(100))
+    copy = manager.get_result_dict()[7]
+
+    assert (copy, 0) == os.waitpid(copy, 0)
+
+
 def test_a_thread_that_fails_in_code_of_ours_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where memory has run out: what it has in hand fails with that, and the rest has its result."""
     make_calls = thread.call_batch

@@ -385,7 +385,7 @@ def test_f07_no_more_processes_can_be_started(
         started.append(start(*args, **options))
         return started[-1]
 
-    monkeypatch.setattr("task_manager._runners.process.start_process", start_some)
+    monkeypatch.setattr("task_manager._runners._slot.start_process", start_some)
     with process_manager(nap, worker_limit=8) as manager:
         if there_are:
             manager.start(range(100))

@@ -20,8 +20,8 @@ clock = time.perf_counter  # one clock for all processes of a machine
 class Slot(Protocol):
     """What a worker has in hand, for others to read: [number of the call, begun at].
 
-    Calls are numbered from 0 over the life of the worker.  A number stands until the next call
-    begins, so that a worker that dies on its way home with an outcome is known by its task.
+    A number stands until the next call begins, so that a worker that dies on its way home with an
+    outcome is known by its task.
     """
 
     def __setitem__(self, cell: int, value: float, /) -> None: ...
@@ -36,13 +36,13 @@ def call_batch(
     invoke: Callable[[Any], Any],
     calls: Sequence[Any],
     slot: Slot,
-    base: int = 0,
+    numbers: Sequence[int] | None = None,
     passing: tuple[type[BaseException], ...] = (),
     patience: float = math.inf,
 ) -> Iterator[Outcomes | Unrun]:
     """Make the calls in turn; yield outcomes after each slow call, and at the end.
 
-    base: The number of the first call.
+    numbers: Those of the calls, for the slot; None: the positions.
     patience: Seconds after which a slow call is the last one; the others are given back, so that
         workers with nothing to do may have them.
     passing: What is no outcome but is raised, after the outcomes so far were yielded.
@@ -54,9 +54,10 @@ def call_batch(
     interrupt: BaseException | None = None
     begun = clock()
     too_late = begun + patience
-    for position, call in enumerate(calls):
+    positions = range(len(calls))
+    for position, number, call in zip(positions, numbers or positions, calls, strict=True):
         slot[1] = begun
-        slot[0] = base + position
+        slot[0] = number
         try:
             value = invoke(call)
         except passing as error:

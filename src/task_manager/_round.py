@@ -16,17 +16,20 @@ import selectors
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from itertools import count
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from . import _wire
 from ._batch import LARGEST, BatchSize
 from ._book import Book
+from ._call import IDLE
 from ._channel import NAP, Channel
 from ._ctrl_c import CtrlC
-from ._processes import FAREWELL, GLANCE, end_process, has_died, start_process, uninterrupted
+from ._processes import FAREWELL, GLANCE, end_process, has_died, uninterrupted
 from ._recorder import Recorder
 from ._run import TICK
+from ._runners._slot import SharedSlot, start_with_slot
 from ._source import Source
 from ._stage import (
     END,
@@ -51,7 +54,9 @@ AHEAD = 8  # batches that are read before the first stage takes them
 class StageProcess:
     """What the parent knows of one stage.
 
-    held: The tickets in its hands.
+    held: The tickets in its hands, and the number of each there, in the order taken, from 0.
+    in_hand: The number of the task that it had in the middle of a call when it ended, or -1: a stage
+        tells that if it makes its calls itself, in serial mode.
     ready: It has come up.
     ended: It has said that it is through.
     """
@@ -60,11 +65,14 @@ class StageProcess:
         self.number = number
         self.manager = manager
         self.recorder = recorder
-        self.held: set[int] = set()
+        self.held: dict[int, int] = {}
+        self.taken = 0
+        self.in_hand = int(IDLE)
         self.ready = False
         self.ended = False
         self.process: BaseProcess
         self.channel: Channel
+        self.slot: SharedSlot
 
     @property
     def context(self) -> Any:
@@ -78,7 +86,7 @@ class StageProcess:
         travelling.show_progress = False
         method = self.context.get_start_method()
         packed = travelling if method == "fork" else _wire.pack_object(travelling, method)
-        self.process, pipe = start_process(
+        self.process, pipe, self.slot = start_with_slot(
             self.context,
             run_stage,
             packed,
@@ -179,6 +187,8 @@ class Round:
                 pid = stage.process.pid
                 self._exits[stage.number] = (pid, end_process(stage.process, FAREWELL))
                 stage.channel.close()
+                stage.in_hand = int(stage.slot[0])
+                stage.slot.close()
             self._selector.close()
             for end in self._ends:
                 end.close()
@@ -293,7 +303,8 @@ class Round:
                     raise WorkerStartError(refusal)
                 stage.ready = True
             case TookReport(tickets):
-                stage.held.update(tickets)
+                stage.held.update(zip(tickets, count(stage.taken)))
+                stage.taken += len(tickets)
             case Parcel():
                 self._pass(stage, report)
             case FailedReport(ticket, cell, attempts):
@@ -333,7 +344,8 @@ class Round:
         if not tickets:
             return
         tasks = [self._at(stage)[ticket] for ticket in tickets]
-        stage.held.difference_update(tickets)
+        for ticket in tickets:
+            stage.held.pop(ticket, None)
         self._book.passed(stage.number, tickets, results)
         numbers = list(stage.manager._ledger.number(len(tickets)))
         stage.recorder.record(Succeeded(numbers, tasks, results, seconds))
@@ -346,7 +358,7 @@ class Round:
         if ticket not in self._at(stage):  # its last word was spoken where its task was made
             return
         task = self._at(stage)[ticket]
-        stage.held.discard(ticket)
+        stage.held.pop(ticket, None)
         self._book.failed(stage.number, ticket, error, attempts)
         (number,) = stage.manager._ledger.number(1)
         stage.recorder.record(Failed(number, task, error, attempts))
@@ -354,8 +366,9 @@ class Round:
     # ------------------------------------------------------------------ after a death
 
     def charge(self, stage: StageProcess) -> None:
-        """The tasks in the hands of this stage, which died, are errors."""
-        self._charge(stage, sorted(stage.held), attempts=1)
+        """This stage died: the task of its call is an error, or all in its hands if none is known."""
+        in_hand = [ticket for ticket, number in stage.held.items() if number == stage.in_hand]
+        self._charge(stage, in_hand or sorted(stage.held), attempts=1)
 
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""

@@ -24,11 +24,12 @@ from typing import Any, NamedTuple
 
 from . import _wire
 from ._book import Tickets
-from ._call import IDLE
+from ._call import IDLE, Slot
 from ._channel import Channel, send_frame
 from ._ctrl_c import CtrlC
 from ._processes import settle_in
 from ._recorder import Recorder
+from ._runners._slot import SharedSlot
 from ._task import Event, Failed, Failure, Retrying, Succeeded
 from .errors import TransportError
 from .manager import TaskManager
@@ -171,23 +172,27 @@ class Reporter:
     """The observer of a stage's run: tells the parent, and passes results on."""
 
     def __init__(
-        self, stage: int, pipe: socket.socket, outgoing: socket.socket | None, tickets: Tickets
+        self,
+        stage: int,
+        pipe: socket.socket,
+        outgoing: socket.socket | None,
+        tickets: Tickets,
+        slot: Slot,
     ) -> None:
         self._home = os.getpid()
         self._stage = stage
         self._pipe = pipe
         self._outgoing = outgoing
         self._tickets = tickets
+        self._slot = slot
 
     def report(self, report: Report) -> None:
         """Tell the parent. SystemExit if it is not there any more."""
         self._tell(_wire.dumps(report))
 
     def _tell(self, frame: bytes) -> None:
-        if os.getpid() != self._home:  # a copy that the user's function has forked, and let return
-            os._exit(0)
         try:
-            send_frame(self._pipe, frame)
+            self._send(self._pipe, frame)
         except OSError:
             sys.exit(1)
 
@@ -200,7 +205,12 @@ class Reporter:
     def hand_on(self, frame: bytes | memoryview) -> None:
         """Send to the next stage; waits as long as there is no room for it."""
         if self._outgoing is not None:
-            send_frame(self._outgoing, frame)
+            self._send(self._outgoing, frame)
+
+    def _send(self, end: socket.socket, frame: bytes | memoryview) -> None:
+        if os.getpid() != self._home:  # a copy that the user's function has forked, and let return
+            os._exit(0)
+        send_frame(end, frame)
 
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
         cell = _wire.pack_failure(Failure(error, type(error)))
@@ -210,12 +220,15 @@ class Reporter:
         match event:
             case Succeeded(indices, _, results, seconds):
                 tickets = self._tickets.leave(indices)
-                for parcel in parcels(self._stage + 1, tickets, pack_column(results), seconds):
+                column = _wire.pack_values(results, self._slot, indices)
+                for parcel in parcels(self._stage + 1, tickets, column, seconds):
                     self._pass_on(parcel)
             case Failed(index, _, error, attempts):
                 (ticket,) = self._tickets.leave([index])
+                self._slot[0] = index  # pickling an error may kill this process
                 self.fail(ticket, error, attempts)
             case Retrying(index, _, error, number, delay):
+                self._slot[0] = index
                 cell = _wire.pack_failure(Failure(error, type(error)))
                 self.report(RetryingReport(self._tickets.of(index), cell, number, delay))
 
@@ -229,14 +242,21 @@ def run_stage(
 ) -> None:
     """The life of a stage process. packed: The manager, pickled unless the process was forked."""
     settle_in()
+    try:
+        shared = SharedSlot.receive(pipe)
+    except (EOFError, OSError):  # the parent is gone
+        sys.exit(1)
+    # In a copy of this process the next write to the slot fails, at the latest after the call.
+    os.register_at_fork(after_in_child=shared.cells.release)
     tickets = Tickets(first=0)
-    reporter = Reporter(stage, pipe, outgoing, tickets)
+    reporter = Reporter(stage, pipe, outgoing, tickets, shared.cells)
     try:
         manager: TaskManager = _wire.loads(packed) if isinstance(packed, bytes) else packed
     except BaseException as error:
         reporter.report(ReadyReport(_wire.cannot_load("stage", error)))
         return
     reporter.report(ReadyReport(""))
+    manager._slot = shared.cells
     source = LinkSource(stage, incoming, reporter, tickets)
     ended = EndedReport(None, through=True)
     try:

@@ -12,6 +12,7 @@ from typing import Any, Generic, Self
 
 from . import _options as options
 from ._batch import BatchSize
+from ._call import Slot
 from ._ctrl_c import CtrlC
 from ._generic import R, T
 from ._ledger import Ledger
@@ -61,6 +62,8 @@ class TaskManager(Generic[T, R]):
 
     Raises ConfigurationError (a ValueError) for a wrong option.
     """
+
+    _slot: Slot | None = None  # of the process that runs this manager as a stage
 
     def __init__(
         self,
@@ -334,7 +337,7 @@ class TaskManager(Generic[T, R]):
     @property
     def _orders(self) -> Orders:
         workers = self.worker_limit or MODES[self.execution_mode].workers()
-        return Orders(workers, self.task_timeout, self.start_method)
+        return Orders(workers, self.task_timeout, self.start_method, self._slot)
 
 
 _HOOKS = ("get_args", "process_result", "handle_error")

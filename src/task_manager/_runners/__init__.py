@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
+from .._call import Slot
 from .._task import Batch, Outcomes, Unrun
 
 Answer = tuple[Batch, Outcomes | Unrun]
@@ -72,11 +73,13 @@ class Orders:
     workers: How many calls may run at the same time.
     task_timeout: Seconds that a call may take, or None.
     start_method: How worker processes are started; None: the platform's default.
+    slot: Where a runner that makes the calls itself tells which task it has in hand, by its index.
     """
 
     workers: int
     task_timeout: float | None = None
     start_method: str | None = None
+    slot: Slot | None = None
 
 
 @dataclass(frozen=True, slots=True)

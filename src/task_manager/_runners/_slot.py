@@ -7,8 +7,13 @@ import mmap
 import os
 import socket
 import tempfile
+from collections.abc import Callable
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 from .._call import IDLE, NEVER
+from .._processes import FAREWELL, end_process, start_process
 
 
 class SharedSlot:
@@ -52,6 +57,21 @@ class SharedSlot:
     def close(self) -> None:
         self._cells.release()
         self._map.close()
+
+
+def start_with_slot(
+    context: BaseContext, target: Callable[..., None], *args: Any, name: str
+) -> tuple[BaseProcess, socket.socket, SharedSlot]:
+    """As `start_process`, and a slot, whose twin is the first thing that comes through the pipe."""
+    process, pipe = start_process(context, target, *args, name=name)
+    try:
+        slot = SharedSlot.make_and_send(pipe)
+    except BaseException:
+        pipe.close()
+        process.kill()
+        end_process(process, FAREWELL)
+        raise
+    return process, pipe, slot
 
 
 def _make_file() -> int:

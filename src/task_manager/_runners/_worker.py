@@ -69,7 +69,8 @@ def _serve(pipe: socket.socket, packed_function: bytes) -> None:
         unpack, *packed = _wire.loads(frame)
         column = _wire.Column(*packed)
         invoke = invoker(func, unpack) if column.plain else _loading(invoker(func, unpack))
-        for outcomes in call_batch(invoke, column.cells, slot, base, patience=TOO_LONG):
+        numbers = range(base, base + len(column.cells))
+        for outcomes in call_batch(invoke, column.cells, slot, numbers, patience=TOO_LONG):
             slot[1] = began = clock()  # pickling has the time of a call; sending depends on the parent
             for report in _reports_of(outcomes, slot, base):
                 packed_report = _wire.dumps((*report, clock() - began))

@@ -31,7 +31,6 @@ from .._processes import (
     has_died,
     hopeless,
     refuse_daemons,
-    start_process,
     stillborn_error,
     uninterrupted,
 )
@@ -44,7 +43,7 @@ from ..errors import (
     WorkerStartError,
 )
 from . import Answer, Orders
-from ._slot import SharedSlot
+from ._slot import SharedSlot, start_with_slot
 from ._worker import GOODBYE, READY, Report, work
 
 FRUITLESS = 3  # deaths of workers that had taken a task and not begun a call; then it has its error
@@ -189,14 +188,9 @@ class ProcessRunner:
 
     def _hire(self) -> Worker:
         with uninterrupted():
-            process, pipe = start_process(self._context, work, self._func, name="task_manager-worker")
-            try:
-                slot = SharedSlot.make_and_send(pipe)
-            except BaseException:
-                pipe.close()
-                process.kill()
-                end_process(process, FAREWELL)
-                raise
+            process, pipe, slot = start_with_slot(
+                self._context, work, self._func, name="task_manager-worker"
+            )
             worker = Worker(process, Channel(pipe), slot)
             self._crew.append(worker)
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)

@@ -23,6 +23,7 @@ class SerialRunner:
 
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         self._func = func
+        self._slot = [IDLE, 0.0] if orders.slot is None else orders.slot
         self._batch: Batch | None = None
         self._calling: Iterator[Outcomes | Unrun] = iter(())
 
@@ -32,7 +33,9 @@ class SerialRunner:
     def submit(self, batch: Batch) -> None:
         self._batch = batch
         invoke = invoker(self._func, batch.unpack)
-        self._calling = call_batch(invoke, batch.calls, [IDLE, 0.0], passing=(KeyboardInterrupt,))
+        self._calling = call_batch(
+            invoke, batch.calls, self._slot, batch.indices, passing=(KeyboardInterrupt,)
+        )
 
     def collect(self, timeout: float) -> list[Answer]:
         batch = self._batch

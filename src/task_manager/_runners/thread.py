@@ -167,6 +167,7 @@ def work(
     hand: Hand,
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
+    home = os.getpid()
     while True:
         batch = inbox.get()
         if batch is None or not hand.take(batch):
@@ -177,6 +178,8 @@ def work(
             invoke = invoker(func, batch.unpack)
             for outcomes in call_batch(invoke, batch.calls, hand.slot, patience=TOO_LONG):
                 done = outcomes.positions[-1] + 1
+                if os.getpid() != home:  # the function has forked and let the child return: it is alone
+                    os._exit(0)
                 outbox.put((hand, batch, outcomes))
                 if hand.dismissed:
                     return
