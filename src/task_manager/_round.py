@@ -4,8 +4,8 @@
      parent ── link ─┴▶ stage 1 ── link ──▶ stage 2 ── link ──▶ stage 3 ───────────┘
 
 A round takes tasks each with the stage at which it enters: all at the first one, unless they got
-further in a round before.  It ends when every stage has ended, or when one has died: then the tasks
-in its hands are errors, and the book knows where the others have got to.
+further in a round before.  It ends when every stage has ended, or when one has died: then the task
+of its call is an error, and the book knows where the others have got to.
 """
 
 from __future__ import annotations
