@@ -386,6 +386,17 @@ def kill_self_on_seven(x: int) -> int:
     return x
 
 
+def leave_a_copy_on_seven(x: int) -> int:
+    """Die, and leave a child that holds copies of all that this process had open."""
+    if x == 7:
+        if os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+        os._exit(3)
+    time.sleep(0.001)
+    return x
+
+
 def count_calls(folder: str | Path, name: Any) -> int:
     """Leave a byte for every call; answer how many there are."""
     path = Path(folder) / str(name)

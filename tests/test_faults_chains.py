@@ -289,21 +289,12 @@ def test_f21_a_stage_dies_by_other_start_methods(start_method: str) -> None:
     check_deaths(1, {7: "SIGKILL"}, -9, start_method, count=20)
 
 
-def leave_a_copy_on_seven(x: int) -> int:
-    if x == 7:
-        if os.fork() == 0:
-            time.sleep(30)
-            os._exit(0)
-        os._exit(3)
-    return x
-
-
 @pytest.mark.parametrize("position", [0, 1])
 def test_f21_a_stage_dies_and_leaves_a_copy_of_itself(position: int) -> None:
     """It holds the stage's end of all pipes; the death is seen nevertheless, and the copy ended."""
     began = time.monotonic()
     stages = [f.stage(f.same), f.stage(f.same)]
-    stages.insert(position, f.stage(leave_a_copy_on_seven))
+    stages.insert(position, f.stage(f.leave_a_copy_on_seven))
     chain = TaskChain(stages, "process")
     summary = chain.start_chain(range(20))
     errors = chain.get_final_error_dict()

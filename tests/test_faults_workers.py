@@ -145,22 +145,12 @@ def test_f01_a_task_that_kills_its_worker_as_it_arrives(start_method: str) -> No
         assert (WorkerDiedError, 1) == (type(error), error.exitcode)
 
 
-def leave_a_copy_on_seven(x: int) -> int:
-    if x == 7:
-        if os.fork() == 0:
-            time.sleep(30)
-            os._exit(0)
-        os._exit(3)
-    time.sleep(0.001)
-    return x
-
-
 @by_start_method
 @pytest.mark.parametrize("workers", [1, 2])
 def test_f01_a_worker_dies_and_leaves_a_copy_of_itself(start_method: str, workers: int) -> None:
     """It holds the worker's end of all pipes; the death is seen nevertheless, and the copy ended."""
     began = time.monotonic()
-    with f.manager_of(leave_a_copy_on_seven, start_method, worker_limit=workers) as manager:
+    with f.manager_of(f.leave_a_copy_on_seven, start_method, worker_limit=workers) as manager:
         summary = manager.start(range(200))
 
         assert (199, 1) == (summary.succeeded, summary.failed)
