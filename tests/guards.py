@@ -77,7 +77,7 @@ GUARDS = [
           "step = 1 if suspect else len(batch)", "step = len(batch)",
           (WORKERS, "f01_a_task_that_kills and fork")),
     Guard("F1", "a death that a copy of the worker hides", POOL,
-          "ended += self._silently_dead(ended)", "pass",
+          "ended += [worker for worker in self._glance.dead(self._crew) if worker not in ended]", "pass",
           (WORKERS, "f01_a_worker_dies_and_leaves and (fork or spawn)")),
     Guard("F1", "a process that nobody has an exit code of is not closed", "_processes.py",
           "if code is None:  # multi", "if False:  # multi",

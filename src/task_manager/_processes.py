@@ -14,15 +14,16 @@ import signal
 import socket
 import sys
 import threading
+import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from .errors import ConfigurationError, WorkerStartError
 
@@ -169,7 +170,7 @@ def _broken_streams_aside() -> Iterator[None]:
             setattr(sys, name, stream)
 
 
-def has_died(process: BaseProcess) -> bool:
+def _has_died(process: BaseProcess) -> bool:
     """Asked of the system: a sentinel is silent as long as anybody holds a copy of its other end."""
     if process.exitcode is not None:
         return True
@@ -178,6 +179,33 @@ def has_died(process: BaseProcess) -> bool:
     except ProcessLookupError:  # somebody else has waited for it
         return True
     return False
+
+
+class Keeper(Protocol):
+    """Who owns a process."""
+
+    process: BaseProcess
+
+
+K = TypeVar("K", bound=Keeper)
+
+
+class Glance:
+    """Looks now and then whether processes have died whose pipe and sentinel look alive.
+
+    They do where a child of the dead one holds copies of both.
+    """
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def dead(self, keepers: Iterable[K]) -> list[K]:
+        """Those whose process has died; none where the last look was not GLANCE seconds ago."""
+        now = time.monotonic()
+        if now - self._last < GLANCE:
+            return []
+        self._last = now
+        return [keeper for keeper in keepers if _has_died(keeper.process)]
 
 
 def end_process(process: BaseProcess, patience: float) -> int | None:

@@ -26,7 +26,7 @@ from ._book import Book
 from ._call import IDLE
 from ._channel import NAP, Channel
 from ._ctrl_c import CtrlC
-from ._processes import FAREWELL, GLANCE, end_process, has_died, uninterrupted
+from ._processes import FAREWELL, Glance, end_process, uninterrupted
 from ._recorder import Recorder
 from ._run import TICK
 from ._runners._slot import SharedSlot, start_with_slot
@@ -132,7 +132,7 @@ class Round:
         self._selector = selectors.DefaultSelector()
         self._feed = self._parcels()
         self._fed = False
-        self._looked = time.monotonic()
+        self._glance = Glance()
         self._exits: dict[int, tuple[int | None, int | None]] = {}
         self.error: BaseException | None = None  # the first that a stage's handle_error raised
 
@@ -279,12 +279,8 @@ class Round:
         return None
 
     def _silently_dead(self) -> list[StageProcess]:
-        """Stages whose pipe and sentinel look alive, since a child of theirs holds copies of both."""
-        now = time.monotonic()
-        if now - self._looked < GLANCE:
-            return []
-        self._looked = now
-        dead = [stage for stage in self._stages if not stage.ended and has_died(stage.process)]
+        """Stages whose death nothing else tells, after what they had to say."""
+        dead = self._glance.dead(stage for stage in self._stages if not stage.ended)
         for stage in dead:
             self._drain(stage)
         return [stage for stage in dead if not stage.ended]

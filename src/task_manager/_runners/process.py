@@ -26,9 +26,8 @@ from .._call import clock
 from .._channel import NAP, Channel
 from .._processes import (
     FAREWELL,
-    GLANCE,
+    Glance,
     end_process,
-    has_died,
     hopeless,
     refuse_daemons,
     stillborn_error,
@@ -104,7 +103,7 @@ class ProcessRunner:
         self._selector = selectors.DefaultSelector()
         self._stillborn = 0
         self._fruitless: dict[int, int] = {}  # deaths by the index of a task that they were about
-        self._looked = clock()
+        self._glance = Glance()
         self._owner = os.getpid()
 
     # ------------------------------------------------------------------ the verbs
@@ -140,7 +139,7 @@ class ProcessRunner:
                 self._read(worker)
             if key.fileobj is not worker.channel or worker.channel.ended:
                 ended.append(worker)
-        ended += self._silently_dead(ended)
+        ended += [worker for worker in self._glance.dead(self._crew) if worker not in ended]
         for worker in ended:
             self._bury(worker)
         if self._timeout is not None:
@@ -196,14 +195,6 @@ class ProcessRunner:
             self._selector.register(worker.channel, selectors.EVENT_READ, worker)
             self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
         return worker
-
-    def _silently_dead(self, known: list[Worker]) -> list[Worker]:
-        """Workers whose pipe and sentinel look alive, since a child of theirs holds copies of both."""
-        now = clock()
-        if now - self._looked < GLANCE:
-            return []
-        self._looked = now
-        return [worker for worker in self._crew if worker not in known and has_died(worker.process)]
 
     def _end_overdue(self, timeout: float) -> None:
         """Kill the workers whose call takes too long."""
