@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ._fork import this_process
 from ._runners import Runner
 
 
@@ -23,7 +23,7 @@ class Turn:
         self._settle()
 
     def _settle(self) -> None:
-        self._home = os.getpid()
+        self._home = this_process()
         self._running = threading.Lock()
 
     def __reduce__(self) -> tuple[type[Turn], tuple[str]]:
@@ -31,7 +31,7 @@ class Turn:
 
     def take(self) -> bool:
         """Whether nobody had it; it is then the caller's, who gives it back."""
-        if self._home != os.getpid():
+        if self._home is not this_process():
             self._settle()
         return self._running.acquire(blocking=False)
 
@@ -60,7 +60,7 @@ class Pool:
         self._settle()
 
     def _settle(self) -> None:
-        self._home = os.getpid()
+        self._home = this_process()
         self._shutdown_due = False
         self._runner: Runner | None = None
         self._closer: weakref.finalize[..., Any] | None = None
@@ -68,7 +68,7 @@ class Pool:
     @contextlib.contextmanager
     def one_run(self, name: str) -> Iterator[None]:
         """The time of a run, as `Turn.one_run`."""
-        if self._home != os.getpid():
+        if self._home is not this_process():
             self._settle()
         with self._turn.one_run(name):
             try:

@@ -27,6 +27,7 @@ from ._book import Tickets
 from ._call import IDLE, Slot
 from ._channel import Channel, send_frame
 from ._ctrl_c import CtrlC
+from ._fork import this_process
 from ._processes import settle_in
 from ._recorder import Recorder
 from ._runners._slot import SharedSlot
@@ -179,7 +180,7 @@ class Reporter:
         tickets: Tickets,
         slot: Slot,
     ) -> None:
-        self._home = os.getpid()
+        self._home = this_process()
         self._stage = stage
         self._pipe = pipe
         self._outgoing = outgoing
@@ -208,7 +209,7 @@ class Reporter:
             self._send(self._outgoing, frame)
 
     def _send(self, end: socket.socket, frame: bytes | memoryview) -> None:
-        if os.getpid() != self._home:  # a copy that the user's function has forked, and let return
+        if self._home is not this_process():  # a copy that the function has forked, and let return
             os._exit(0)
         send_frame(end, frame)
 

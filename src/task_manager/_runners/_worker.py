@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .. import _wire
 from .._call import NEVER, TOO_LONG, Slot, call_batch, clock, invoker
 from .._channel import receive_frame, send_frame
+from .._fork import this_process
 from .._processes import kill_own_group, settle_in
 from .._task import Outcomes, Unrun
 from ..errors import TransportError
@@ -39,13 +40,13 @@ class Report(NamedTuple):
 def work(pipe: socket.socket, packed_function: bytes) -> None:
     """Take batches from the pipe and send reports, until the other side says goodbye or is gone."""
     settle_in()
-    worker = os.getpid()
+    worker = this_process()
     try:
         _serve(pipe, packed_function)
     except (ConnectionError, EOFError):  # the parent is gone; nobody is there to be told anything
         kill_own_group()
     finally:
-        if os.getpid() != worker:  # a copy that the user's function has forked, and let return
+        if worker is not this_process():  # a copy that the user's function has forked, and let return
             os._exit(0)
 
 

@@ -13,7 +13,6 @@ hang.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import selectors
 import time
 from collections import deque
@@ -24,6 +23,7 @@ from typing import Any
 from .. import _wire
 from .._call import clock
 from .._channel import NAP, Channel
+from .._fork import this_process
 from .._processes import (
     FAREWELL,
     Glance,
@@ -104,7 +104,7 @@ class ProcessRunner:
         self._stillborn = 0
         self._fruitless: dict[int, int] = {}  # deaths by the index of a task that they were about
         self._glance = Glance()
-        self._owner = os.getpid()
+        self._owner = this_process()
 
     # ------------------------------------------------------------------ the verbs
 
@@ -148,7 +148,7 @@ class ProcessRunner:
         return answers
 
     def close(self) -> None:
-        if os.getpid() != self._owner:  # a copy in a forked child: nothing in it is its own
+        if self._owner is not this_process():  # a copy in a forked child: nothing in it is its own
             return
         with uninterrupted():
             for worker in self._crew:

@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from .._call import IDLE, NEVER, TOO_LONG, call_batch, clock, invoker
+from .._fork import this_process
 from .._processes import uninterrupted
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError
@@ -82,7 +83,7 @@ class ThreadRunner:
         self._outbox: SimpleQueue[tuple[Hand, Batch, Outcomes | Unrun]] = SimpleQueue()
         self._crew: dict[Hand, threading.Thread] = {}
         self._in_flight = 0
-        self._owner = os.getpid()
+        self._owner = this_process()
 
     def room(self, depth: int) -> bool:
         return self._in_flight < self.workers * depth
@@ -116,7 +117,7 @@ class ThreadRunner:
         return answers
 
     def close(self) -> None:
-        if os.getpid() != self._owner:  # a copy in a forked child: its threads are not here
+        if self._owner is not this_process():  # a copy in a forked child: its threads are not here
             return
         for hand in self._crew:
             hand.dismissed = True
@@ -167,7 +168,7 @@ def work(
     hand: Hand,
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
-    home = os.getpid()
+    home = this_process()
     while True:
         batch = inbox.get()
         if batch is None or not hand.take(batch):
@@ -178,7 +179,7 @@ def work(
             invoke = invoker(func, batch.unpack)
             for outcomes in call_batch(invoke, batch.calls, hand.slot, patience=TOO_LONG):
                 done = outcomes.positions[-1] + 1
-                if os.getpid() != home:  # the function has forked and let the child return: it is alone
+                if home is not this_process():  # the function has forked, and the child returned
                     os._exit(0)
                 outbox.put((hand, batch, outcomes))
                 if hand.dismissed:
