@@ -66,3 +66,17 @@ class CtrlC:
         self._pressed = (number, frame)
         if not held_back:
             self.deliver()
+
+
+def ignore_ctrl_c(number: int, frame: FrameType | None) -> None:
+    """The handler of processes of ours. Other programs that they start would inherit SIG_IGN."""
+
+
+def let_through(error: BaseException) -> None:
+    """Raise this error again if a handler of a signal raised it, and not the object that was used.
+
+    To be called wherever any BaseException of an object of the user's is caught.
+    """
+    deaf = (ignore_ctrl_c, signal.SIG_IGN)
+    if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) not in deaf:
+        raise error

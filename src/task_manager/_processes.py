@@ -25,6 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, TypeVar
 
+from ._ctrl_c import ignore_ctrl_c
 from .errors import ConfigurationError, WorkerStartError
 
 FAREWELL = 1.0  # seconds that a process gets to end by itself before it is killed
@@ -281,10 +282,6 @@ def settle_in() -> None:
         end.close()
     _PARENT_ENDS.clear()
     threading.Thread(target=_end_with_parent, name="task_manager-watch", daemon=True).start()
-
-
-def ignore_ctrl_c(number: int, frame: FrameType | None) -> None:
-    """The handler of processes of ours. Other programs that they start would inherit SIG_IGN."""
 
 
 def _end_with_parent() -> None:

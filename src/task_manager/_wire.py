@@ -8,7 +8,6 @@ those cannot fail.
 from __future__ import annotations
 
 import pickle
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ._call import Slot
-from ._processes import ignore_ctrl_c
+from ._ctrl_c import let_through
 from ._task import Failure
 from .errors import ConfigurationError, TransportError
 
@@ -89,7 +88,7 @@ def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column
         try:
             cells.append(dumps(value))
         except BaseException as error:
-            let_ctrl_c_through(error)
+            let_through(error)
             cells.append(Lost(name_of(type(value)), text_of(error)))
     return Column(False, cells)
 
@@ -111,7 +110,7 @@ def unpack_value(cell: Any, what: str = "result") -> Any:
     try:
         return loads(cell)
     except BaseException as error:
-        let_ctrl_c_through(error)
+        let_through(error)
         raise TransportError(what, name_of(type(error)), text_of(error)) from error
 
 
@@ -133,7 +132,7 @@ def pack_calls(calls: list[Any], unpack: bool) -> tuple[Column, dict[int, Failur
         try:
             cells.append(dumps(call))
         except BaseException as error:
-            let_ctrl_c_through(error)
+            let_through(error)
             lost = TransportError("argument", name_of(type(error)), text_of(error))
             lost.__cause__ = error
             failures[position] = Failure(lost, TransportError)
@@ -146,7 +145,7 @@ def pack_failure(failure: Failure) -> ErrorCell:
     try:
         text = "".join(traceback.format_exception(error))
     except BaseException as broken:
-        let_ctrl_c_through(broken)
+        let_through(broken)
         text = ""
     return ErrorCell(
         _try_dumps(error), _try_dumps(failure.kind), name_of(type(error)), text_of(error), text
@@ -203,13 +202,6 @@ def _main_is_a_file() -> bool:
     return main.__spec__ is not None or Path(getattr(main, "__file__", None) or "").is_file()
 
 
-def let_ctrl_c_through(error: BaseException) -> None:
-    """Raise a KeyboardInterrupt again, unless Ctrl-C is ignored here and it came from the object."""
-    deaf = (ignore_ctrl_c, signal.SIG_IGN)
-    if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) not in deaf:
-        raise error
-
-
 def cannot_load(what: str, error: BaseException) -> str:
     """What to tell when a process cannot load its function or its stage."""
     return (
@@ -229,7 +221,7 @@ def name_of(kind: type) -> str:
             return str.__str__(name)
         return f"{module.replace('__mp_main__', '__main__')}.{name}"
     except BaseException as broken:
-        let_ctrl_c_through(broken)
+        let_through(broken)
         return type.__repr__(kind)
 
 
@@ -238,7 +230,7 @@ def text_of(error: BaseException) -> str:
     try:
         return str.__str__(str(error))
     except BaseException as broken:
-        let_ctrl_c_through(broken)
+        let_through(broken)
         name = name_of(type(error)).rpartition(".")[2]
         return f"<{name} without a text: its __str__ failed>"
 
@@ -247,7 +239,7 @@ def _try_dumps(value: Any) -> bytes | None:
     try:
         return dumps(value)
     except BaseException as error:
-        let_ctrl_c_through(error)
+        let_through(error)
         return None
 
 
@@ -258,6 +250,6 @@ def _try_loads(packed: bytes | None, kind: type[Any]) -> Any:
     try:
         value = loads(packed)
     except BaseException as error:
-        let_ctrl_c_through(error)
+        let_through(error)
         return None
     return value if isinstance(value, kind) else None
