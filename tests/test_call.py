@@ -204,7 +204,9 @@ def test_what_passes_is_raised_after_the_outcomes_so_far() -> None:
             raise SystemExit
         return x
 
-    calling = call_batch(call, [1, 2, 3, 4], slot(), passing=(KeyboardInterrupt,))
+    calling = call_batch(
+        call, [1, 2, 3, 4], slot(), passing=lambda error: isinstance(error, KeyboardInterrupt)
+    )
     outcomes = next(calling)
 
     assert ([0, 1], [None, 2], {0: SystemExit}) == columns(outcomes)[:3]
@@ -219,7 +221,12 @@ def test_what_passes_at_the_first_call_is_raised_at_once() -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    calling = call_batch(invoker(interrupt, True), [(), ()], slot(), passing=(KeyboardInterrupt,))
+    calling = call_batch(
+        invoker(interrupt, True),
+        [(), ()],
+        slot(),
+        passing=lambda error: isinstance(error, KeyboardInterrupt),
+    )
     with pytest.raises(KeyboardInterrupt):
         next(calling)
 

@@ -130,8 +130,8 @@ def test_it_is_raised_at_the_end_at_the_latest() -> None:
 
 
 def test_the_second_one_does_not_wait() -> None:
-    """Whatever holds the first one back may be stuck."""
-    ctrl_c = CtrlC()
+    """Whatever holds the first one back may be stuck, once its patience is over."""
+    ctrl_c = CtrlC(patience=0.0)
     steps = []
     with pytest.raises(KeyboardInterrupt), ctrl_c.held():
         press()

@@ -246,7 +246,8 @@ def test_f09_a_ctrl_c_is_the_parents_business(way: str) -> None:
 
 class Interrupted:
     def __reduce__(self) -> Any:
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), signal.SIGINT)
+        return Interrupted, ()
 
 
 @pytest.mark.parametrize("way", ["chain", "manager"])

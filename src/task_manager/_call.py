@@ -37,7 +37,7 @@ def call_batch(
     calls: Sequence[Any],
     slot: Slot,
     numbers: Sequence[int] | None = None,
-    passing: tuple[type[BaseException], ...] = (),
+    passing: Callable[[BaseException], bool] | None = None,
     patience: float = math.inf,
 ) -> Iterator[Outcomes | Unrun]:
     """Make the calls in turn; yield outcomes after each slow call, and at the end.
@@ -45,7 +45,7 @@ def call_batch(
     numbers: Those of the calls, for the slot; None: the positions.
     patience: Seconds after which a slow call is the last one; the others are given back, so that
         workers with nothing to do may have them.
-    passing: What is no outcome but is raised, after the outcomes so far were yielded.
+    passing: Tells what is no outcome but is raised, after the outcomes so far were yielded.
     """
     first = 0
     values: list[Any] = []
@@ -60,10 +60,10 @@ def call_batch(
         slot[0] = number
         try:
             value = invoke(call)
-        except passing as error:
-            interrupt = error
-            break
         except BaseException as error:
+            if passing is not None and passing(error):
+                interrupt = error
+                break
             failures[position] = failure_of(error)
             value = None
         values.append(value)

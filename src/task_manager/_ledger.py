@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+from ._ctrl_c import let_through
 from ._dedupe import key_of_unhashable
 
 
@@ -63,19 +64,30 @@ class Ledger:
         following = self.following
         known = self._numbers.setdefault
         again = self._again
-        for task in tasks:
-            try:
-                index = known(task, following)
-            except Exception:  # unhashable, or a broken __hash__ or __eq__
-                index = known(key_of_unhashable(task), following)
-            if index == following:
-                following += 1
-            elif again and index in again:
-                again.discard(index)
-            else:
-                repeats.append(task)
-                continue
-            indices.append(index)
-            fresh.append(task)
+        try:
+            for task in tasks:
+                try:
+                    index = known(task, following)
+                except BaseException as error:  # unhashable, or a broken __hash__ or __eq__
+                    let_through(error)
+                    index = known(key_of_unhashable(task), following)
+                if index == following:
+                    following += 1
+                elif again and index in again:
+                    indices.append(index)
+                    fresh.append(task)
+                    again.discard(index)
+                    continue
+                else:
+                    repeats.append(task)
+                    continue
+                indices.append(index)
+                fresh.append(task)
+        except (
+            BaseException
+        ):  # as where memory has run out: these have no owner, the next run takes them
+            self._failed.update(indices, range(self.following, following + 1))
+            self.following = following + 1
+            raise
         self.following = following
         return Entered(indices, fresh, repeats)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -22,10 +23,9 @@ from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol, TypeVar
 
-from ._ctrl_c import ignore_ctrl_c
+from ._signals import HeldSignals, ignore_ctrl_c
 from .errors import ConfigurationError, WorkerStartError
 
 FAREWELL = 1.0  # seconds that a process gets to end by itself before it is killed
@@ -129,25 +129,17 @@ def start_process(
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A Ctrl-C waits for the end of this block, so that what is begun in it has an owner.
+    """What a signal's handler raises waits for the end of this block: what is begun in it gets an owner.
 
-    Processes that are started in it are born deaf to Ctrl-C, until `settle_in` ignores it. The mask
-    is what they inherit; the handler is what makes this thread wait, whichever thread the signal hits.
+    Processes that are started in it are born deaf to Ctrl-C, until `settle_in` ignores it: the mask is
+    what they inherit. It is no help to this thread, whose handlers run whichever thread a signal hits.
     """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    pressed: list[tuple[int, FrameType | None]] = []
-    in_charge = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT) if in_charge else None
-    if callable(handler):
-        signal.signal(signal.SIGINT, lambda number, frame: pressed.append((number, frame)))
-    try:
-        yield
-    finally:
-        if callable(handler):
-            signal.signal(signal.SIGINT, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if pressed and callable(handler):
-            handler(*pressed[0])
+    with HeldSignals(patience=math.inf).held():
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @contextlib.contextmanager

@@ -19,14 +19,19 @@ def pump(run: Run, runner: Runner, ctrl_c: CtrlC) -> None:
             if batch is None:
                 break
             runner.submit(batch)
-        answers = ctrl_c.through(runner.collect, run.patience(full=not room))
+        patience = run.patience(full=not room)
+        if runner.calls_here:
+            answers = ctrl_c.through(runner.collect, patience)
+        else:  # it waits some tenths of a second at most
+            ctrl_c.deliver()
+            answers = runner.collect(patience)
         for batch, outcomes in answers:
             run.finish(batch, outcomes)
         if not answers:
             run.idle()
 
 
-async def pump_awaiting(run: Run, runner: AwaitedRunner) -> None:
+async def pump_awaiting(run: Run, runner: AwaitedRunner, ctrl_c: CtrlC) -> None:
     """The same, in an event loop that others use as well."""
     while not run.over:
         while room := runner.room(run.depth):
@@ -34,6 +39,7 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner) -> None:
             if batch is None:
                 break
             runner.submit(batch)
+        ctrl_c.deliver()
         answers = await runner.collect(run.patience(full=not room))
         for batch, outcomes in answers:
             run.finish(batch, outcomes)

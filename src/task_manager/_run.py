@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from ._ctrl_c import CtrlC
 from ._ledger import Entered, Ledger
 from ._recorder import Recorder
 from ._retry import RetryPolicy
+from ._signals import let_through
 from ._source import Source
 from ._task import (
     Attempt,
@@ -35,7 +36,7 @@ from ._task import (
     Summary,
     Unrun,
 )
-from .errors import GetArgsError, ProcessResultError
+from .errors import GetArgsError, ProcessResultError, TaskTimeoutError
 
 DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
 MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
@@ -47,9 +48,14 @@ class Run:
     """One start-to-end of a manager.
 
     enter: The ledger's way in: all tasks, or the new ones only.
+    task_timeout: Seconds that a call may take; None: no limit. Runners end calls that take longer, where
+        they can; one that comes home late all the same is late.
     get_args, process_result: The hooks, or None where nobody overrode them.
     clock: Seconds, from anywhere. chance: As `random.random`.
     ctrl_c: Let through while the input is read and a hook is called, held back by the caller otherwise.
+
+    From the moment a task is entered it has an owner, whatever raises: it is in limbo, in an open batch
+    or waiting, and leaves one of these only when it is in the next, or its outcome is recorded.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Run:
         process_result: Callable[[Any, Any], Any] | None,
         clock: Callable[[], float],
         chance: Callable[[], float],
+        task_timeout: float | None = None,
         ctrl_c: CtrlC,
     ) -> None:
         self._source = source
@@ -77,15 +84,17 @@ class Run:
         self._process_result = process_result
         self._clock = clock
         self._chance = chance
+        self._task_timeout = task_timeout
         self._ctrl_c = ctrl_c
 
         self._began = self._ticked = clock()
         self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
-        self._limbo: set[int] = set()  # taken, and their arguments not yet known
+        self._limbo: list[int] = []  # entered, or due again, and not yet in a batch
         self._waiting: list[tuple[float, int, Attempt]] = []
         self._look_again: float | None = None
         self._order = 0
-        self._not_started = 0
+        self._read = 0  # tasks
+        self._broken_off = False
 
     # -------------------------------------------------------------- asked by the pump
 
@@ -105,6 +114,7 @@ class Run:
         batch = self._due() or self._fresh()
         if batch is not None:
             self._open[batch] = None
+            self._limbo = []
         return batch
 
     def patience(self, full: bool) -> float:
@@ -135,6 +145,7 @@ class Run:
         due: list[Attempt] = []
         limit = self._size.size(None)
         while self._waiting and self._waiting[0][0] <= now and len(due) < limit:
+            self._limbo.append(self._waiting[0][2].index)
             due.append(heapq.heappop(self._waiting)[2])
         if not due:
             return None
@@ -156,17 +167,17 @@ class Run:
         if not read:
             self._look_again = DRY if self._open and not source.ended else 0.0
             return None
+        self._read += len(read)
         indices, tasks, repeats = self._enter(read)
+        self._limbo = indices
         if repeats:
             self._recorder.record(Repeated(repeats))
-        unpack = self._get_args is not None or any(
-            issubclass(kind, tuple) for kind in set(map(type, tasks))
-        )
+        unpack = self._get_args is not None or has_tuples(tasks)
         calls: list[Any] = tasks
         if self._get_args is not None:
             indices, tasks, calls = self._extract(self._get_args, indices, tasks)
         elif unpack:
-            calls = [task if isinstance(task, tuple) else (task,) for task in tasks]
+            calls = [task if is_tuple(task) else (task,) for task in tasks]
         if not tasks:
             self._look_again = 0.0
             return None
@@ -176,17 +187,15 @@ class Run:
         self, get_args: Callable[[Any], Any], indices: list[int], tasks: list[Any]
     ) -> tuple[list[int], list[Any], list[tuple[Any, ...]]]:
         """Call the hook for each task; what it fails on is finished here."""
-        self._limbo = set(indices)
         entered: list[tuple[int, Any, tuple[Any, ...]]] = []
         for index, task in zip(indices, tasks, strict=True):
             try:
                 args = self._ctrl_c.through(get_args, task)
             except Exception as error:
-                self._limbo.discard(index)
+                let_through(error)
                 self._fail(index, task, _caused(GetArgsError(task, _say(error)), error), attempts=0)
             else:
-                entered.append((index, task, args if isinstance(args, tuple) else (args,)))
-        self._limbo.clear()
+                entered.append((index, task, args if is_tuple(args) else (args,)))
         return (
             [index for index, _, _ in entered],
             [task for _, task, _ in entered],
@@ -200,12 +209,14 @@ class Run:
         positions = outcomes.positions
         match outcomes:
             case Unrun():
-                self._leave(batch, positions)
                 for position in positions:
                     self._wait(batch.attempt(position), due=0.0)
+                self._leave(batch, positions)
             case Outcomes(_, values, failures, seconds, aside):
                 if seconds:
                     self._size.learn(len(seconds), sum(seconds) + aside)
+                    if self._task_timeout is not None and max(seconds) > self._task_timeout:
+                        failures = failures | too_late(outcomes, self._task_timeout)
                 if failures:
                     good = [i for i, position in enumerate(positions) if position not in failures]
                     positions = [positions[i] for i in good]
@@ -214,8 +225,8 @@ class Run:
                 if positions:
                     self._succeed(batch, positions, values, seconds)
                 for position, failure in failures.items():
-                    self._leave(batch, [position])
                     self._judge(batch.attempt(position), failure)
+                    self._leave(batch, [position])
 
     def _leave(self, batch: Batch, positions: Sequence[int]) -> None:
         """These attempts are no longer in flight."""
@@ -244,25 +255,26 @@ class Run:
                 try:
                     result = self._ctrl_c.through(self._process_result, task, value)
                 except Exception as error:
-                    self._leave(batch, [position])
+                    let_through(error)
                     hook_error = _caused(ProcessResultError(task, _say(error)), error)
                     attempt = batch.attempt(position)
                     self._fail(attempt.index, task, hook_error, attempts=attempt.number)
+                    self._leave(batch, [position])
                 else:
                     good.append(position)
                     results.append(result)
                     spent.append(took)
-        finally:  # what was processed before a Ctrl-C is kept
+        finally:  # what was processed before a signal's handler raised is kept
             if good:
                 self._keep(batch, good, results, spent)
 
     def _keep(
         self, batch: Batch, positions: Sequence[int], results: list[Any], seconds: list[float]
     ) -> None:
-        self._leave(batch, positions)
         whole = isinstance(positions, range) and len(positions) == len(batch)
         done = batch if whole else batch.part(positions)
         self._recorder.record(Succeeded(done.indices, done.tasks, results, seconds))
+        self._leave(batch, positions)
 
     def _judge(self, attempt: Attempt, failure: Failure) -> None:
         """Again, after a delay, or failed for good."""
@@ -289,6 +301,7 @@ class Run:
 
     def break_off(self) -> None:
         """The run ends here: what has no outcome may be run again by the next run."""
+        self._broken_off = True
         unfinished = list(self._limbo)
         for batch, missing in self._open.items():
             positions = range(len(batch)) if missing is None else missing
@@ -296,7 +309,7 @@ class Run:
         unfinished += [attempt.index for _, _, attempt in self._waiting]
         for index in unfinished:
             self._ledger.fail(index)
-        self._not_started = len(unfinished) + self._source.dropped
+        self._limbo = []
         self._open.clear()
         self._waiting.clear()
 
@@ -307,8 +320,40 @@ class Run:
 
     @property
     def summary(self) -> Summary:
-        """The counts up to now."""
-        return self._recorder.tally.summary(self._clock() - self._began, self._not_started)
+        """The counts up to now. What has no outcome when a run was broken off is not started."""
+        tally, seconds = self._recorder.tally, self._clock() - self._began
+        settled = tally.summary(seconds, not_started=0)
+        if not self._broken_off:
+            return settled
+        return replace(settled, not_started=self._read + self._source.dropped - settled.taken)
+
+
+def has_tuples(tasks: list[Any]) -> bool:
+    """Whether one of them is a tuple, whatever their classes make of being asked or hashed."""
+    try:
+        kinds: Iterable[type] = set(map(type, tasks))
+    except BaseException as error:  # a metaclass with an __eq__ and no __hash__
+        let_through(error)
+        kinds = map(type, tasks)
+    return any(issubclass(kind, tuple) for kind in kinds)
+
+
+def is_tuple(value: Any) -> bool:
+    """As isinstance, which would ask the value for its __class__."""
+    return issubclass(type(value), tuple)
+
+
+def too_late(outcomes: Outcomes, timeout: float) -> dict[int, Failure]:
+    """What ended above its time limit before anybody looked: the same as what was ended for it."""
+    late = {}
+    for position, took in zip(outcomes.positions, outcomes.seconds, strict=True):
+        failure = outcomes.failures.get(position)
+        if took > timeout and (failure is None or failure.kind is not TaskTimeoutError):
+            error = TaskTimeoutError(timeout)
+            late[position] = Failure(
+                error if failure is None else _caused(error, failure.error), TaskTimeoutError
+            )
+    return late
 
 
 def annotate(error: BaseException, note: str) -> None:
@@ -319,7 +364,7 @@ def annotate(error: BaseException, note: str) -> None:
             error.add_note(note)
 
 
-def _caused(error: BaseException, cause: Exception) -> BaseException:
+def _caused(error: BaseException, cause: BaseException) -> BaseException:
     error.__cause__ = cause
     return error
 
@@ -328,5 +373,6 @@ def _say(error: BaseException) -> str:
     """Type and text of an error, also of one whose __str__ is broken."""
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:
+    except BaseException as broken:
+        let_through(broken)
         return type(error).__name__

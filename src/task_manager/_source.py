@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any, Protocol
 
 from ._ctrl_c import CtrlC
+from ._signals import comes_from_a_handler, let_through
 from .errors import ConfigurationError
 
 PATIENCE = 0.01  # seconds that are spent on reading a batch, before what was read must go
 
-# Their iterators neither wait nor raise, so they may be read a batch at a time.
+# Their iterators do not wait, so they may be read a batch at a time.
 _READY = (list, tuple, range, str, bytes, dict, set, frozenset, deque)
 
 
@@ -23,7 +24,7 @@ class Source(Protocol):
     ended: The source has no more to give.
     error: What it raised at its end, or None.
     remaining: Tasks not read yet; None where nobody knows.
-    dropped: How many tasks had been read for a batch when a Ctrl-C came; they are in no run.
+    dropped: How many tasks had been read for a batch when a signal's handler raised; they are in no run.
     """
 
     error: Exception | None
@@ -52,8 +53,8 @@ class IterableSource:
             raise ConfigurationError(
                 f"tasks must be an iterable of tasks, as a list; got {type(tasks).__name__}"
             ) from None
-        self._ready = type(tasks) in _READY
-        self._size = len(tasks) if isinstance(tasks, Sized) else None
+        self._ready = any(type(tasks) is kind for kind in _READY)
+        self._size = _size_of(tasks)
         self._count = 0
         self.ended = False
         self.error: Exception | None = None
@@ -64,37 +65,53 @@ class IterableSource:
         return None if self._size is None else max(0, self._size - self._count)
 
     def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
-        tasks = list(islice(self._tasks, limit)) if self._ready else self._read_by_one(limit, ctrl_c)
-        self._count += len(tasks)
-        self.ended = self.ended or (self._ready and len(tasks) < limit)
-        return tasks
-
-    def _read_by_one(self, limit: int, ctrl_c: CtrlC) -> list[Any]:
-        """As far as the tasks come at once: a slow input does not hold back what has come.
-
-        A Ctrl-C may interrupt the iterator, but not between its answer and our note of it.
-        """
         tasks: list[Any] = []
-        deadline = time.monotonic() + PATIENCE
         try:
-            ctrl_c.deliver()
-            ctrl_c.allowed = True
-            for task in islice(self._tasks, limit):
-                ctrl_c.allowed = False
-                tasks.append(task)
-                if time.monotonic() >= deadline:
-                    return tasks
-                ctrl_c.deliver()
-                ctrl_c.allowed = True
-            ctrl_c.allowed = False
+            if self._ready:
+                tasks += islice(self._tasks, limit)  # keeps what came before an error
+                over = len(tasks) < limit
+            else:
+                over = self._read_by_one(tasks, limit, ctrl_c)
         except Exception as error:
+            if comes_from_a_handler(error):
+                self.dropped = len(tasks)
+                raise
             self.error = error
             self.ended = True
         except BaseException:
             self.dropped = len(tasks)
             raise
         else:
-            self.ended = len(tasks) < limit
+            self.ended = over
+        self._count += len(tasks)
+        return tasks
+
+    def _read_by_one(self, tasks: list[Any], limit: int, ctrl_c: CtrlC) -> bool:
+        """As far as the tasks come at once: a slow input does not hold back what has come.
+
+        Answers whether that was all. A signal's handler may interrupt the iterator, but not between its
+        answer and our note of it.
+        """
+        deadline = monotonic() + PATIENCE
+        try:
+            ctrl_c.deliver()
+            ctrl_c.allowed = True
+            for task in islice(self._tasks, limit):
+                ctrl_c.allowed = False
+                tasks.append(task)
+                if monotonic() >= deadline:
+                    return False
+                ctrl_c.deliver()
+                ctrl_c.allowed = True
+            return len(tasks) < limit
         finally:
             ctrl_c.allowed = False
-        return tasks
+
+
+def _size_of(tasks: Iterable[Any]) -> int | None:
+    """How many there are; None where nobody knows, or `len` raises, as of a stream or a long range."""
+    try:
+        return len(tasks)  # type: ignore[arg-type]
+    except BaseException as error:
+        let_through(error)
+        return None

@@ -21,7 +21,7 @@ from ._pump import pump, pump_awaiting, refuse_running_loop
 from ._recorder import GuestObserver, Observer, Recorder
 from ._results import Results
 from ._retry import RetryPolicy
-from ._run import Run
+from ._run import Run, is_tuple
 from ._runners import MODES, AwaitedRunner, Orders, Runner
 from ._runners.awaited import Awaited
 from ._source import IterableSource, Source
@@ -137,7 +137,7 @@ class TaskManager(Generic[T, R]):
         To be overridden. Called in the thread that called `start`. What it raises is the task's
         error, inside a GetArgsError.
         """
-        return task if isinstance(task, tuple) else (task,)
+        return task if is_tuple(task) else (task,)
 
     def process_result(self, task: T, result: Any) -> Any:
         """What is to be kept as the result of this task.
@@ -172,7 +172,11 @@ class TaskManager(Generic[T, R]):
 
         The loop goes on meanwhile, except in serial mode, where the function runs in its thread.
         """
-        return await self._flow_awaiting(IterableSource(task_list), self._recorder(), self.deduplicate)
+        ctrl_c = CtrlC()
+        with ctrl_c.held():
+            return await self._flow_awaiting(
+                IterableSource(task_list), self._recorder(), self.deduplicate, ctrl_c
+            )
 
     def get_result_dict(self) -> Mapping[T, R]:
         """Task to result, for the tasks that succeeded, in the order in which they were taken.
@@ -232,10 +236,11 @@ class TaskManager(Generic[T, R]):
 
     def _flow(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
         """One run, in this thread. distinct: Repeats are not run."""
+        ctrl_c = CtrlC()
         if self._awaits:
             refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
-            return asyncio.run(self._flow_awaiting(source, recorder, distinct))
-        ctrl_c = CtrlC()
+            with ctrl_c.held():  # before the loop is made, as asyncio has no safe places either
+                return asyncio.run(self._flow_alone(source, recorder, distinct, ctrl_c))
         with ctrl_c.held(), self._pool.one_run(repr(self)):
             runner = self._kept_runner()
             run = self._new_run(source, recorder, distinct, runner, ctrl_c)
@@ -243,17 +248,28 @@ class TaskManager(Generic[T, R]):
                 pump(run, runner, ctrl_c)
         return self._conclude(run)
 
-    async def _flow_awaiting(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
-        """The same, in the running event loop."""
+    async def _flow_alone(
+        self, source: Source, recorder: Recorder, distinct: bool, ctrl_c: CtrlC
+    ) -> Summary:
+        """The same, in an event loop that ends with it."""
+        try:
+            return await self._flow_awaiting(source, recorder, distinct, ctrl_c)
+        finally:
+            ctrl_c.ends_allowed = True
+
+    async def _flow_awaiting(
+        self, source: Source, recorder: Recorder, distinct: bool, ctrl_c: CtrlC
+    ) -> Summary:
+        """The same, in the running event loop. ctrl_c: Held back by the caller."""
         with self._pool.one_run(repr(self)):
             runner = self._awaited_runner()
-            run = self._new_run(source, recorder, distinct, runner, CtrlC())  # the loop's business
+            run = self._new_run(source, recorder, distinct, runner, ctrl_c)
             with self._ending(run, recorder):
                 try:
-                    await pump_awaiting(run, runner)
+                    await pump_awaiting(run, runner, ctrl_c)
                 finally:
                     await runner.close()
-        return self._conclude(run)
+        return ctrl_c.through(self._conclude, run)
 
     @contextlib.contextmanager
     def _one_chain_run(self, recorder: Recorder, total: int | None) -> Iterator[None]:
@@ -290,6 +306,7 @@ class TaskManager(Generic[T, R]):
             process_result=self._overridden("process_result"),
             clock=time.monotonic,
             chance=random.random,
+            task_timeout=self.task_timeout,
             ctrl_c=ctrl_c,
         )
 
@@ -302,8 +319,10 @@ class TaskManager(Generic[T, R]):
         try:
             yield
         except BaseException:
-            run.break_off()
-            self._pool.close()
+            try:
+                run.break_off()
+            finally:
+                self._pool.close()
             raise
         finally:
             self._summary = run.summary

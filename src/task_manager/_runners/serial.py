@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._call import IDLE, call_batch, invoker
+from .._signals import comes_from_a_handler
 from .._task import Batch, Outcomes, Unrun
 from . import Answer, Orders
 
@@ -14,7 +15,7 @@ from . import Answer, Orders
 class SerialRunner:
     """Holds one batch, and goes on with it whenever it is asked for outcomes.
 
-    A KeyboardInterrupt out of the function is taken for a Ctrl-C, since nothing tells them apart.
+    What a signal's handler raises in the function ends the run; a KeyboardInterrupt does it in any case.
     """
 
     workers = 1
@@ -33,9 +34,7 @@ class SerialRunner:
     def submit(self, batch: Batch) -> None:
         self._batch = batch
         invoke = invoker(self._func, batch.unpack)
-        self._calling = call_batch(
-            invoke, batch.calls, self._slot, batch.indices, passing=(KeyboardInterrupt,)
-        )
+        self._calling = call_batch(invoke, batch.calls, self._slot, batch.indices, passing=_ends_the_run)
 
     def collect(self, timeout: float) -> list[Answer]:
         batch = self._batch
@@ -50,3 +49,7 @@ class SerialRunner:
     def close(self) -> None:
         self._batch = None
         self._calling = iter(())
+
+
+def _ends_the_run(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt) or comes_from_a_handler(error)

@@ -1,0 +1,196 @@
+"""Where a signal handler may raise: where a run waits, and where it calls what is the user's.
+
+Python runs a handler between any two steps of the main thread: the one of Ctrl-C, and whatever the
+script has set up for SIGTERM, or for SIGALRM as a time limit.  What the handler raises would, between
+two steps of a run's books, leave a task that is entered nowhere, or counted and not kept; and raised
+in a call, it would be taken for the error of a healthy task.  So in a run each handler is called at
+once, as ever, and what it raises is held back until the run comes to a safe place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from time import monotonic  # bound here, as tests of other code stop the clock
+from types import FrameType
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+V = TypeVar("V")
+Handler = Callable[[int, FrameType | None], object]
+
+STUCK = 0.5  # seconds without a safe place since a signal came; then the next error is raised at once
+REMEMBERED = 8  # errors out of handlers, the latest
+DEEP = 20  # errors of a chain of contexts that are looked at
+
+_context: Any = vars(BaseException)["__context__"]  # whatever an error's class makes of the name
+
+_active: list[HeldSignals] = []  # in the main thread, in the order of their beginnings
+_raised: list[BaseException] = []  # by handlers, while some were active
+
+
+class HeldSignals:
+    """Owns the script's signal handlers for the time of one run, if that is in the main thread.
+
+    Runs may lie within each other, and in an event loop beside each other: each wraps what it finds.
+
+    patience: Seconds without a safe place, from the first signal on, after which the next error is
+        raised wherever it comes: the run may be stuck.
+    allowed: What a handler raises may be raised now.
+    ends_allowed: What is no Exception may be raised now. At the end of an event loop, which may wait
+        long for threads, asyncio lets these through; an Exception it would swallow, and wait for ever.
+    """
+
+    def __init__(self, patience: float = STUCK) -> None:
+        self.allowed = self.ends_allowed = False
+        self._patience = patience
+        self._waiting: list[BaseException] = []
+        self._since = math.inf  # when the first signal came since the last safe place
+        self._handlers: dict[int, Handler] = {}
+        self._over = False
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold back from here on, except where `through` or `allowed` says otherwise."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        try:
+            _active.append(self)
+            for number in signal.valid_signals():
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    self._handlers[number] = handler
+                    signal.signal(number, self._take)
+            yield
+        finally:
+            self._give_back()
+            self.deliver()
+
+    def through(self, function: Callable[P, V], *args: P.args, **options: P.kwargs) -> V:
+        """Call the function, which a handler may interrupt: what is held back now, or what comes."""
+        self.deliver()
+        self.allowed = True
+        try:
+            return function(*args, **options)
+        finally:
+            self.allowed = False
+
+    def deliver(self) -> None:
+        """Raise what is held back, if there is anything."""
+        self._since = math.inf
+        if self._waiting:
+            raise self._waiting.pop()
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        """The handler in place of the script's."""
+        now = monotonic()
+        try:
+            self._handlers[number](number, frame)
+        except BaseException as error:
+            if self._over:
+                raise
+            _remember(error)
+            if self.allowed or now - self._since >= self._patience:
+                raise
+            if self.ends_allowed and not isinstance(error, Exception):
+                raise
+            self._hold_back(error)
+        finally:
+            if not self.allowed:
+                self._since = min(self._since, now)
+
+    def _hold_back(self, error: BaseException) -> None:
+        """Keep it for later. Of two the later one is raised, as it would have been without us."""
+        if self._waiting and self._waiting[0] is not error:
+            _context.__set__(error, self._waiting[0])
+        self._waiting[:] = [error]
+
+    def _give_back(self) -> None:
+        """Put the script's handlers in their places again.
+
+        One that is back may be called, and raise, before the next one is: then the rest still has to be.
+        """
+        left = list(self._handlers)
+        while left:
+            try:
+                while left:
+                    self._put_back(left[-1])
+                    left.pop()
+            except BaseException as error:
+                self._hold_back(error)
+        self._over = True
+        with contextlib.suppress(ValueError):
+            _active.remove(self)
+        if not _active:
+            _raised.clear()
+
+    def _put_back(self, number: int) -> None:
+        handler = self._handlers[number]
+        if signal.getsignal(number) == self._take:
+            signal.signal(number, handler)
+        for other in _active:  # one that has begun later and goes on
+            if other._handlers.get(number) == self._take:
+                other._handlers[number] = handler
+
+
+def comes_from_a_handler(error: BaseException) -> bool:
+    """Whether a signal handler of the script raised this error, and not the object that was used.
+
+    It is so as well where the end of the script that a handler wanted, no Exception, was replaced by
+    another error on its way, in a `finally` for instance.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False  # handlers are run in the main thread alone
+    if not _active:
+        deaf = (ignore_ctrl_c, signal.SIG_IGN)
+        return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) not in deaf
+    if _was_raised(error):
+        return True
+    before = _context.__get__(error) if _raised else None
+    for _ in range(DEEP):
+        if before is None:
+            break
+        if not isinstance(before, Exception) and _was_raised(before):
+            return True
+        before = _context.__get__(before)
+    return False
+
+
+def let_through(error: BaseException) -> None:
+    """Raise this error again if it comes from a signal handler.
+
+    To be called wherever any BaseException of an object of the user's is caught.
+    """
+    if comes_from_a_handler(error):
+        raise error
+
+
+def ignore_ctrl_c(number: int, frame: FrameType | None) -> None:
+    """The handler of processes of ours. Other programs that they start would inherit SIG_IGN."""
+
+
+def _was_raised(error: BaseException) -> bool:
+    return any(error is other for other in _raised)
+
+
+def _remember(error: BaseException) -> None:
+    if not _was_raised(error):
+        _raised.append(error)
+        del _raised[:-REMEMBERED]
+
+
+def _in_a_copy() -> None:
+    """In a forked child no run of the parent goes on: the script's handlers are its own again."""
+    for held in reversed(_active):
+        held._waiting.clear()
+        held._give_back()
+        held._waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_copy)
