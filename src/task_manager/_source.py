@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from itertools import islice
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any, Protocol
@@ -111,7 +111,7 @@ class IterableSource:
 def _size_of(tasks: Iterable[Any]) -> int | None:
     """How many there are; None where nobody knows, or `len` raises, as of a stream or a long range."""
     try:
-        return len(tasks)  # type: ignore[arg-type]
+        return len(tasks) if isinstance(tasks, Sized) else None
     except BaseException as error:
         let_through(error)
         return None
