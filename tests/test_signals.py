@@ -245,6 +245,28 @@ def test_runs_beside_each_other_leave_the_scripts_handlers() -> None:
     assert signal.default_int_handler is signal.getsignal(signal.SIGINT)
 
 
+def test_what_an_inner_one_still_has_goes_to_the_one_around_it() -> None:
+    """As where a worker is started in the middle of a run's books: they are finished first."""
+    outer, inner = HeldSignals(), HeldSignals()
+    steps = []
+    with pytest.raises(KeyboardInterrupt), outer.held():
+        with inner.held():
+            press()
+            steps.append("inner")
+        steps.append("outer")
+        outer.deliver()
+        steps.append("never")
+
+    assert ["inner", "outer"] == steps
+
+
+def test_an_inner_run_is_stopped_where_it_may_be() -> None:
+    """Also where the outer one is not to be interrupted: a run inside a coroutine blocks its loop."""
+    outer, inner = HeldSignals(), HeldSignals()
+    with outer.held(), pytest.raises(KeyboardInterrupt), inner.held():
+        inner.through(press)
+
+
 def test_a_copy_that_is_forked_meanwhile_has_the_scripts_handlers() -> None:
     """A function in a forked worker may limit itself by an alarm: nobody there would let it through."""
     with HeldSignals().held():

@@ -36,7 +36,8 @@ _raised: list[BaseException] = []  # by handlers, while some were active
 class HeldSignals:
     """Owns the script's signal handlers for the time of one run, if that is in the main thread.
 
-    Runs may lie within each other, and in an event loop beside each other: each wraps what it finds.
+    Runs may lie within each other, and in an event loop beside each other: each wraps what it finds. The
+    one that began last holds back, and hands to the one around it what it still has at its end.
 
     patience: Seconds without a safe place, from the first signal on, after which the next error is
         raised wherever it comes: the run may be stuck.
@@ -69,7 +70,10 @@ class HeldSignals:
             yield
         finally:
             self._give_back()
-            self.deliver()
+            if _active and not _active[-1].allowed:
+                _active[-1]._hold_back(*self._waiting)
+            else:
+                self.deliver()
 
     def through(self, function: Callable[P, V], *args: P.args, **options: P.kwargs) -> V:
         """Call the function, which a handler may interrupt: what is held back now, or what comes."""
@@ -95,6 +99,8 @@ class HeldSignals:
             if self._over:
                 raise
             _remember(error)
+            if _active[-1] is not self:
+                raise
             if self.allowed or now - self._since >= self._patience:
                 raise
             if self.ends_allowed and not isinstance(error, Exception):
@@ -104,11 +110,12 @@ class HeldSignals:
             if not self.allowed:
                 self._since = min(self._since, now)
 
-    def _hold_back(self, error: BaseException) -> None:
+    def _hold_back(self, *errors: BaseException) -> None:
         """Keep it for later. Of two the later one is raised, as it would have been without us."""
-        if self._waiting and self._waiting[0] is not error:
-            _context.__set__(error, self._waiting[0])
-        self._waiting[:] = [error]
+        for error in errors:
+            if self._waiting and self._waiting[0] is not error:
+                _context.__set__(error, self._waiting[0])
+            self._waiting[:] = [error]
 
     def _give_back(self) -> None:
         """Put the script's handlers in their places again.
