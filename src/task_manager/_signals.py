@@ -99,7 +99,7 @@ class HeldSignals:
             if self._over:
                 raise
             _remember(error)
-            if _active[-1] is not self:
+            if not _active or _active[-1] is not self:
                 raise
             if self.allowed or now - self._since >= self._patience:
                 raise
@@ -123,16 +123,16 @@ class HeldSignals:
         One that is back may be called, and raise, before the next one is: then the rest still has to be.
         """
         left = list(self._handlers)
-        while left:
+        while left or self in _active:
             try:
+                if self in _active:
+                    _active.remove(self)
                 while left:
                     self._put_back(left[-1])
                     left.pop()
             except BaseException as error:
                 self._hold_back(error)
         self._over = True
-        with contextlib.suppress(ValueError):
-            _active.remove(self)
         if not _active:
             _raised.clear()
 
