@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TARGET = 0.015  # seconds of work that a batch is worth: hides a hand-over, keeps answers fresh
 LARGEST = 1000  # beyond this nothing more is saved, and memory grows with the batch
+HEAVIEST = 1 << 20  # bytes of arguments that a batch is worth: how far the input is read ahead
 GROWTH = 4  # a batch grows at most so many times from one to the next, as a guess may be wrong
 SLOW = 0.25  # a worker of tasks this slow (seconds) need not have the next batch waiting
 
@@ -22,6 +23,7 @@ class BatchSize:
         self._workers = workers
         self._sharing = sharing
         self._mean = 0.0
+        self._weight = 0.0
         self._size = 1
 
     @property
@@ -43,10 +45,15 @@ class BatchSize:
         """Seconds that so many attempts will take one worker, by what is known so far."""
         return attempts * self._mean
 
-    def learn(self, attempts: int, seconds: float) -> None:
-        """Take in that so many attempts took so many seconds of their workers' time, all together."""
+    def learn(self, attempts: int, seconds: float, weight: float = 0.0) -> None:
+        """Take in that so many attempts took so many seconds of their workers' time, all together.
+
+        weight: Bytes an attempt; heavier ones are believed at once, lighter ones by and by.
+        """
         mean = max(seconds / attempts, 1e-9)
         weight = min(0.5, max(0.1, attempts / self._size))
         self._mean = mean if self._mean == 0.0 else self._mean + weight * (mean - self._mean)
         wanted = int(TARGET * self._sharing / self._mean)
-        self._size = max(1, min(wanted, self._size * GROWTH, LARGEST))
+        self._weight = max(weight, self._weight / 2)
+        bearable = int(HEAVIEST / max(1.0, self._weight))
+        self._size = max(1, min(wanted, bearable, self._size * GROWTH, LARGEST))

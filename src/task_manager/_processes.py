@@ -171,7 +171,7 @@ def _broken_streams_aside() -> Iterator[None]:
             setattr(sys, name, stream)
 
 
-def _has_died(process: BaseProcess) -> bool:
+def has_died(process: BaseProcess) -> bool:
     """Asked of the system: a sentinel is silent as long as anybody holds a copy of its other end."""
     if process.exitcode is not None:
         return True
@@ -206,7 +206,7 @@ class Glance:
         if now - self._last < GLANCE:
             return []
         self._last = now
-        return [keeper for keeper in keepers if _has_died(keeper.process)]
+        return [keeper for keeper in keepers if has_died(keeper.process)]
 
 
 def end_process(process: BaseProcess, patience: float) -> int | None:

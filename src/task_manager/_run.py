@@ -203,9 +203,9 @@ class Run:
                 self._leave(batch, positions)
                 for position in positions:
                     self._wait(batch.attempt(position), due=0.0)
-            case Outcomes(_, values, failures, seconds, aside):
+            case Outcomes(_, values, failures, seconds, aside, weight):
                 if seconds:
-                    self._size.learn(len(seconds), sum(seconds) + aside)
+                    self._size.learn(len(seconds), sum(seconds) + aside, weight)
                 if failures:
                     good = [i for i, position in enumerate(positions) if position not in failures]
                     positions = [positions[i] for i in good]
