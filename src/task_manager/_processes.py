@@ -289,10 +289,24 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     parent_id = os.getppid()
     sentinels = [] if parent is None else [parent.sentinel]
+    known = [_file_at(sentinel) for sentinel in sentinels]
     # The sentinel tells at once, unless a younger sibling holds a copy of its other end (fork).
-    while not wait(sentinels, GLANCE) and os.getppid() == parent_id:
-        continue
+    while os.getppid() == parent_id:
+        if not wait(sentinels, GLANCE):
+            continue
+        if [_file_at(sentinel) for sentinel in sentinels] == known:
+            break
+        sentinels = []  # the user's function has closed it: that is no news of our parent
     kill_own_group()
+
+
+def _file_at(fd: int) -> tuple[int, int] | None:
+    """Which file has this number; None if none has."""
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def kill_own_group() -> None:

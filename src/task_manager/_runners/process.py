@@ -49,6 +49,7 @@ from ._slot import start_with_slot
 from ._worker import GOODBYE, READY, work
 
 SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
+GAP = 0.002  # seconds between two looks at it
 
 
 class Overdue(NamedTuple):
@@ -208,9 +209,9 @@ class ProcessRunner:
         Then the one to blame need not be the call that it has in hand by now.
         """
         if not worker.lost and not worker.channel.garbled:
-            with standard_files_taken(), selectors.DefaultSelector() as selector:
-                selector.register(worker.process.sentinel, selectors.EVENT_READ)
-                selector.select(SHORTLY)
+            deadline = clock() + SHORTLY
+            while not has_died(worker.process) and clock() < deadline:
+                sleep(GAP)  # a process that dies closes its files before it is seen to be dead
         return not has_died(worker.process)
 
     def _blame(self, worker: Worker, number: int, going_on: bool) -> int | None:
@@ -271,6 +272,8 @@ class ProcessRunner:
             self._selector.modify(worker.channel, events, worker)
 
     def _read(self, worker: Worker) -> None:
+        if worker.lost:
+            return
         try:
             for frame in worker.channel.receive():
                 if worker.ready:
