@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_manager._batch import GROWTH, LARGEST, SLOW, TARGET, BatchSize
+from task_manager._batch import GROWTH, HEAVIEST, LARGEST, SLOW, TARGET, BatchSize
 
 
 def settled(seconds: float, workers: int = 1, sharing: int = 1) -> BatchSize:
@@ -170,3 +170,27 @@ def test_a_settled_size_fills_the_target(seconds: float) -> None:
 
     assert attempts == 1 or attempts * seconds <= TARGET * 1.001
     assert attempts == LARGEST or (attempts + 1) * seconds >= TARGET * 0.999
+
+
+@pytest.mark.parametrize(
+    ("bytes_each", "attempts"),
+    [(0, LARGEST), (10, LARGEST), (HEAVIEST // 8, 8), (HEAVIEST, 1), (100 * HEAVIEST, 1)],
+)
+def test_a_batch_is_no_heavier_than_a_bound(bytes_each: int, attempts: int) -> None:
+    """However short the calls are: no more of the input is read ahead than a megabyte a batch."""
+    size = BatchSize(workers=1)
+    for _ in range(10):
+        size.learn(size.size(None), 0.0, bytes_each)
+
+    assert attempts == size.size(None)
+
+
+def test_batches_grow_again_where_arguments_are_light_again() -> None:
+    """Heavy ones are believed at once, light ones by and by."""
+    size = BatchSize(workers=1)
+    sizes = []
+    for bytes_each in (10, 10, 10, 10, 10, HEAVIEST, *[10] * 12):
+        size.learn(size.size(None), 0.0, bytes_each)
+        sizes.append(size.size(None))
+
+    assert (LARGEST, 1, 2, LARGEST) == (sizes[4], sizes[5], sizes[6], sizes[-1])

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from functions import Bad, CannotPickle, CannotUnpickle, Guarded, TwoArguments, Unprintable
 from task_manager import ConfigurationError, TransportError
 from task_manager._call import IDLE
+from task_manager._runners._arguments import pack_calls
 from task_manager._task import Failure
 from task_manager._wire import (
     LARGEST,
@@ -28,7 +29,6 @@ from task_manager._wire import (
     dumps,
     loads,
     name_of,
-    pack_calls,
     pack_failure,
     pack_object,
     pack_values,
@@ -253,19 +253,26 @@ def test_an_interrupt_while_unpickling_is_raised() -> None:
 # ------------------------------------------------------------------ arguments
 
 
+def packed_calls(calls: list[Any], unpack: bool) -> tuple[Column, dict[int, Failure]]:
+    """Those that travel in one share."""
+    (share,) = pack_calls(calls, unpack)
+    assert len(calls) == share.taken
+    return share.column, share.failures
+
+
 def test_plain_arguments_share_one_pickle() -> None:
     """The calls themselves travel."""
     tuples: list[Any] = [(1, "a"), (), (None,)]
     single: list[Any] = [1, "a", None]
 
-    assert ((True, tuples), {}) == pack_calls(tuples, unpack=True)
-    assert ((True, single), {}) == pack_calls(single, unpack=False)
+    assert ((True, tuples), {}) == packed_calls(tuples, unpack=True)
+    assert ((True, single), {}) == packed_calls(single, unpack=False)
 
 
 @pytest.mark.parametrize("call", [Pair(1, 2), (1, Pair(1, 2)), ((1, 2),)], ids=repr)
 def test_tuples_of_a_class_are_not_plain(call: Any) -> None:
     """They are pickled by the name of their class, which may be nowhere to be found."""
-    (plain, cells), failures = pack_calls([call], unpack=True)
+    (plain, cells), failures = packed_calls([call], unpack=True)
 
     assert (False, {}) == (plain, failures)
     assert [call] == [pickle.loads(packed) for packed in cells]
@@ -274,8 +281,8 @@ def test_tuples_of_a_class_are_not_plain(call: Any) -> None:
 @pytest.mark.parametrize("value", OTHER, ids=repr)
 def test_other_arguments_have_a_pickle_a_call(value: Any) -> None:
     """Each cell is the pickle of what the call is made with."""
-    (plain, cells), failures = pack_calls([(1, value), (2,)], unpack=True)
-    one = pack_calls([value, 2], unpack=False)
+    (plain, cells), failures = packed_calls([(1, value), (2,)], unpack=True)
+    one = packed_calls([value, 2], unpack=False)
 
     assert (False, {}) == (plain, failures)
     assert [(1, value), (2,)] == [pickle.loads(packed) for packed in cells]
@@ -285,7 +292,7 @@ def test_other_arguments_have_a_pickle_a_call(value: Any) -> None:
 @bad_at_pickle
 def test_an_argument_that_cannot_be_pickled_costs_its_own_task_an_error(make: Callable[[], Any]) -> None:
     """F4: known by its position in the batch, with its cause; the other calls travel."""
-    (plain, cells), failures = pack_calls([1, make(), [3]], unpack=False)
+    (plain, cells), failures = packed_calls([1, make(), [3]], unpack=False)
     ((position, failure),) = failures.items()
     error: Any = failure.error
 
@@ -298,7 +305,7 @@ def test_an_argument_that_cannot_be_pickled_costs_its_own_task_an_error(make: Ca
 def test_an_interrupt_while_pickling_arguments_is_raised() -> None:
     """F9: a Ctrl-C in the parent is nobody's error."""
     with pytest.raises(KeyboardInterrupt):
-        pack_calls([Raises(KeyboardInterrupt)], unpack=False)
+        packed_calls([Raises(KeyboardInterrupt)], unpack=False)
 
 
 # ------------------------------------------------------------------ errors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TARGET = 0.015  # seconds of work that a batch is worth: hides a hand-over, keeps answers fresh
 LARGEST = 1000  # beyond this nothing more is saved, and memory grows with the batch
+HEAVIEST = 1 << 20  # bytes of arguments that a batch is worth: how far the input is read ahead
 GROWTH = 4  # a batch grows at most so many times from one to the next, as a guess may be wrong
 SLOW = 0.25  # a worker of tasks this slow (seconds) need not have the next batch waiting
 
@@ -11,8 +12,9 @@ SLOW = 0.25  # a worker of tasks this slow (seconds) need not have the next batc
 class BatchSize:
     """Sizes batches by the measured time of the tasks so far.
 
-    Owns the running mean.  A batch starts at one attempt, aims at TARGET seconds of work, and
-    shrinks towards the end of an input of known length, so that no worker is left with a long tail.
+    Owns the running mean.  A batch starts at one attempt, aims at TARGET seconds of work, is no
+    heavier than HEAVIEST bytes, and shrinks towards the end of an input of known length, so that no
+    worker is left with a long tail.
 
     workers: How many batches are worked on at the same time.
     sharing: How many workers take from the same batch; 1 where a worker has a batch to itself.
@@ -22,6 +24,7 @@ class BatchSize:
         self._workers = workers
         self._sharing = sharing
         self._mean = 0.0
+        self._bytes_each = 0.0
         self._size = 1
 
     @property
@@ -43,10 +46,15 @@ class BatchSize:
         """Seconds that so many attempts will take one worker, by what is known so far."""
         return attempts * self._mean
 
-    def learn(self, attempts: int, seconds: float) -> None:
-        """Take in that so many attempts took so many seconds of their workers' time, all together."""
+    def learn(self, attempts: int, seconds: float, bytes_each: float = 0.0) -> None:
+        """Take in that so many attempts took so many seconds of their workers' time, all together.
+
+        bytes_each: Of an attempt's arguments, where they travel. More is believed at once, less by and by.
+        """
         mean = max(seconds / attempts, 1e-9)
         weight = min(0.5, max(0.1, attempts / self._size))
         self._mean = mean if self._mean == 0.0 else self._mean + weight * (mean - self._mean)
         wanted = int(TARGET * self._sharing / self._mean)
-        self._size = max(1, min(wanted, self._size * GROWTH, LARGEST))
+        self._bytes_each = max(bytes_each, self._bytes_each / 2)
+        bearable = int(HEAVIEST / max(1.0, self._bytes_each))
+        self._size = max(1, min(wanted, bearable, self._size * GROWTH, LARGEST))

@@ -163,7 +163,7 @@ def _broken_streams_aside() -> Iterator[None]:
             setattr(sys, name, stream)
 
 
-def _has_died(process: BaseProcess) -> bool:
+def has_died(process: BaseProcess) -> bool:
     """Asked of the system: a sentinel is silent as long as anybody holds a copy of its other end."""
     if process.exitcode is not None:
         return True
@@ -198,7 +198,7 @@ class Glance:
         if now - self._last < GLANCE:
             return []
         self._last = now
-        return [keeper for keeper in keepers if _has_died(keeper.process)]
+        return [keeper for keeper in keepers if has_died(keeper.process)]
 
 
 def end_process(process: BaseProcess, patience: float) -> int | None:
@@ -281,10 +281,24 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     parent_id = os.getppid()
     sentinels = [] if parent is None else [parent.sentinel]
+    known = [_file_at(sentinel) for sentinel in sentinels]
     # The sentinel tells at once, unless a younger sibling holds a copy of its other end (fork).
-    while not wait(sentinels, GLANCE) and os.getppid() == parent_id:
-        continue
+    while os.getppid() == parent_id:
+        if not wait(sentinels, GLANCE):
+            continue
+        if [_file_at(sentinel) for sentinel in sentinels] == known:
+            break
+        sentinels = []  # the user's function has closed it: that is no news of our parent
     kill_own_group()
+
+
+def _file_at(fd: int) -> tuple[int, int] | None:
+    """Which file has this number; None if none has."""
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def kill_own_group() -> None:

@@ -24,7 +24,7 @@ from . import _wire
 from ._batch import LARGEST, BatchSize
 from ._book import Book
 from ._call import IDLE
-from ._channel import NAP, Channel
+from ._channel import NAP, Channel, TooLarge
 from ._ctrl_c import CtrlC
 from ._processes import FAREWELL, Glance, end_process, uninterrupted
 from ._recorder import Recorder
@@ -290,6 +290,8 @@ class Round:
         for frame in stage.channel.receive():
             if stage.number > self._first:
                 self._drain(self._stages[stage.number - self._first - 1])
+            if isinstance(frame, TooLarge):
+                raise MemoryError(f"there is no memory for a parcel of {frame.size:,} bytes")
             self._take(stage, _wire.loads(frame))
 
     def _take(self, stage: StageProcess, report: Report) -> None:

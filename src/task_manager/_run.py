@@ -212,9 +212,9 @@ class Run:
                 for position in positions:
                     self._wait(batch.attempt(position), due=0.0)
                 self._leave(batch, positions)
-            case Outcomes(_, values, failures, seconds, aside):
+            case Outcomes(_, values, failures, seconds, aside, weight):
                 if seconds:
-                    self._size.learn(len(seconds), sum(seconds) + aside)
+                    self._size.learn(len(seconds), sum(seconds) + aside, weight)
                     if self._task_timeout is not None and max(seconds) > self._task_timeout:
                         failures = failures | too_late(outcomes, self._task_timeout)
                 if failures:

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from . import _wire
 from ._book import Tickets
 from ._call import IDLE, Slot
-from ._channel import Channel, send_frame
+from ._channel import Channel, TooLarge, send_frame
 from ._ctrl_c import CtrlC
 from ._fork import this_process
 from ._processes import settle_in
@@ -145,6 +145,8 @@ class LinkSource:
         """Open what has come, until there are enough tasks. The rest stays in the link."""
         frames = self._channel.receive()
         while len(self._arrived) < enough and (frame := next(frames, None)) is not None:
+            if isinstance(frame, TooLarge):
+                raise MemoryError(f"there is no memory for a parcel of {frame.size:,} bytes")
             if frame == END:
                 self._over = True
                 return

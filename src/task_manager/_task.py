@@ -78,6 +78,7 @@ class Outcomes:
     failures: By position in the batch, those that failed.
     seconds: How long each call took; empty if none of them was made to its end.
     aside: Seconds that a worker has spent on these outcomes besides the calls.
+    weight: Bytes an attempt, on its way to a worker; 0 where there is no way.
     """
 
     positions: Sequence[int]
@@ -85,6 +86,7 @@ class Outcomes:
     failures: dict[int, Failure]
     seconds: list[float]
     aside: float = 0.0
+    weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

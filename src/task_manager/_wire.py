@@ -10,8 +10,7 @@ from __future__ import annotations
 import pickle
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ from .errors import ConfigurationError, TransportError
 
 PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
 SMALL = PLAIN - {str, bytes}
-LARGEST = 1 << 20  # bytes of a share, about
+LARGEST = 1 << 20  # bytes of a share that is more than one object
 PROTOCOL = pickle.HIGHEST_PROTOCOL
 _CAUSE: Any = vars(BaseException)["__cause__"]
 
@@ -56,6 +55,11 @@ class ErrorCell(NamedTuple):
     message: str
     traceback: str
 
+    @property
+    def weight(self) -> int:
+        """Its size in bytes, about."""
+        return sum(map(sys.getsizeof, self))
+
 
 class WorkerTraceback(Exception):
     """The traceback of another process as text; the `__cause__` of an error that came from there."""
@@ -68,11 +72,12 @@ class WorkerTraceback(Exception):
         return f'\n"""\n{self.text}"""'
 
 
-def dumps(value: Any) -> bytes:
-    return pickle.dumps(value, PROTOCOL)
-
-
+_dumps = pickle.dumps  # as they are now, whatever the user's function, or a test of it, makes of them
 loads = pickle.loads
+
+
+def dumps(value: Any) -> bytes:
+    return _dumps(value, PROTOCOL)
 
 
 def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column:
@@ -89,54 +94,52 @@ def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column
             cells.append(dumps(value))
         except BaseException as error:
             let_through(error)
-            cells.append(Lost(name_of(type(value)), text_of(error)))
+            cells.append(Lost(name_of(type(value)), reason_of(error)))
     return Column(False, cells)
 
 
-def shares(column: Column) -> Iterator[slice]:
-    """A column cut into shares of a bounded size: what is on its way at a time stays small."""
-    count = len(column.cells)
-    if column.plain and SMALL.issuperset(map(type, column.cells)):
-        return iter([slice(0, count)])
-    weight = sum(map(sys.getsizeof, column.cells))
-    share = max(1, count * LARGEST // max(weight, LARGEST))
-    return (slice(first, first + share) for first in range(0, count, share))
+def shares(column: Column, beside: Mapping[int, int] | None = None) -> Iterator[slice]:
+    """A column cut into shares of a bounded size: what is on its way at a time stays small.
+
+    A cell beyond the bound has a share of its own.
+
+    beside: How many bytes travel beside some cells, by position.
+    """
+    cells = column.cells
+    if not beside and column.plain and SMALL.issuperset(map(type, cells)):
+        return iter([slice(0, len(cells))])
+    sizes = list(map(sys.getsizeof, cells))
+    for position, size in (beside or {}).items():
+        sizes[position] += size
+    return cut(sizes)
 
 
-def unpack_value(cell: Any, what: str = "result") -> Any:
-    """One cell that is no plain one. Raises TransportError, which says what was lost."""
+def cut(sizes: Sequence[int]) -> Iterator[slice]:
+    """Slices of what has these sizes, none larger than LARGEST unless it is of one."""
+    if sum(sizes) <= LARGEST:
+        yield slice(0, len(sizes))
+        return
+    first = weight = 0
+    for position, size in enumerate(sizes):
+        if weight + size > LARGEST and position > first:
+            yield slice(first, position)
+            first, weight = position, 0
+        weight += size
+    yield slice(first, len(sizes))
+
+
+def unpack_value(cell: Any, what: str = "result", type_name: str | None = None) -> Any:
+    """One cell that is no plain one. Raises TransportError, which says what was lost.
+
+    type_name: The object's, where it is known; otherwise the error's stands in for it.
+    """
     if isinstance(cell, Lost):
         raise TransportError(what, cell.type_name, cell.message)
     try:
         return loads(cell)
     except BaseException as error:
         let_through(error)
-        raise TransportError(what, name_of(type(error)), text_of(error)) from error
-
-
-def pack_calls(calls: list[Any], unpack: bool) -> tuple[Column, dict[int, Failure]]:
-    """Pack what calls are made with; those that refuse come back as failures, by position.
-
-    unpack: The calls are tuples of arguments.
-    """
-    if not unpack:
-        plain = PLAIN.issuperset(map(type, calls))
-    else:  # a tuple's subclass is pickled by its name, which may fail
-        plain = {tuple}.issuperset(map(type, calls))
-        plain = plain and PLAIN.issuperset(map(type, chain.from_iterable(calls)))
-    if plain:
-        return Column(True, calls), {}
-    cells: list[Any] = []
-    failures: dict[int, Failure] = {}
-    for position, call in enumerate(calls):
-        try:
-            cells.append(dumps(call))
-        except BaseException as error:
-            let_through(error)
-            lost = TransportError("argument", name_of(type(error)), text_of(error))
-            lost.__cause__ = error
-            failures[position] = Failure(lost, TransportError)
-    return Column(False, cells), failures
+        raise TransportError(what, type_name or name_of(type(error)), reason_of(error)) from error
 
 
 def pack_failure(failure: Failure) -> ErrorCell:
@@ -233,6 +236,18 @@ def text_of(error: BaseException) -> str:
         let_through(broken)
         name = name_of(type(error)).rpartition(".")[2]
         return f"<{name} without a text: its __str__ failed>"
+
+
+def reason_of(error: BaseException) -> str:
+    """An error's text, its name where it has none, as a MemoryError."""
+    return text_of(error) or name_of(type(error))
+
+
+def names_of(values: Sequence[Any]) -> list[str]:
+    """The types of values: a name for each, or a single one where all are alike."""
+    kinds = list(map(type, values))
+    names = {kind: name_of(kind) for kind in set(kinds)}
+    return list(names.values()) if len(names) == 1 else [names[kind] for kind in kinds]
 
 
 def _try_dumps(value: Any) -> bytes | None:

@@ -14,77 +14,50 @@ from __future__ import annotations
 
 import multiprocessing
 import selectors
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from multiprocessing.process import BaseProcess
-from typing import Any
+from collections.abc import Callable
+from time import sleep  # by name: tests of other code put something else into the module
+from typing import Any, NamedTuple
 
 from .. import _wire
-from .._call import clock
-from .._channel import NAP, Channel
+from .._call import NEVER, clock
+from .._channel import NAP, Channel, GarbageError, TooLarge
+from .._files import standard_files_taken
 from .._fork import this_process
 from .._processes import (
     FAREWELL,
     Glance,
     end_process,
+    has_died,
     hopeless,
     refuse_daemons,
     stillborn_error,
     uninterrupted,
 )
+from .._suspects import Suspects
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import (
-    TaskManagerError,
     TaskTimeoutError,
     TransportError,
     WorkerDiedError,
     WorkerStartError,
 )
 from . import Answer, Orders
-from ._slot import SharedSlot, start_with_slot
-from ._worker import GOODBYE, READY, Report, work
+from ._arguments import named
+from ._held import Held, Part, Worker
+from ._report import Note, open_note, open_report, refusal_in
+from ._slot import start_with_slot
+from ._worker import GOODBYE, READY, work
 
-FRUITLESS = 3  # deaths of workers that had taken a task and not begun a call; then it has its error
-
-
-class Held:
-    """A batch in the hands of a worker.
-
-    positions: Which attempts of the batch were sent.
-    base: The worker's number of the first of them; it numbers its calls from 0.
-    done: How many of them have come back.
-    """
-
-    __slots__ = ("base", "batch", "done", "positions")
-
-    def __init__(self, batch: Batch, positions: Sequence[int], base: int) -> None:
-        self.batch = batch
-        self.positions = positions
-        self.base = base
-        self.done = 0
+SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
+GAP = 0.002  # seconds between two looks at it
 
 
-class Worker:
-    """What this process knows of one worker process. The first batch held is the one in its hands."""
+class Overdue(NamedTuple):
+    """A call that was ended by us. number: The worker's. took: Seconds, so far."""
 
-    def __init__(self, process: BaseProcess, channel: Channel, slot: SharedSlot) -> None:
-        self.process = process
-        self.channel = channel
-        self.slot = slot
-        self.held: deque[Held] = deque()
-        self.sent = 0  # attempts, ever
-        self.ready = False
-        self.pace = 0.0  # seconds a call, in its last report
-
-    @property
-    def busy(self) -> bool:
-        """It tells of each call, and has enough to do to be heard later."""
-        return (
-            self.channel.little
-            and len(self.held) > 1
-            and len(self.held[1].positions) * self.pace >= 2 * NAP
-        )
+    number: int
+    failure: Failure
+    took: float
 
 
 class ProcessRunner:
@@ -98,36 +71,30 @@ class ProcessRunner:
         self._context = multiprocessing.get_context(orders.start_method)
         self._func = _wire.pack_object(func, self._context.get_start_method())
         self._crew: list[Worker] = []
-        self._load = 0
         self._answers: list[Answer] = []
-        self._selector = selectors.DefaultSelector()
+        with standard_files_taken():
+            self._selector = selectors.DefaultSelector()
         self._stillborn = 0
-        self._fruitless: dict[int, int] = {}  # deaths by the index of a task that they were about
+        self._suspects: Suspects[int] = Suspects()  # by the index of the task
         self._glance = Glance()
         self._owner = this_process()
 
     # ------------------------------------------------------------------ the verbs
 
     def room(self, depth: int) -> bool:
-        return not self._answers and self._load < self._most * depth
+        return not self._answers and sum(worker.load for worker in self._crew) < self._most * depth
 
     def submit(self, batch: Batch) -> None:
-        column, failures = _wire.pack_calls(batch.calls, batch.unpack)
-        positions: Sequence[int] = range(len(batch))
-        if failures:
-            self._answers.append((batch, _failed(failures)))
-            positions = [position for position in positions if position not in failures]
-        # What may have killed a worker before it began travels alone, so that no neighbour pays for it.
-        suspect = not self._fruitless.keys().isdisjoint(batch.indices)
-        step = 1 if suspect else len(batch)
-        for first in range(0, len(positions), step):
-            part = slice(first, first + step)
-            self._hand_over(batch, positions[part], column._replace(cells=column.cells[part]))
+        positions = range(len(batch))
+        for part in self._suspects.parts(batch.indices):
+            worker = self._choose()
+            worker.parts.append(Part(batch, positions[part]))
+            self._feed(worker)
 
     def collect(self, timeout: float) -> list[Answer]:
         if self._crew and all(worker.busy for worker in self._crew):
-            time.sleep(min(NAP, timeout))
-        ready = self._selector.select(0.0 if self._answers else timeout)
+            sleep(min(NAP, timeout))
+        ready = self._selector.select(0.0 if self._answers else self._patience(timeout))
         ended: list[Worker] = []
         for key, events in ready:
             worker: Worker = key.data
@@ -135,9 +102,9 @@ class ProcessRunner:
                 continue
             if key.fileobj is worker.channel:
                 if events & selectors.EVENT_WRITE:
-                    self._send(worker, b"")
+                    self._feed(worker)
                 self._read(worker)
-            if key.fileobj is not worker.channel or worker.channel.ended:
+            if key.fileobj is not worker.channel or worker.gone:
                 ended.append(worker)
         ended += [worker for worker in self._glance.dead(self._crew) if worker not in ended]
         for worker in ended:
@@ -165,18 +132,10 @@ class ProcessRunner:
 
     # ------------------------------------------------------------------ workers come and go
 
-    def _hand_over(self, batch: Batch, positions: Sequence[int], column: _wire.Column) -> None:
-        """Give these attempts of the batch to one worker."""
-        worker = self._choose()
-        worker.held.append(Held(batch, positions, worker.sent))
-        worker.sent += len(positions)
-        self._load += 1
-        self._send(worker, _wire.dumps((batch.unpack, *column)))
-
     def _choose(self) -> Worker:
         """The worker with the least to do; a new one while all are busy and there may be more."""
-        least = min(self._crew, key=lambda worker: len(worker.held), default=None)
-        if least is None or (least.held and len(self._crew) < self._most):
+        least = min(self._crew, key=lambda worker: worker.load, default=None)
+        if least is None or (least.load and len(self._crew) < self._most):
             try:
                 return self._hire()
             except OSError as error:
@@ -196,68 +155,89 @@ class ProcessRunner:
             self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
         return worker
 
+    def _patience(self, longest: float) -> float:
+        """Seconds that may be spent on waiting: not longer than until a call may be due."""
+        if self._timeout is None:
+            return longest
+        began = min((worker.slot[1] for worker in self._crew), default=NEVER)
+        return min(longest, self._timeout, max(0.0, began + self._timeout - clock()))
+
     def _end_overdue(self, timeout: float) -> None:
         """Kill the workers whose call takes too long."""
-        now = clock()
         for worker in list(self._crew):
             number = int(worker.slot[0])  # first: the next call writes its beginning before its number
-            if worker.held and now - worker.slot[1] >= timeout:
-                worker.process.kill()
-                self._bury(worker, TaskTimeoutError(timeout), number)
+            took = clock() - worker.slot[1]
+            if not worker.held or took < timeout:
+                continue
+            if has_died(worker.process):  # which a copy of it may hide from us
+                self._bury(worker)
+                continue
+            worker.process.kill()
+            error = TaskTimeoutError(timeout)
+            self._bury(worker, Overdue(number, Failure(error, type(error)), took))
 
-    def _bury(
-        self, worker: Worker, reason: TaskManagerError | None = None, overdue: int | None = None
-    ) -> None:
-        """A worker is dead: charge the task in its hands, give the others back.
+    def _bury(self, worker: Worker, overdue: Overdue | None = None) -> None:
+        """A worker is dead, or as good as dead: charge who is to be charged, give the others back.
 
-        reason: Why it was killed by us; None if it died by itself.
-        overdue: The number of the call that it was killed for, as it may have gone on to the next one.
+        overdue: The call that it was killed for by us; None if it died by itself.
         """
         self._crew.remove(worker)
         self._selector.unregister(worker.channel)
         self._selector.unregister(worker.process.sentinel)
         pid = worker.process.pid
-        exitcode = end_process(worker.process, FAREWELL)
-        error = reason or WorkerDiedError(pid, exitcode)
+        number = int(worker.slot[0])
+        alive = overdue is None and self._lives_on(worker)
+        exitcode = end_process(worker.process, 0.0 if alive else FAREWELL)
         try:
             self._read(worker)  # what it sent before it died
-            in_hand = int(worker.slot[0]) if overdue is None else overdue
-            if worker.ready and reason is None:
-                in_hand = self._blame(worker, in_hand)
-            for held in worker.held:
-                self._load -= 1
-                self._charge(held, in_hand, error)
+            if overdue is not None:  # its worker may have gone on to the next call
+                self._give_back(worker, worker.index_of(overdue.number), overdue.failure, [overdue.took])
+            else:
+                going_on = not alive and worker.slot[1] != NEVER
+                guilty = self._blame(worker, number if alive else int(worker.slot[0]), going_on)
+                error = WorkerDiedError(pid, exitcode)
+                self._give_back(worker, guilty, Failure(error, type(error)), [])
         finally:
             worker.channel.close()
             worker.slot.close()
         if not worker.ready:
             self._count_stillborn(exitcode)
 
-    def _blame(self, worker: Worker, in_hand: int) -> int:
-        """The number of the call that this death is charged to, if it is one that is held.
+    def _lives_on(self, worker: Worker) -> bool:
+        """Whether it is its pipe alone that has ended, or is no pipe of ours any more.
 
-        A worker that dies before it has begun a call may have died of receiving it, as one that is too
-        large for it.  Of that nobody could say which of the batch it was, and it might be chance.
+        Then the one to blame need not be the call that it has in hand by now.
         """
-        if not worker.held or worker.held[0].done or in_hand >= worker.held[0].base:
-            return in_hand
-        held = worker.held[0]
-        indices = [held.batch.indices[position] for position in held.positions]
-        for index in indices:
-            self._fruitless[index] = self._fruitless.get(index, 0) + 1
-        return held.base if self._fruitless[indices[0]] >= FRUITLESS else in_hand
+        if not worker.lost and not worker.channel.garbled:
+            deadline = clock() + SHORTLY
+            while not has_died(worker.process) and clock() < deadline:
+                sleep(GAP)  # a process that dies closes its files before it is seen to be dead
+        return not has_died(worker.process)
 
-    def _charge(self, held: Held, number: int, error: TaskManagerError) -> None:
-        """The call of this number, if it is one of these, has the error; the others are not run."""
-        unrun = list(held.positions[held.done :])
-        in_hand = number - held.base
-        if held.done <= in_hand < len(held.positions):
-            charged = held.positions[in_hand]
-            self._fruitless.pop(held.batch.indices[charged], None)
-            unrun.remove(charged)
-            self._answers.append((held.batch, _failed({charged: Failure(error, type(error))})))
-        if unrun:
-            self._answers.append((held.batch, Unrun(unrun)))
+    def _blame(self, worker: Worker, number: int, going_on: bool) -> int | None:
+        """The index of the task that is charged for this death, or None."""
+        if not worker.ready or not worker.held:
+            return None
+        in_hand = worker.index_of(number)
+        if in_hand is None:  # it may have died of receiving the next ones
+            return self._suspects.charge(worker.held[0].indices_left, None, going_on=False)
+        held = [index for held in worker.held for index in held.indices_left]
+        return self._suspects.charge(held, in_hand, going_on)
+
+    def _give_back(
+        self, worker: Worker, charged: int | None, failure: Failure, seconds: list[float]
+    ) -> None:
+        """The task of this index has the failure; what else the worker had is not run."""
+        had: list[Held | Part] = [*worker.held, *worker.parts]
+        for given in had:
+            unrun = list(given.left)
+            for position in given.left if charged is not None else ():
+                if given.batch.indices[position] == charged:
+                    unrun.remove(position)
+                    outcomes = Outcomes([position], [None], {position: failure}, seconds)
+                    self._answers.append((given.batch, outcomes))
+            if unrun:
+                self._answers.append((given.batch, Unrun(unrun)))
 
     def _count_stillborn(self, exitcode: int | None) -> None:
         self._stillborn += 1
@@ -266,62 +246,107 @@ class ProcessRunner:
 
     # ------------------------------------------------------------------ pipes
 
-    def _send(self, worker: Worker, frame: bytes) -> None:
-        """Send as much as goes at once; the selector says when there is room for the rest."""
+    def _feed(self, worker: Worker) -> None:
+        """Send as much as its pipe takes now; the selector says when there is room for the rest.
+
+        What waits for it is pickled a share at a time, so that no batch is there twice as a whole.
+        """
         was_waiting = worker.channel.unsent
-        worker.channel.send(frame)
+        worker.channel.send(b"")
+        while worker.parts and not worker.channel.unsent:
+            part = worker.parts[0]
+            share, positions = part.pack()
+            if not part.left:
+                worker.parts.popleft()
+            if share.failures:
+                failures = {positions[place]: failure for place, failure in share.failures.items()}
+                self._answers.append((part.batch, _failed(failures)))
+                positions = [position for position in positions if position not in failures]
+            if positions:
+                frame = _wire.dumps((part.batch.unpack, *share.column))
+                worker.hold(part.batch, positions, len(frame))
+                del share
+                worker.channel.send(frame)
         if worker.channel.unsent != was_waiting:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE * bool(worker.channel.unsent))
             self._selector.modify(worker.channel, events, worker)
 
     def _read(self, worker: Worker) -> None:
-        for frame in worker.channel.receive():
-            if not worker.ready:
-                if frame != READY:
-                    raise WorkerStartError(_wire.loads(frame))
-                worker.ready = True
-                self._stillborn = 0
-                continue
-            self._take(worker, Report(*_wire.loads(frame)))
-
-    def _take(self, worker: Worker, report: Report) -> None:
-        held = worker.held[0]
-        if not report.seconds:
-            self._answers.append((held.batch, Unrun(held.positions[held.done :])))
-            self._let_go(worker)
+        if worker.lost:
             return
-        first = held.done
-        held.done += len(report.seconds)
-        positions = held.positions[first : held.done]
-        failures = {
-            held.positions[position]: _wire.unpack_failure(_wire.ErrorCell(*cell))
-            for position, cell in report.failures.items()
-        }
-        if self._fruitless:
-            for position in positions:
-                self._fruitless.pop(held.batch.indices[position], None)
+        try:
+            for frame in worker.channel.receive():
+                if worker.ready:
+                    self._take(worker, frame)
+                elif not isinstance(frame, TooLarge) and frame == READY:
+                    worker.ready = True
+                    self._stillborn = 0
+                else:
+                    raise WorkerStartError(refusal_in(frame))
+        except GarbageError:
+            worker.lost = True
+
+    def _take(self, worker: Worker, frame: memoryview | TooLarge) -> None:
+        """Raises GarbageError, before anything is changed, if it is no report of what it has in hand."""
+        try:
+            if isinstance(frame, TooLarge):
+                raise MemoryError
+            report = open_report(frame)
+        except MemoryError:
+            self._take_note(worker, open_note(worker.channel.note), len(frame))
+            return
+        held = worker.expect(len(report.seconds))
+        if not report.seconds:
+            worker.held.popleft()
+            self._answers.append((held.batch, Unrun(held.left)))
+            return
+        places = range(held.done, held.done + len(report.seconds))
+        positions = held.positions[places.start : places.stop]
+        failures = {}
+        for place, cell in report.failures.items():
+            if place not in places:
+                raise GarbageError
+            failure, position = _wire.unpack_failure(cell), held.positions[place]
+            failures[position] = named(failure, held.batch.calls[position], held.batch.unpack)
         values = report.cells
         if not report.plain:
             values = []
-            for position, cell in zip(positions, report.cells, strict=True):
+            for place, (position, cell) in enumerate(zip(positions, report.cells, strict=True)):
                 value = None
                 try:
-                    value = _wire.unpack_value(cell)
+                    value = _wire.unpack_value(cell, type_name=report.name_of(place))
                 except TransportError as error:
                     failures.setdefault(position, Failure(error, TransportError))
                 values.append(value)
-        worker.pace = sum(report.seconds) / len(report.seconds)
-        if held.done == len(held.positions):
-            self._let_go(worker)
-        outcomes = Outcomes(positions, values, failures, report.seconds, report.aside)
-        self._answers.append((held.batch, outcomes))
+        self._come_home(
+            worker, Outcomes(positions, values, failures, report.seconds, report.aside, held.weight)
+        )
 
-    def _let_go(self, worker: Worker) -> None:
-        """All of the batch in its hands has come back."""
-        worker.held.popleft()
-        self._load -= 1
+    def _take_note(self, worker: Worker, note: Note, size: int) -> None:
+        """There is no memory for a report about one call: that is the error of its task."""
+        held = worker.expect(1)
+        if note.number != held.base + held.done:
+            raise GarbageError
+        message = f"there is no memory for its {size:,} bytes"
+        error = TransportError(note.what, note.type_name, message)
+        position = held.positions[held.done]
+        failures = {position: Failure(error, TransportError)}
+        self._come_home(
+            worker, Outcomes([position], [None], failures, [note.seconds], note.aside, held.weight)
+        )
+
+    def _come_home(self, worker: Worker, outcomes: Outcomes) -> None:
+        """These are the outcomes of the next attempts of what it has in hand."""
+        held = worker.held[0]
+        held.done += len(outcomes.positions)
+        if held.done == len(held.positions):
+            worker.held.popleft()
+        if self._suspects:
+            self._suspects.clear(held.batch.indices[position] for position in outcomes.positions)
+        worker.pace = sum(outcomes.seconds) / len(outcomes.seconds)
+        self._answers.append((held.batch, outcomes))
 
 
 def _failed(failures: dict[int, Failure]) -> Outcomes:
-    """Outcomes of calls that were not made, or not ended."""
+    """Outcomes of calls that were not made."""
     return Outcomes(list(failures), [None] * len(failures), failures, [])
