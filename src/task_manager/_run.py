@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from ._batch import BatchSize
+from ._call import IDLE, NEVER, Slot
 from ._ctrl_c import CtrlC
 from ._ledger import Entered, Ledger
 from ._recorder import Recorder
@@ -50,6 +51,7 @@ class Run:
     get_args, process_result: The hooks, or None where nobody overrode them.
     clock: Seconds, from anywhere. chance: As `random.random`.
     ctrl_c: Let through while the input is read and a hook is called, held back by the caller otherwise.
+    slot: Told for which task a hook is called, as the hook may end this process.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Run:
         clock: Callable[[], float],
         chance: Callable[[], float],
         ctrl_c: CtrlC,
+        slot: Slot | None = None,
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -78,6 +81,7 @@ class Run:
         self._clock = clock
         self._chance = chance
         self._ctrl_c = ctrl_c
+        self._slot: Slot = [IDLE, NEVER] if slot is None else slot
 
         self._began = self._ticked = clock()
         self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
@@ -179,6 +183,8 @@ class Run:
         self._limbo = set(indices)
         entered: list[tuple[int, Any, tuple[Any, ...]]] = []
         for index, task in zip(indices, tasks, strict=True):
+            self._slot[0] = index
+            self._slot[1] = 0.0
             try:
                 args = self._ctrl_c.through(get_args, task)
             except Exception as error:
@@ -186,6 +192,7 @@ class Run:
                 self._fail(index, task, _caused(GetArgsError(task, _say(error)), error), attempts=0)
             else:
                 entered.append((index, task, args if isinstance(args, tuple) else (args,)))
+        self._slot[1] = NEVER
         self._limbo.clear()
         return (
             [index for index, _, _ in entered],
@@ -241,6 +248,8 @@ class Run:
         try:
             for position, value, took in zip(positions, values, seconds, strict=True):
                 task = batch.tasks[position]
+                self._slot[0] = batch.indices[position]
+                self._slot[1] = 0.0
                 try:
                     result = self._ctrl_c.through(self._process_result, task, value)
                 except Exception as error:
@@ -253,6 +262,7 @@ class Run:
                     results.append(result)
                     spent.append(took)
         finally:  # what was processed before a Ctrl-C is kept
+            self._slot[1] = NEVER
             if good:
                 self._keep(batch, good, results, spent)
 

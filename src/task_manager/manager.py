@@ -291,6 +291,7 @@ class TaskManager(Generic[T, R]):
             clock=time.monotonic,
             chance=random.random,
             ctrl_c=ctrl_c,
+            slot=self._slot,
         )
 
     @contextlib.contextmanager
