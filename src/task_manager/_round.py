@@ -5,36 +5,37 @@
 
 A round takes tasks each with the stage at which it enters: all at the first one, unless they got
 further in a round before.  It ends when every stage has ended, or when one has died: then the task
-of its call is an error, and the book knows where the others have got to.
+that this is charged to is an error, and the book knows where the others have got to.  Suspects enter
+one by one, each when the one before is through with the stage, so that each is alone there.
 """
 
 from __future__ import annotations
 
-import copy
-import multiprocessing
 import selectors
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from itertools import count
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 from . import _wire
 from ._batch import LARGEST, BatchSize
 from ._book import Book
-from ._call import IDLE
 from ._channel import NAP, Channel
 from ._ctrl_c import CtrlC
-from ._processes import FAREWELL, Glance, end_process, uninterrupted
+from ._deaths import Deaths
+from ._processes import Glance, uninterrupted
 from ._recorder import Recorder
 from ._run import TICK
-from ._runners._slot import SharedSlot, start_with_slot
 from ._source import Source
 from ._stage import (
     END,
+    ConcludingReport,
     EndedReport,
     FailedReport,
+    GarbledLinkReport,
+    OpeningReport,
     Parcel,
     ReadyReport,
     Report,
@@ -42,60 +43,13 @@ from ._stage import (
     TookReport,
     pack_column,
     parcels,
-    run_stage,
 )
+from ._stage_process import StageProcess
 from ._task import Failed, Repeated, Retrying, Succeeded
-from .errors import StageDiedError, TransportError, WorkerStartError
+from .errors import TransportError, WorkerStartError
 from .manager import TaskManager
 
 AHEAD = 8  # batches that are read before the first stage takes them
-
-
-class StageProcess:
-    """What the parent knows of one stage.
-
-    held: The tickets in its hands, and the number of each there, in the order taken, from 0.
-    in_hand: The number of the task that it had in the middle of a call when it ended, or -1: a stage
-        tells that if it makes its calls itself, in serial mode.
-    ready: It has come up.
-    ended: It has said that it is through.
-    """
-
-    def __init__(self, number: int, manager: TaskManager, recorder: Recorder) -> None:
-        self.number = number
-        self.manager = manager
-        self.recorder = recorder
-        self.held: dict[int, int] = {}
-        self.taken = 0
-        self.in_hand = int(IDLE)
-        self.ready = False
-        self.ended = False
-        self.process: BaseProcess
-        self.channel: Channel
-        self.slot: SharedSlot
-
-    @property
-    def context(self) -> Any:
-        """Of multiprocessing: how this stage's process is started."""
-        return multiprocessing.get_context(self.manager.start_method)
-
-    def start(self, incoming: socket.socket, outgoing: socket.socket | None) -> None:
-        # The parent writes the log and draws the bar.
-        travelling = copy.copy(self.manager)
-        travelling.logger = None
-        travelling.show_progress = False
-        method = self.context.get_start_method()
-        packed = travelling if method == "fork" else _wire.pack_object(travelling, method)
-        self.process, pipe, self.slot = start_with_slot(
-            self.context,
-            run_stage,
-            packed,
-            self.number,
-            incoming,
-            outgoing,
-            name=f"task_manager-stage-{self.number + 1}",
-        )
-        self.channel = Channel(pipe)
 
 
 class Round:
@@ -104,6 +58,7 @@ class Round:
     source: The initial tasks not yet entered. recorders: Those of the stages.
     first: The first stage that is still used, from 0; those before it have been given up, and no
         initial task can enter any more.
+    deaths: Those in the rounds before, of this start of the chain.
     ctrl_c: Held back by the caller; let through while nothing happens and while the input is read.
     """
 
@@ -114,13 +69,17 @@ class Round:
         book: Book,
         source: Source,
         first: int,
+        deaths: Deaths,
         ctrl_c: CtrlC,
     ) -> None:
         self._book = book
         self._source = source
         self._first = first
+        self._deaths = deaths
+        self._suspects = deaths.suspects
         self._ctrl_c = ctrl_c
         self._size = BatchSize(workers=1)
+        self._weight = 1.0  # bytes of a task, about
         self._stages = [
             StageProcess(number, manager, recorder)
             for number, (manager, recorder) in enumerate(zip(stages, recorders, strict=True))
@@ -133,7 +92,6 @@ class Round:
         self._feed = self._parcels()
         self._fed = False
         self._glance = Glance()
-        self._exits: dict[int, tuple[int | None, int | None]] = {}
         self.error: BaseException | None = None  # the first that a stage's handle_error raised
 
     def run(self) -> StageProcess | None:
@@ -150,6 +108,7 @@ class Round:
                 ready = self._ctrl_c.through(self._selector.select, 0.0 if more else TICK)
                 died = [stage for stage in map(self._hear, ready) if stage is not None]
                 died += self._silently_dead()
+                died += [stage for stage in self._stages if stage.garbled]
                 if died:
                     for stage in self._stages:  # what they have done need not be done again
                         self._drain(stage)
@@ -170,28 +129,24 @@ class Round:
             # Kept open here as well: what the end of a stage means is decided here, and not by the next.
             self._ends += [way_in, incoming]
             with uninterrupted():
-                stage.start(incoming, way_out)
                 self._started.append(stage)
+                stage.start(stage.number in self._deaths.concluded, incoming, way_out)
             self._selector.register(stage.channel, selectors.EVENT_READ, stage)
             self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
             way_out = way_in
         self._way_in = Channel(way_in)
 
     def _stop(self) -> None:
-        """End what still runs, and take away the links."""
-        with uninterrupted():
+        """End what still runs, and take away the links; whatever raises meanwhile, all of them."""
+        with uninterrupted(), ExitStack() as last_to_first:
+            for end in self._ends:
+                last_to_first.callback(end.close)
+            last_to_first.callback(self._selector.close)
+            for stage in reversed(self._started):
+                last_to_first.callback(stage.end)
             if not all(stage.ended for stage in self._stages):
                 for stage in self._started:
-                    stage.process.kill()
-            for stage in self._started:
-                pid = stage.process.pid
-                self._exits[stage.number] = (pid, end_process(stage.process, FAREWELL))
-                stage.channel.close()
-                stage.in_hand = int(stage.slot[0])
-                stage.slot.close()
-            self._selector.close()
-            for end in self._ends:
-                end.close()
+                    last_to_first.callback(stage.kill)
 
     # ------------------------------------------------------------------ tasks out
 
@@ -199,11 +154,17 @@ class Round:
         """Send the next parcel to the first stage; whether there is more to send at once."""
         if self._fed or self._way_in.unsent:
             return False
-        step = next(self._feed, END)
+        step = next(self._feed, None)
         if isinstance(step, bool):
             return step
-        self._fed = step is END
-        self._send(END if step is END else _wire.dumps(step))
+        if step is None:
+            self._fed = True
+            self._send(END)
+            return True
+        frame = _wire.dumps(step)
+        weight = len(frame) / len(step.tickets)
+        self._weight = max(weight, self._weight + 0.1 * (weight - self._weight))
+        self._send(frame)
         return True
 
     def _send(self, frame: bytes) -> None:
@@ -222,21 +183,31 @@ class Round:
         """
         at = [sorted(entries.items()) for entries in self._book.at]
         for stage, entries in reversed(list(enumerate(at))):
-            for first in range(0, len(entries), LARGEST):
-                tickets, tasks = map(list, zip(*entries[first : first + LARGEST], strict=True))
+            others = [entry for entry in entries if entry[0] not in self._suspects]
+            for ticket, task in [entry for entry in entries if entry[0] in self._suspects]:
+                yield from self._pack(stage, [ticket], [task])
+                while ticket in self._suspects:
+                    yield False  # it is alone in the stage until that has told of it
+            for first in range(0, len(others), LARGEST):
+                tickets, tasks = map(list, zip(*others[first : first + LARGEST], strict=True))
                 yield from self._pack(stage, tickets, tasks)
         while not self._source.ended and not self._first:
-            if self._ahead >= AHEAD * self._size.size(None):
+            if self._ahead >= AHEAD * self._batch:
                 yield False  # the first stage reports when it takes some
                 continue
-            read = self._source.read(self._size.size(self._source.remaining), 0.0, self._ctrl_c)
-            tickets, tasks, repeats = self._book.enter(read)
+            limit = min(self._batch, self._size.size(self._source.remaining))
+            tickets, tasks, repeats = self._book.enter(self._source.read(limit, 0.0, self._ctrl_c))
             if repeats:
                 self._stages[0].recorder.record(Repeated(repeats))
             if tasks:
                 yield from self._pack(0, tickets, tasks)
             else:
                 yield True
+
+    @property
+    def _batch(self) -> int:
+        """Tasks that are read at once: worth some time of the first stage, and not too many bytes."""
+        return max(1, min(self._size.size(None), int(_wire.LARGEST / self._weight)))
 
     @property
     def _ahead(self) -> int:
@@ -257,7 +228,7 @@ class Round:
 
     def _may_nap(self) -> bool:
         """News comes in drops, and the first stage has enough to do until there is more."""
-        drops = all(stage.channel.little for stage in self._stages)
+        drops = all(stage.channel.little for stage in self._stages) and not self._suspects
         return drops and (self._fed or self._size.worth(self._ahead) >= 2 * NAP)
 
     def _hear(self, ready: tuple[selectors.SelectorKey, int]) -> StageProcess | None:
@@ -268,6 +239,8 @@ class Round:
             return None
         stage: StageProcess = ready[0].data
         self._drain(stage)
+        if stage.garbled:
+            return stage
         gone = stage.channel.ended or speaker is not stage.channel
         if gone and not stage.ended:
             self._drain(stage)  # what it sent between the first look and its death
@@ -287,10 +260,20 @@ class Round:
 
     def _drain(self, stage: StageProcess) -> None:
         """Take in the reports of this stage, each after all that those before it had sent by then."""
+        if stage.garbled:
+            return
         for frame in stage.channel.receive():
             if stage.number > self._first:
-                self._drain(self._stages[stage.number - self._first - 1])
-            self._take(stage, _wire.loads(frame))
+                self._drain(self._before(stage))
+            report = _report_of(frame)
+            if report is None:
+                stage.garbled = True
+                return
+            self._take(stage, report)
+
+    def _before(self, stage: StageProcess) -> StageProcess:
+        """The one that writes to the link of this stage; the first one itself, as its link is ours."""
+        return self._stages[max(0, stage.number - self._first - 1)]
 
     def _take(self, stage: StageProcess, report: Report) -> None:
         match report:
@@ -298,7 +281,10 @@ class Round:
                 if refusal:
                     raise WorkerStartError(refusal)
                 stage.ready = True
+            case OpeningReport(tickets):
+                stage.opening += tickets
             case TookReport(tickets):
+                stage.opening.clear()
                 stage.held.update(zip(tickets, count(stage.taken)))
                 stage.taken += len(tickets)
             case Parcel():
@@ -309,10 +295,16 @@ class Round:
             case RetryingReport(ticket, cell, number, delay) if ticket in self._at(stage):
                 error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
                 task = self._at(stage)[ticket]
+                self._suspects.clear([ticket])  # it has come back from its call
                 self._book.retrying(ticket, error, number, delay)
                 stage.recorder.record(Retrying(ticket, task, error, number, delay))
+            case ConcludingReport():
+                stage.concluding = True
+            case GarbledLinkReport():
+                self._before(stage).garbled = True
             case EndedReport(cell, through):
                 stage.ended = True
+                self._deaths.concluded.add(stage.number)
                 if cell is not None:
                     error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
                     if not through:
@@ -342,6 +334,7 @@ class Round:
         tasks = [self._at(stage)[ticket] for ticket in tickets]
         for ticket in tickets:
             stage.held.pop(ticket, None)
+        self._suspects.clear(tickets)
         self._book.passed(stage.number, tickets, results)
         numbers = list(stage.manager._ledger.number(len(tickets)))
         stage.recorder.record(Succeeded(numbers, tasks, results, seconds))
@@ -355,6 +348,7 @@ class Round:
             return
         task = self._at(stage)[ticket]
         stage.held.pop(ticket, None)
+        self._suspects.clear([ticket])
         self._book.failed(stage.number, ticket, error, attempts)
         (number,) = stage.manager._ledger.number(1)
         stage.recorder.record(Failed(number, task, error, attempts))
@@ -362,22 +356,31 @@ class Round:
     # ------------------------------------------------------------------ after a death
 
     def charge(self, stage: StageProcess) -> None:
-        """This stage died: the task of its call is an error, or all in its hands if none is known."""
-        in_hand = [ticket for ticket, number in stage.held.items() if number == stage.in_hand]
-        self._charge(stage, in_hand or sorted(stage.held), attempts=1)
+        """This stage died: the one that this is charged to is an error, if there is one."""
+        in_hand, going_on = stage.in_hand, stage.going_on
+        hands = [in_hand] if in_hand is not None and going_on else stage.hands
+        held = [ticket for ticket in hands if ticket in self._at(stage)]
+        charged = self._deaths.charge(held, in_hand if in_hand in held else None, going_on)
+        if charged is not None:
+            self._fail(stage, charged, stage.error, attempts=1)
+        if stage.concluding:
+            self._deaths.concluded.add(stage.number)
+            self.error = self.error or stage.error
 
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""
         while not self._source.ended and self._source.remaining is not None:
             self._book.enter(self._source.read(LARGEST, 0.0, self._ctrl_c))
-        self._charge(stage, self._book.stranded(stage.number), attempts=0)
+        for ticket in self._book.stranded(stage.number):
+            self._fail(stage, ticket, stage.error, attempts=0)
 
-    def exitcode_of(self, stage: StageProcess) -> int | None:
-        return self._exits[stage.number][1]
 
-    def death_of(self, stage: StageProcess) -> StageDiedError:
-        return StageDiedError(stage.number + 1, *self._exits[stage.number])
-
-    def _charge(self, stage: StageProcess, tickets: list[int], attempts: int) -> None:
-        for ticket in tickets:
-            self._fail(stage, ticket, self.death_of(stage), attempts)
+def _report_of(frame: memoryview) -> Report | None:
+    """What a stage reports; None if it is nothing that a stage says."""
+    try:
+        report = _wire.loads(frame)
+    except MemoryError:
+        raise
+    except Exception:
+        return None
+    return report if isinstance(report, Report) else None

@@ -14,17 +14,18 @@ multiprocessing.Queue, would fight with every short call for the interpreter.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import wait as wait_for
 from typing import Any, NamedTuple
 
 from . import _wire
 from ._book import Tickets
-from ._call import IDLE, Slot
+from ._call import IDLE, NEVER, Slot
 from ._channel import Channel, send_frame
 from ._ctrl_c import CtrlC
 from ._fork import this_process
@@ -63,6 +64,12 @@ class ReadyReport(NamedTuple):
     refusal: str
 
 
+class OpeningReport(NamedTuple):
+    """These are unpickled next, in a stage whose slot tells nothing: it may die of any of them."""
+
+    tickets: list[int]
+
+
 class TookReport(NamedTuple):
     """These are in the hands of the stage now."""
 
@@ -82,6 +89,14 @@ class RetryingReport(NamedTuple):
     delay: float
 
 
+class ConcludingReport(NamedTuple):
+    """All has been told of each task; `handle_error` is called next."""
+
+
+class GarbledLinkReport(NamedTuple):
+    """What came out of the link is nothing that the stage before says."""
+
+
 class EndedReport(NamedTuple):
     """The run of the stage is over.
 
@@ -94,7 +109,29 @@ class EndedReport(NamedTuple):
     through: bool
 
 
-Report = ReadyReport | TookReport | Parcel | FailedReport | RetryingReport | EndedReport
+Report = (
+    ReadyReport
+    | OpeningReport
+    | TookReport
+    | Parcel
+    | FailedReport
+    | RetryingReport
+    | ConcludingReport
+    | GarbledLinkReport
+    | EndedReport
+)
+
+
+def opening(ticket: int) -> float:
+    """What the slot says while this ticket's task is unpickled: it has no number in the stage yet."""
+    return IDLE - 1 - ticket
+
+
+def in_hand(number: float, held: Mapping[int, int]) -> int | None:
+    """The ticket that a slot names. held: The tickets in the hands of the stage, and their numbers."""
+    if number < IDLE:
+        return int(IDLE - 1 - number)
+    return next((ticket for ticket, of_it in held.items() if of_it == number), None)
 
 
 def parcels(
@@ -110,17 +147,23 @@ def pack_column(values: list[Any]) -> _wire.Column:
 
 
 class LinkSource:
-    """The tasks that the stage before hands on."""
+    """The tasks that the stage before hands on.
+
+    slot: Told which of them is being unpickled; None where that says nothing, as other calls go on.
+    """
 
     remaining = None
     dropped = 0
     error: Exception | None = None
 
-    def __init__(self, stage: int, link: socket.socket, reporter: Reporter, tickets: Tickets) -> None:
+    def __init__(
+        self, stage: int, link: socket.socket, reporter: Reporter, tickets: Tickets, slot: Slot | None
+    ) -> None:
         self._stage = stage
         self._channel = Channel(link)
         self._reporter = reporter
         self._tickets = tickets
+        self._slot = slot
         self._arrived: deque[tuple[int, Any]] = deque()
         self._over = False
 
@@ -142,9 +185,13 @@ class LinkSource:
         return [task for _, task in entries]
 
     def _receive(self, enough: int) -> None:
-        """Open what has come, until there are enough tasks. The rest stays in the link."""
+        """Open what has come, until there are enough tasks or bytes. The rest stays in the link."""
+        weight = 0
         frames = self._channel.receive()
-        while len(self._arrived) < enough and (frame := next(frames, None)) is not None:
+        while len(self._arrived) < enough and weight < _wire.LARGEST:
+            frame = next(frames, None)
+            if frame is None:
+                return
             if frame == END:
                 self._over = True
                 return
@@ -152,25 +199,35 @@ class LinkSource:
             if parcel.stage > self._stage:
                 self._reporter.hand_on(frame)
             else:
+                weight += len(frame)
                 self._open(parcel)
 
     def _open(self, parcel: Parcel) -> None:
         if parcel.plain:
             self._arrived.extend(zip(parcel.tickets, parcel.cells, strict=True))
             return
+        slot = [IDLE, NEVER] if self._slot is None else self._slot
+        if self._slot is None:
+            self._reporter.report(OpeningReport(parcel.tickets))
         for ticket, cell in zip(parcel.tickets, parcel.cells, strict=True):
             if isinstance(cell, _wire.Lost):
                 continue
+            slot[0] = opening(ticket)
+            slot[1] = 0.0
             try:
                 task = _wire.unpack_value(cell, "argument")
             except TransportError as error:
                 self._reporter.fail(ticket, error, attempts=0)
             else:
                 self._arrived.append((ticket, task))
+        slot[1] = NEVER
 
 
 class Reporter:
-    """The observer of a stage's run: tells the parent, and passes results on."""
+    """The observer of a stage's run: tells the parent, and passes results on.
+
+    slot: Told whose result or error is being pickled.
+    """
 
     def __init__(
         self,
@@ -214,34 +271,54 @@ class Reporter:
         send_frame(end, frame)
 
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
-        cell = _wire.pack_failure(Failure(error, type(error)))
-        self.report(FailedReport(ticket, cell, attempts))
+        self.report(FailedReport(ticket, _pack(error), attempts))
 
     def observe(self, event: Event) -> None:
         match event:
             case Succeeded(indices, _, results, seconds):
                 tickets = self._tickets.leave(indices)
-                column = _wire.pack_values(results, self._slot, indices)
+                with self._in_hand(IDLE):
+                    column = _wire.pack_values(results, self._slot, indices)
                 for parcel in parcels(self._stage + 1, tickets, column, seconds):
                     self._pass_on(parcel)
             case Failed(index, _, error, attempts):
                 (ticket,) = self._tickets.leave([index])
-                self._slot[0] = index  # pickling an error may kill this process
-                self.fail(ticket, error, attempts)
+                with self._in_hand(index):
+                    cell = _pack(error)
+                self.report(FailedReport(ticket, cell, attempts))
             case Retrying(index, _, error, number, delay):
-                self._slot[0] = index
-                cell = _wire.pack_failure(Failure(error, type(error)))
+                with self._in_hand(index):
+                    cell = _pack(error)
                 self.report(RetryingReport(self._tickets.of(index), cell, number, delay))
+
+    @contextlib.contextmanager
+    def _in_hand(self, number: float) -> Iterator[None]:
+        """The time in which this one, or the ones that the slot is told of next, may end the process."""
+        self._slot[0] = number
+        self._slot[1] = 0.0
+        yield
+        self._slot[1] = NEVER
+
+
+def _pack(error: BaseException) -> _wire.ErrorCell:
+    return _wire.pack_failure(Failure(error, type(error)))
 
 
 def run_stage(
     pipe: socket.socket,
     packed: TaskManager | bytes,
     stage: int,
+    beside: bool,
+    concluded: bool,
     incoming: socket.socket,
     outgoing: socket.socket | None,
 ) -> None:
-    """The life of a stage process. packed: The manager, pickled unless the process was forked."""
+    """The life of a stage process.
+
+    packed: The manager, pickled unless the process was forked.
+    beside: Its calls go on beside all else, so that nobody could say whose it was that has ended it.
+    concluded: Its `handle_error` was called already, in a process that was there before this one.
+    """
     settle_in()
     try:
         shared = SharedSlot.receive(pipe)
@@ -249,22 +326,30 @@ def run_stage(
         sys.exit(1)
     # In a copy of this process the next write to the slot fails, at the latest after the call.
     os.register_at_fork(after_in_child=shared.cells.release)
+    slot: Slot = [IDLE, NEVER] if beside else shared.cells
     tickets = Tickets(first=0)
-    reporter = Reporter(stage, pipe, outgoing, tickets, shared.cells)
+    reporter = Reporter(stage, pipe, outgoing, tickets, slot)
     try:
         manager: TaskManager = _wire.loads(packed) if isinstance(packed, bytes) else packed
     except BaseException as error:
         reporter.report(ReadyReport(_wire.cannot_load("stage", error)))
         return
     reporter.report(ReadyReport(""))
-    manager._slot = shared.cells
-    source = LinkSource(stage, incoming, reporter, tickets)
+    handle_error = manager.handle_error
+
+    def conclude() -> None:
+        reporter.report(ConcludingReport())
+        if not concluded:
+            handle_error()
+
+    manager.handle_error = conclude  # type: ignore[method-assign]
+    manager._slot = slot
+    source = LinkSource(stage, incoming, reporter, tickets, None if beside else slot)
     ended = EndedReport(None, through=True)
     try:
         manager._flow(source, Recorder([*manager._keepers(), reporter], []), distinct=False)
     except BaseException as error:
-        cell = _wire.pack_failure(Failure(error, type(error)))
-        ended = EndedReport(cell, source.ended)
+        ended = EndedReport(_pack(error), source.ended)
     manager.shutdown_pools()
     if ended.through:
         reporter.hand_on(END)

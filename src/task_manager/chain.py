@@ -10,6 +10,7 @@ from typing import Any, SupportsIndex
 from . import _options as options
 from ._book import Book, EntranceSource, Tickets
 from ._ctrl_c import CtrlC
+from ._deaths import Deaths
 from ._ledger import Ledger
 from ._pool import Turn
 from ._processes import hopeless, stillborn_error
@@ -21,8 +22,6 @@ from ._source import IterableSource, Source
 from ._task import Event, Failed, Retrying, Succeeded, Summary
 from .errors import ConfigurationError
 from .manager import TaskManager
-
-RESTARTS = 3  # of dead stages, in one start of a chain
 
 CHAIN_MODES = ("serial", "process")
 
@@ -195,25 +194,24 @@ class TaskChain:
             stack.enter_context(ctrl_c.held())
             for stage, recorder in zip(stages, recorders, strict=True):
                 stack.enter_context(stage._one_chain_run(recorder, initial.remaining))
-            first = deaths = stillborn = 0
+            deaths = Deaths()
+            first = stillborn = 0
             while first < len(stages):
-                round_ = Round(stages, recorders, book, initial, first, ctrl_c)
+                round_ = Round(stages, recorders, book, initial, first, deaths, ctrl_c)
                 died = round_.run()
+                if died is not None:
+                    stillborn = 0 if died.ready else stillborn + 1
+                    if hopeless(stillborn, died.exitcode):
+                        raise stillborn_error(f"processes of stage {died.number + 1}", died.exitcode)
+                    round_.charge(died)
                 first_error = first_error or round_.error
                 if died is None:
                     break
-                stillborn = 0 if died.ready else stillborn + 1
-                if hopeless(stillborn, round_.exitcode_of(died)):
-                    raise stillborn_error(
-                        f"processes of stage {died.number + 1}", round_.exitcode_of(died)
-                    )
-                round_.charge(died)
-                deaths += 1
-                if deaths > RESTARTS:
+                if deaths.too_many:
                     round_.give_up(died)
                     first = died.number + 1
                     if not initial.ended:  # its length is unknown, and nobody is left to take the rest
-                        first_error = first_error or round_.death_of(died)
+                        first_error = first_error or died.error
         return first_error
 
 
