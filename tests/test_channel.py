@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_manager._channel import CHUNK, HEADER, LITTLE, Channel, receive_frame, send_frame
+from task_manager._channel import CHUNK, HEADER, LITTLE, MARK, Channel, receive_frame, send_frame
 
 LARGE = b"large " * CHUNK  # more than any pipe holds
 
@@ -42,7 +42,7 @@ class Drip:
     def __init__(self, content: bytes = b"") -> None:
         self.content = bytearray(content)
 
-    def sendall(self, part: bytes) -> None:
+    def sendall(self, part: bytes, flags: int) -> None:
         self.content += part
 
     def recv_into(self, view: memoryview) -> int:
@@ -74,7 +74,7 @@ def received(channel: Channel) -> list[bytes]:
 
 
 def framed(frame: bytes) -> bytes:
-    return HEADER.pack(len(frame)) + frame
+    return HEADER.pack(MARK, 0, len(frame)) + frame
 
 
 @settings(deadline=None, max_examples=50)

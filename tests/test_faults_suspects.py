@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -242,6 +244,25 @@ def test_f29_a_handle_error_that_ends_its_stage(mode: str, calls: Path) -> None:
         chain.get_summary().not_started,
     )
     assert 1 == (calls / "first").stat().st_size
+
+
+def write_into_all_sockets(x: int) -> int:
+    """Something that no stage says, into the pipe and the links of this one."""
+    if x == 11:
+        for fd in range(3, 200):
+            with contextlib.suppress(OSError):
+                if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                    os.write(fd, b"what no stage says" * 10)
+    return x
+
+
+@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize("mode", ["serial", "thread"])
+def test_f30_a_stage_that_writes_into_its_sockets(mode: str, position: int) -> None:
+    """Garbage is the death of the stage that it comes from: one task, and not the chain."""
+    stages = [f.stage(f.same), f.stage(f.same)]
+    stages.insert(position, f.stage(write_into_all_sockets, mode, start_method="spawn", worker_limit=1))
+    check(TaskChain(stages, "process"), {11}, position + 1, count=50)
 
 
 def kill_a_stage(number: int) -> Callable[[], None]:

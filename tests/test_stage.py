@@ -32,7 +32,7 @@ class Told:
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
         self.failed.append(ticket)
 
-    def hand_on(self, frame: memoryview) -> None:
+    def hand_on(self, frame: memoryview, note: bytes = b"") -> None:
         self.handed_on.append(pickle.loads(frame))
 
 

@@ -22,9 +22,10 @@ from typing import Any
 from . import _wire
 from ._batch import LARGEST, BatchSize
 from ._book import Book
-from ._channel import NAP, Channel
+from ._channel import NAP, Channel, TooLarge
 from ._ctrl_c import CtrlC
 from ._deaths import Deaths
+from ._files import standard_files_taken
 from ._processes import Glance, uninterrupted
 from ._recorder import Recorder
 from ._run import TICK
@@ -35,12 +36,15 @@ from ._stage import (
     EndedReport,
     FailedReport,
     GarbledLinkReport,
+    Note,
     OpeningReport,
     Parcel,
     ReadyReport,
     Report,
     RetryingReport,
     TookReport,
+    no_memory,
+    noted,
     pack_column,
     parcels,
 )
@@ -88,7 +92,8 @@ class Round:
         self._started: list[StageProcess] = []
         self._ends: list[socket.socket] = []  # of the links
         self._way_in: Channel
-        self._selector = selectors.DefaultSelector()
+        with standard_files_taken():
+            self._selector = selectors.DefaultSelector()
         self._feed = self._parcels()
         self._fed = False
         self._glance = Glance()
@@ -125,7 +130,8 @@ class Round:
     def _start(self) -> None:
         way_out: socket.socket | None = None
         for stage in reversed(self._stages):
-            way_in, incoming = socket.socketpair()
+            with standard_files_taken():
+                way_in, incoming = socket.socketpair()
             # Kept open here as well: what the end of a stage means is decided here, and not by the next.
             self._ends += [way_in, incoming]
             with uninterrupted():
@@ -161,16 +167,24 @@ class Round:
             self._fed = True
             self._send(END)
             return True
-        frame = _wire.dumps(step)
-        weight = len(frame) / len(step.tickets)
-        self._weight = max(weight, self._weight + 0.1 * (weight - self._weight))
-        self._send(frame)
+        self._send_parcel(step)
         return True
 
-    def _send(self, frame: bytes) -> None:
+    def _send_parcel(self, parcel: Parcel) -> None:
+        first = parcel.tickets[0]
+        try:
+            frame, note = noted(parcel, self._book.at[parcel.stage].get(first))
+        except TransportError as error:
+            self._fail(self._stages[parcel.stage - self._first], first, error, attempts=0)
+            return
+        weight = len(frame) / len(parcel.tickets)
+        self._weight = max(weight, self._weight + 0.1 * (weight - self._weight))
+        self._send(frame, note)
+
+    def _send(self, frame: bytes, note: bytes = b"") -> None:
         """Send as much as goes at once; the selector says when there is room for the rest."""
         was_waiting = self._way_in.unsent
-        self._way_in.send(frame)
+        self._way_in.send(frame, note)
         if self._way_in.unsent and not was_waiting:
             self._selector.register(self._way_in, selectors.EVENT_WRITE)
         elif was_waiting and not self._way_in.unsent:
@@ -265,11 +279,34 @@ class Round:
         for frame in stage.channel.receive():
             if stage.number > self._first:
                 self._drain(self._before(stage))
-            report = _report_of(frame)
-            if report is None:
-                stage.garbled = True
-                return
-            self._take(stage, report)
+            if isinstance(frame, TooLarge):
+                self._lose(stage, frame.size)
+                continue
+            report = self._report_of(stage, frame)
+            if report is not None:
+                self._take(stage, report)
+        stage.garbled |= stage.channel.garbled
+
+    def _report_of(self, stage: StageProcess, frame: memoryview) -> Report | None:
+        """What the stage reports; None if that is nothing a stage says, or if no memory holds it."""
+        try:
+            report = _wire.loads(frame)
+        except MemoryError:
+            self._lose(stage, len(frame))
+            return None
+        except Exception:
+            report = None
+        if isinstance(report, Report):
+            return report
+        stage.garbled = True
+        return None
+
+    def _lose(self, stage: StageProcess, size: int) -> None:
+        """There is no memory for its last report. Raises MemoryError where that had no note."""
+        if not stage.channel.note:
+            raise MemoryError(f"there is no memory for {size:,} bytes")
+        note = Note(*_wire.loads(stage.channel.note))
+        self._fail(stage, note.ticket, no_memory("result", note.type_name, size), attempts=1)
 
     def _before(self, stage: StageProcess) -> StageProcess:
         """The one that writes to the link of this stage; the first one itself, as its link is ours."""
@@ -291,7 +328,10 @@ class Round:
                 self._pass(stage, report)
             case FailedReport(ticket, cell, attempts):
                 error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
-                self._fail(stage, ticket, error, attempts)
+                later = (other for other in self._stages if ticket in self._at(other))
+                # It is where it was to be handed on to, if the stage had no memory for that.
+                at = stage if ticket in self._at(stage) else next(later, stage)
+                self._fail(at, ticket, error, attempts)
             case RetryingReport(ticket, cell, number, delay) if ticket in self._at(stage):
                 error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
                 task = self._at(stage)[ticket]
@@ -373,14 +413,3 @@ class Round:
             self._book.enter(self._source.read(LARGEST, 0.0, self._ctrl_c))
         for ticket in self._book.stranded(stage.number):
             self._fail(stage, ticket, stage.error, attempts=0)
-
-
-def _report_of(frame: memoryview) -> Report | None:
-    """What a stage reports; None if it is nothing that a stage says."""
-    try:
-        report = _wire.loads(frame)
-    except MemoryError:
-        raise
-    except Exception:
-        return None
-    return report if isinstance(report, Report) else None

@@ -18,15 +18,16 @@ import contextlib
 import os
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from multiprocessing.connection import wait as wait_for
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from . import _wire
 from ._book import Tickets
 from ._call import IDLE, NEVER, Slot
-from ._channel import Channel, send_frame
+from ._channel import CHUNK, Channel, TooLarge, send_frame, without_signal
 from ._ctrl_c import CtrlC
 from ._fork import this_process
 from ._processes import settle_in
@@ -142,6 +143,35 @@ def parcels(
         yield Parcel(stage, tickets[share], column.plain, column.cells[share], seconds[share])
 
 
+class Note(NamedTuple):
+    """What is known of a large parcel of one task, also where there is no memory for it."""
+
+    stage: int
+    ticket: int
+    type_name: str
+
+
+def noted(parcel: Parcel, value: Any) -> tuple[bytes, bytes]:
+    """The frame of a parcel, and its note. value: The task in it, or the first of them.
+
+    Raises TransportError where there is no memory for one task; of several, none is large.
+    """
+    note = Note(parcel.stage, parcel.tickets[0], _wire.name_of(type(value)))
+    try:
+        frame = _wire.dumps(parcel)
+    except MemoryError:
+        if len(parcel.tickets) > 1:
+            raise
+        raise no_memory("result" if parcel.seconds else "argument", note.type_name) from None
+    large = len(frame) > CHUNK and len(parcel.tickets) == 1
+    return frame, _wire.dumps(tuple(note)) if large else b""
+
+
+def no_memory(what: str, type_name: str, size: int = 0) -> TransportError:
+    of_it = f"its {size:,} bytes" if size else "a copy of it"
+    return TransportError(what, type_name, f"MemoryError: there is no memory for {of_it}")
+
+
 def pack_column(values: list[Any]) -> _wire.Column:
     return _wire.pack_values(values, [IDLE, 0.0], range(len(values)))
 
@@ -191,16 +221,41 @@ class LinkSource:
         while len(self._arrived) < enough and weight < _wire.LARGEST:
             frame = next(frames, None)
             if frame is None:
-                return
+                break
+            weight += len(frame)
+            if isinstance(frame, TooLarge):
+                self._lose(frame.size)
+                continue
             if frame == END:
                 self._over = True
                 return
-            parcel = _wire.loads(frame)
-            if parcel.stage > self._stage:
-                self._reporter.hand_on(frame)
-            else:
-                weight += len(frame)
+            parcel = self._parcel_of(frame)
+            if parcel is not None and parcel.stage > self._stage:
+                self._reporter.hand_on(frame, self._channel.note)
+            elif parcel is not None:
                 self._open(parcel)
+        if self._channel.ended:  # and not over: our parent keeps the other end open
+            self._reporter.despair()
+
+    def _parcel_of(self, frame: memoryview) -> Parcel | None:
+        """The parcel in a frame; None where there is no memory for it, which has been told then."""
+        try:
+            parcel = _wire.loads(frame)
+        except MemoryError:
+            self._lose(len(frame))
+            return None
+        except Exception:
+            parcel = None
+        if not isinstance(parcel, Parcel):
+            self._reporter.despair()
+        return parcel
+
+    def _lose(self, size: int) -> None:
+        """There is no memory for the frame that has come. Raises MemoryError if it has no note."""
+        if not self._channel.note:
+            raise MemoryError(f"there is no memory for {size:,} bytes")
+        note = Note(*_wire.loads(self._channel.note))
+        self._reporter.fail(note.ticket, no_memory("argument", note.type_name, size), attempts=0)
 
     def _open(self, parcel: Parcel) -> None:
         if parcel.plain:
@@ -237,6 +292,9 @@ class Reporter:
         tickets: Tickets,
         slot: Slot,
     ) -> None:
+        for end in (pipe, outgoing):
+            if end is not None:
+                without_signal(end)
         self._home = this_process()
         self._stage = stage
         self._pipe = pipe
@@ -248,27 +306,37 @@ class Reporter:
         """Tell the parent. SystemExit if it is not there any more."""
         self._tell(_wire.dumps(report))
 
-    def _tell(self, frame: bytes) -> None:
+    def _tell(self, frame: bytes, note: bytes = b"") -> None:
         try:
-            self._send(self._pipe, frame)
+            self._send(self._pipe, frame, note)
         except OSError:
             sys.exit(1)
 
-    def _pass_on(self, parcel: Parcel) -> None:
-        """Tell the parent first, and the next stage afterwards."""
-        frame = _wire.dumps(parcel)
-        self._tell(frame)
-        self.hand_on(frame)
+    def _pass_on(self, parcel: Parcel, value: Any) -> None:
+        """Tell the parent first, and the next stage afterwards. value: The first of the results."""
+        try:
+            frame, note = noted(parcel, value)
+        except TransportError as error:
+            self.fail(parcel.tickets[0], error, attempts=1)
+            return
+        self._tell(frame, note)
+        self.hand_on(frame, note)
 
-    def hand_on(self, frame: bytes | memoryview) -> None:
+    def hand_on(self, frame: bytes | memoryview, note: bytes = b"") -> None:
         """Send to the next stage; waits as long as there is no room for it."""
         if self._outgoing is not None:
-            self._send(self._outgoing, frame)
+            self._send(self._outgoing, frame, note)
 
-    def _send(self, end: socket.socket, frame: bytes | memoryview) -> None:
+    def despair(self) -> NoReturn:
+        """The link brings what no stage says. It is for the parent to end this process."""
+        self.report(GarbledLinkReport())
+        while True:
+            time.sleep(1)
+
+    def _send(self, end: socket.socket, frame: bytes | memoryview, note: bytes) -> None:
         if self._home is not this_process():  # a copy that the function has forked, and let return
             os._exit(0)
-        send_frame(end, frame)
+        send_frame(end, frame, note)
 
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
         self.report(FailedReport(ticket, _pack(error), attempts))
@@ -279,8 +347,10 @@ class Reporter:
                 tickets = self._tickets.leave(indices)
                 with self._in_hand(IDLE):
                     column = _wire.pack_values(results, self._slot, indices)
+                first = 0
                 for parcel in parcels(self._stage + 1, tickets, column, seconds):
-                    self._pass_on(parcel)
+                    self._pass_on(parcel, results[first])
+                    first += len(parcel.tickets)
             case Failed(index, _, error, attempts):
                 (ticket,) = self._tickets.leave([index])
                 with self._in_hand(index):

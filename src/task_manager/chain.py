@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, SupportsIndex
 
@@ -137,7 +137,9 @@ class TaskChain:
 
     # ------------------------------------------------------------------ inside
 
-    def _start(self, tasks: Iterable[Any], flow: Any) -> Summary:
+    def _start(
+        self, tasks: Iterable[Any], flow: Callable[[Source, Book], BaseException | None]
+    ) -> Summary:
         if not self._stages:
             raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
         ctrl_c = CtrlC()
@@ -147,18 +149,19 @@ class TaskChain:
             self._results.begin_run(repeats=True)
             keepers = [self._results] if self._stages[-1].keep_results else []
             book = Book(self._ledger, Recorder(keepers, []), names, self._stages[0].deduplicate)
-            error: BaseException | None = None
-            try:
-                error = ctrl_c.through(flow, source, book)
-            finally:
-                self._summary = book.close(source.dropped)
+            with ExitStack() as at_the_end:  # each of these, whatever another one raises
                 for stage in self._stages:
-                    stage.shutdown_pools()
+                    at_the_end.callback(stage.shutdown_pools)
+                at_the_end.callback(self._close, book, source)
+                error = ctrl_c.through(flow, source, book)
             if error is not None:
                 raise error
             if source.error is not None:
                 raise source.error
             return self._summary
+
+    def _close(self, book: Book, source: Source) -> None:
+        self._summary = book.close(source.dropped)
 
     def _flow_in_serial(self, initial: Source, book: Book) -> BaseException | None:
         """One stage after the other; the first error that a stage's handle_error raised."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import mmap
 import os
@@ -13,6 +14,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from .._call import IDLE, NEVER
+from .._channel import NO_SIGNAL, without_signal
+from .._files import standard_files_taken
 from .._processes import FAREWELL, end_process, start_process
 
 
@@ -31,8 +34,10 @@ class SharedSlot:
     def make_and_send(cls, pipe: socket.socket) -> SharedSlot:
         """A new slot, and its twin on the way to the worker at the other end of the pipe."""
         fd = _make_file()
+        passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+        without_signal(pipe)
         with contextlib.suppress(OSError):  # the worker is dead already; its sentinel says so
-            socket.send_fds(pipe, [b"s"], [fd])
+            pipe.sendmsg([b"s"], passed, NO_SIGNAL)  # socket.send_fds drops the flags
         slot = cls(fd)
         slot._cells[0] = IDLE
         slot._cells[1] = NEVER
@@ -63,14 +68,15 @@ def start_with_slot(
     context: BaseContext, target: Callable[..., None], *args: Any, name: str
 ) -> tuple[BaseProcess, socket.socket, SharedSlot]:
     """As `start_process`, and a slot, whose twin is the first thing that comes through the pipe."""
-    process, pipe = start_process(context, target, *args, name=name)
-    try:
-        slot = SharedSlot.make_and_send(pipe)
-    except BaseException:
-        pipe.close()
-        process.kill()
-        end_process(process, FAREWELL)
-        raise
+    with standard_files_taken():
+        process, pipe = start_process(context, target, *args, name=name)
+        try:
+            slot = SharedSlot.make_and_send(pipe)
+        except BaseException:
+            pipe.close()
+            process.kill()
+            end_process(process, FAREWELL)
+            raise
     return process, pipe, slot
 
 
