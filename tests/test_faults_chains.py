@@ -31,7 +31,7 @@ from task_manager import (
     TransportError,
     WorkerStartError,
 )
-from task_manager._round import AHEAD
+from task_manager._feed import AHEAD
 
 both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
 

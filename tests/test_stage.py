@@ -14,7 +14,8 @@ from task_manager._book import Tickets
 from task_manager._call import IDLE, NEVER
 from task_manager._channel import send_frame
 from task_manager._ctrl_c import CtrlC
-from task_manager._stage import END, LinkSource, Parcel, Report, TookReport
+from task_manager._reports import END, Parcel, Report, TookReport
+from task_manager._stage import LinkSource
 from task_manager._wire import Lost
 
 

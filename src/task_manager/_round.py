@@ -14,23 +14,22 @@ from __future__ import annotations
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
 
 from . import _wire
-from ._batch import LARGEST, BatchSize
+from ._batch import LARGEST
 from ._book import Book
 from ._channel import NAP, Channel, TooLarge
 from ._ctrl_c import CtrlC
 from ._deaths import Deaths
+from ._feed import Feed
 from ._files import standard_files_taken
 from ._processes import Glance, uninterrupted
 from ._recorder import Recorder
-from ._run import TICK
-from ._source import Source
-from ._stage import (
+from ._reports import (
     END,
     ConcludingReport,
     EndedReport,
@@ -44,16 +43,13 @@ from ._stage import (
     RetryingReport,
     TookReport,
     no_memory,
-    noted,
-    pack_column,
-    parcels,
 )
+from ._run import TICK
+from ._source import Source
 from ._stage_process import StageProcess
-from ._task import Failed, Repeated, Retrying, Succeeded
+from ._task import Failed, Retrying, Succeeded
 from .errors import TransportError, WorkerStartError
 from .manager import TaskManager
-
-AHEAD = 8  # batches that are read before the first stage takes them
 
 
 class Round:
@@ -82,8 +78,6 @@ class Round:
         self._deaths = deaths
         self._suspects = deaths.suspects
         self._ctrl_c = ctrl_c
-        self._size = BatchSize(workers=1)
-        self._weight = 1.0  # bytes of a task, about
         self._stages = [
             StageProcess(number, manager, recorder)
             for number, (manager, recorder) in enumerate(zip(stages, recorders, strict=True))
@@ -94,7 +88,8 @@ class Round:
         self._way_in: Channel
         with standard_files_taken():
             self._selector = selectors.DefaultSelector()
-        self._feed = self._parcels()
+        self._feed = Feed(book, source, self._stages, deaths.suspects, self._fail, ctrl_c)
+        self._steps = self._feed.steps()
         self._fed = False
         self._glance = Glance()
         self.error: BaseException | None = None  # the first that a stage's handle_error raised
@@ -113,7 +108,7 @@ class Round:
                 ready = self._ctrl_c.through(self._selector.select, 0.0 if more else TICK)
                 died = [stage for stage in map(self._hear, ready) if stage is not None]
                 died += self._silently_dead()
-                died += [stage for stage in self._stages if stage.garbled]
+                died += [stage for stage in self._stages if stage.garbled and not stage.ended]
                 if died:
                     for stage in self._stages:  # what they have done need not be done again
                         self._drain(stage)
@@ -148,7 +143,7 @@ class Round:
             for end in self._ends:
                 last_to_first.callback(end.close)
             last_to_first.callback(self._selector.close)
-            for stage in reversed(self._started):
+            for stage in reversed(self._started * 2):  # at a second attempt if the first one raises
                 last_to_first.callback(stage.end)
             if not all(stage.ended for stage in self._stages):
                 for stage in self._started:
@@ -160,26 +155,17 @@ class Round:
         """Send the next parcel to the first stage; whether there is more to send at once."""
         if self._fed or self._way_in.unsent:
             return False
-        step = next(self._feed, None)
+        step = next(self._steps, None)
         if isinstance(step, bool):
             return step
         if step is None:
             self._fed = True
             self._send(END)
             return True
-        self._send_parcel(step)
+        packed = self._feed.packed(step)
+        if packed is not None:
+            self._send(*packed)
         return True
-
-    def _send_parcel(self, parcel: Parcel) -> None:
-        first = parcel.tickets[0]
-        try:
-            frame, note = noted(parcel, self._book.at[parcel.stage].get(first))
-        except TransportError as error:
-            self._fail(self._stages[parcel.stage - self._first], first, error, attempts=0)
-            return
-        weight = len(frame) / len(parcel.tickets)
-        self._weight = max(weight, self._weight + 0.1 * (weight - self._weight))
-        self._send(frame, note)
 
     def _send(self, frame: bytes, note: bytes = b"") -> None:
         """Send as much as goes at once; the selector says when there is room for the rest."""
@@ -190,60 +176,12 @@ class Round:
         elif was_waiting and not self._way_in.unsent:
             self._selector.unregister(self._way_in)
 
-    def _parcels(self) -> Iterator[Parcel | bool]:
-        """First those that have got somewhere already, the furthest first, then the initial tasks.
-
-        Where there is no parcel: whether to ask again at once.
-        """
-        at = [sorted(entries.items()) for entries in self._book.at]
-        for stage, entries in reversed(list(enumerate(at))):
-            others = [entry for entry in entries if entry[0] not in self._suspects]
-            for ticket, task in [entry for entry in entries if entry[0] in self._suspects]:
-                yield from self._pack(stage, [ticket], [task])
-                while ticket in self._suspects:
-                    yield False  # it is alone in the stage until that has told of it
-            for first in range(0, len(others), LARGEST):
-                tickets, tasks = map(list, zip(*others[first : first + LARGEST], strict=True))
-                yield from self._pack(stage, tickets, tasks)
-        while not self._source.ended and not self._first:
-            if self._ahead >= AHEAD * self._batch:
-                yield False  # the first stage reports when it takes some
-                continue
-            limit = min(self._batch, self._size.size(self._source.remaining))
-            tickets, tasks, repeats = self._book.enter(self._source.read(limit, 0.0, self._ctrl_c))
-            if repeats:
-                self._stages[0].recorder.record(Repeated(repeats))
-            if tasks:
-                yield from self._pack(0, tickets, tasks)
-            else:
-                yield True
-
-    @property
-    def _batch(self) -> int:
-        """Tasks that are read at once: worth some time of the first stage, and not too many bytes."""
-        return max(1, min(self._size.size(None), int(_wire.LARGEST / self._weight)))
-
-    @property
-    def _ahead(self) -> int:
-        """Tasks that have got to the first stage, and that it has not taken."""
-        first = self._stages[0]
-        return len(self._at(first)) - len(first.held)
-
-    def _pack(self, stage: int, tickets: list[int], tasks: list[Any]) -> Iterator[Parcel]:
-        column = pack_column(tasks)
-        if not column.plain:
-            for ticket, cell in zip(tickets, column.cells, strict=True):
-                if isinstance(cell, _wire.Lost):
-                    error = TransportError("argument", cell.type_name, cell.message)
-                    self._fail(self._stages[stage - self._first], ticket, error, attempts=0)
-        return parcels(stage, tickets, column, [])
-
     # ------------------------------------------------------------------ reports in
 
     def _may_nap(self) -> bool:
         """News comes in drops, and the first stage has enough to do until there is more."""
         drops = all(stage.channel.little for stage in self._stages) and not self._suspects
-        return drops and (self._fed or self._size.worth(self._ahead) >= 2 * NAP)
+        return drops and (self._fed or self._feed.worth >= 2 * NAP)
 
     def _hear(self, ready: tuple[selectors.SelectorKey, int]) -> StageProcess | None:
         """Take in what a stage reports; the stage if it has died."""
@@ -253,8 +191,8 @@ class Round:
             return None
         stage: StageProcess = ready[0].data
         self._drain(stage)
-        if stage.garbled:
-            return stage
+        if stage.garbled:  # and listened to no more
+            return None
         gone = stage.channel.ended or speaker is not stage.channel
         if gone and not stage.ended:
             self._drain(stage)  # what it sent between the first look and its death
@@ -354,7 +292,7 @@ class Round:
 
     def _pass(self, stage: StageProcess, report: Parcel) -> None:
         if stage.number == 0:
-            self._size.learn(len(report.tickets), sum(report.seconds))
+            self._feed.size.learn(len(report.tickets), sum(report.seconds))
         tickets, results, seconds = report.tickets, report.cells, report.seconds
         known = self._at(stage).__contains__
         if not (report.plain and all(map(known, tickets))):

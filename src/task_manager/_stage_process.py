@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import multiprocessing
 import socket
+from contextlib import ExitStack, suppress
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -14,9 +14,10 @@ from ._call import IDLE, NEVER
 from ._channel import Channel
 from ._processes import FAREWELL, end_process
 from ._recorder import Recorder
+from ._reports import in_hand
 from ._runners import MODES
 from ._runners._slot import SharedSlot, start_with_slot
-from ._stage import in_hand, run_stage
+from ._stage import run_stage
 from .errors import StageDiedError
 from .manager import TaskManager
 
@@ -46,6 +47,7 @@ class StageProcess:
         self.process: BaseProcess
         self.channel: Channel
         self._slot: SharedSlot | None = None  # as long as there is a process
+        self._files = ExitStack()
         self._told = IDLE, NEVER
         self._pid: int | None = None
         self.exitcode: int | None = None
@@ -59,7 +61,7 @@ class StageProcess:
         context: Any = multiprocessing.get_context(self.manager.start_method)
         method = context.get_start_method()
         packed = travelling if method == "fork" else _wire.pack_object(travelling, method)
-        self.process, pipe, self._slot = start_with_slot(
+        self.process, pipe, slot = start_with_slot(
             context,
             run_stage,
             packed,
@@ -70,11 +72,10 @@ class StageProcess:
             outgoing,
             name=f"task_manager-stage-{self.number + 1}",
         )
-        try:
-            self.channel = Channel(pipe)
-        except BaseException:
-            pipe.close()
-            raise
+        self._slot = slot
+        self._files.callback(slot.close)
+        self._files.callback(pipe.close)
+        self.channel = Channel(pipe)
 
     def kill(self) -> None:
         """Where it runs."""
@@ -87,18 +88,18 @@ class StageProcess:
         if slot is None:
             return
         self._pid = self.process.pid
-        try:
-            self.exitcode = end_process(self.process, FAREWELL)
-        except BaseException:  # as out of a handler of a signal; what was begun is ended nevertheless
-            with contextlib.suppress(ValueError):  # it was
-                self.process.kill()
-                end_process(self.process, FAREWELL)
-            raise
-        finally:
-            self._told = slot[0], slot[1]
-            slot.close()
-            with contextlib.suppress(AttributeError):  # it was not made any more
-                self.channel.close()
+        with self._files:
+            try:
+                self.exitcode = end_process(self.process, FAREWELL)
+            except (
+                BaseException
+            ):  # as out of a handler of a signal; what was begun is ended nevertheless
+                with suppress(ValueError):  # it has been
+                    self.process.kill()
+                    end_process(self.process, FAREWELL)
+                raise
+            finally:
+                self._told = slot[0], slot[1]
 
     # ------------------------------------------------------------------ after its death
 
