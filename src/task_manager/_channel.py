@@ -8,6 +8,7 @@ its mark and within its bounds; what is no frame ends the channel, as the death 
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import sys
@@ -17,7 +18,6 @@ from dataclasses import dataclass
 
 MARK = b"\x89TM\n"  # no text in any encoding begins like that
 HEADER = struct.Struct(f"!{len(MARK)}sHQ")
-LARGEST_FRAME = 1 << 42  # bytes; more than any machine has
 CHUNK = 1 << 18  # bytes that are sent or received at once
 KEPT = 1 << 24  # bytes of a buffer that is kept for the next large frame: fresh memory is slow
 LITTLE = 1 << 12  # bytes
@@ -27,6 +27,17 @@ NAP = 0.005  # seconds in which news may gather, where nobody waits for an answe
 # somebody has set SIGPIPE to its default.
 NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
 _SO_NOSIGPIPE = 0x1022  # of macOS, whose sockets are told once; Python has no name for it
+
+
+def _memory() -> int:
+    """Bytes that this machine has, or more than any has where it does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on every platform
+        return 1 << 42
+
+
+LARGEST_FRAME = 4 * _memory()  # bytes; no process of ours can have made a larger one
 
 
 class GarbageError(Exception):

@@ -129,15 +129,18 @@ def noted(parcel: Parcel, value: Any) -> tuple[bytes, bytes]:
 
     Raises TransportError where there is no memory for one task; of several, none is large.
     """
-    note = Note(parcel.stage, parcel.tickets[0], _wire.name_of(type(value)))
+    single = len(parcel.tickets) == 1
     try:
         frame = _wire.dumps(parcel)
     except MemoryError:
-        if len(parcel.tickets) > 1:
+        if not single:
             raise
-        raise no_memory("result" if parcel.seconds else "argument", note.type_name) from None
-    large = len(frame) > CHUNK and len(parcel.tickets) == 1
-    return frame, _wire.dumps(tuple(note)) if large else b""
+        what = "result" if parcel.seconds else "argument"
+        raise no_memory(what, _wire.name_of(type(value))) from None
+    if not single or len(frame) <= CHUNK:
+        return frame, b""
+    note = Note(parcel.stage, parcel.tickets[0], _wire.name_of(type(value)))
+    return frame, _wire.dumps(tuple(note))
 
 
 def no_memory(what: str, type_name: str, size: int = 0) -> TransportError:

@@ -52,17 +52,21 @@ class StageProcess:
         self._pid: int | None = None
         self.exitcode: int | None = None
 
+    @property
+    def context(self) -> Any:
+        """Of multiprocessing: how this stage's process is started."""
+        return multiprocessing.get_context(self.manager.start_method)
+
     def start(self, concluded: bool, incoming: socket.socket, outgoing: socket.socket | None) -> None:
         """To be called inside `uninterrupted`; `end` may be called whatever this raises."""
         # The parent writes the log and draws the bar.
         travelling = copy.copy(self.manager)
         travelling.logger = None
         travelling.show_progress = False
-        context: Any = multiprocessing.get_context(self.manager.start_method)
-        method = context.get_start_method()
+        method = self.context.get_start_method()
         packed = travelling if method == "fork" else _wire.pack_object(travelling, method)
         self.process, pipe, slot = start_with_slot(
-            context,
+            self.context,
             run_stage,
             packed,
             self.number,
