@@ -27,13 +27,23 @@ def large(n):
     more_memory(0)
     return bytes(100 * MEGABYTE) if n == 3 else bytes(n)
 
+class LargeError(Exception):
+    def __str__(self):
+        return "large"
+
+def raise_large(n):
+    more_memory(0)
+    if n == 3:
+        raise LargeError(bytes(100 * MEGABYTE))
+    return bytes(n)
+
 def small(value):
     more_memory(LAST)
     return len(value)
 
 if __name__ == "__main__":
     more_memory(PARENT)
-    stages = [TaskManager(func, logger=None, start_method="fork") for func in (large, small)]
+    stages = [TaskManager(func, logger=None, start_method="fork") for func in (FIRST, small)]
     chain = TaskChain(stages, "process")
     for _ in range(2):
         summary = chain.start_chain(range(20))
@@ -44,17 +54,21 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(
-    ("parent", "last", "what", "stage"),
-    [(50, 0, "result", "1 of 2 (large)"), (0, 50, "argument", "2 of 2 (small)")],
-    ids=["the parent", "the next stage"],
+    ("first", "parent", "last", "lost", "stage"),
+    [
+        ("large", 50, 0, "result bytes", "1 of 2 (large)"),
+        ("large", 0, 50, "argument bytes", "2 of 2 (small)"),
+        ("raise_large", 50, 0, "error __main__.LargeError", "1 of 2 (raise_large)"),
+    ],
+    ids=["a result in the caller's process", "a result in the next stage", "an error"],
 )
-def test_f30_a_result_that_no_memory_holds(
-    parent: int, last: int, what: str, stage: str, script: Callable[[str], Script]
+def test_f30_what_no_memory_holds(
+    first: str, parent: int, last: int, lost: str, stage: str, script: Callable[[str], Script]
 ) -> None:
     """In the caller's process, or in the next stage's: it is that task's error, at every start."""
-    process = script(SCRIPT.replace("PARENT", str(parent)).replace("LAST", str(last))).process
-    printed = process.communicate(timeout=50)
-    line = f"19 1 3 {what} bytes task_manager: in stage {stage}, for the initial task 3"
+    text = SCRIPT.replace("PARENT", str(parent)).replace("LAST", str(last)).replace("FIRST", first)
+    printed = script(text).process.communicate(timeout=50)
+    line = f"19 1 3 {lost} task_manager: in stage {stage}, for the initial task 3"
 
     assert ([line, line, "end"], "") == (printed[0].splitlines(), printed[1])
 

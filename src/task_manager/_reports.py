@@ -117,10 +117,13 @@ def parcels(
 
 
 class Note(NamedTuple):
-    """What is known of a large parcel of one task, also where there is no memory for it."""
+    """What is known of a large frame about one task, also where there is no memory for it.
 
-    stage: int
+    what: Has gone with it: "result", "argument" or "error"; "" where it was news of a retry.
+    """
+
     ticket: int
+    what: str
     type_name: str
 
 
@@ -130,17 +133,27 @@ def noted(parcel: Parcel, value: Any) -> tuple[bytes, bytes]:
     Raises TransportError where there is no memory for one task; of several, none is large.
     """
     single = len(parcel.tickets) == 1
+    what = "result" if parcel.seconds else "argument"
     try:
         frame = _wire.dumps(parcel)
     except MemoryError:
         if not single:
             raise
-        what = "result" if parcel.seconds else "argument"
         raise no_memory(what, _wire.name_of(type(value))) from None
     if not single or len(frame) <= CHUNK:
         return frame, b""
-    note = Note(parcel.stage, parcel.tickets[0], _wire.name_of(type(value)))
+    note = Note(parcel.tickets[0], what, _wire.name_of(type(value)))
     return frame, _wire.dumps(tuple(note))
+
+
+def note_of(report: Report) -> bytes:
+    """What is to be known of a report that is large, if its error is."""
+    match report:
+        case FailedReport(ticket, cell):
+            return _wire.dumps(tuple(Note(ticket, "error", cell.type_name)))
+        case RetryingReport(ticket):
+            return _wire.dumps(tuple(Note(ticket, "", "")))
+    return b""
 
 
 def no_memory(what: str, type_name: str, size: int = 0) -> TransportError:

@@ -244,7 +244,8 @@ class Round:
         if not stage.channel.note:
             raise MemoryError(f"there is no memory for {size:,} bytes")
         note = Note(*_wire.loads(stage.channel.note))
-        self._fail(stage, note.ticket, no_memory("result", note.type_name, size), attempts=1)
+        if note.what:
+            self._fail(stage, note.ticket, no_memory(note.what, note.type_name, size), attempts=1)
 
     def _before(self, stage: StageProcess) -> StageProcess:
         """The one that writes to the link of this stage; the first one itself, as its link is ours."""

@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 from . import _wire
 from ._book import Tickets
 from ._call import IDLE, NEVER, Slot
-from ._channel import Channel, TooLarge, send_frame, without_signal
+from ._channel import CHUNK, Channel, TooLarge, send_frame, without_signal
 from ._ctrl_c import CtrlC
 from ._fork import this_process
 from ._processes import settle_in
@@ -46,6 +46,7 @@ from ._reports import (
     RetryingReport,
     TookReport,
     no_memory,
+    note_of,
     noted,
     opening,
     parcels,
@@ -184,7 +185,8 @@ class Reporter:
 
     def report(self, report: Report) -> None:
         """Tell the parent. SystemExit if it is not there any more."""
-        self._tell(_wire.dumps(report))
+        frame = _wire.dumps(report)
+        self._tell(frame, note_of(report) if len(frame) > CHUNK else b"")
 
     def _tell(self, frame: bytes, note: bytes = b"") -> None:
         try:
