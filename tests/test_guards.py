@@ -16,5 +16,5 @@ def test_a_guard_stands_where_it_is_said_to(guard: Guard) -> None:
 
 
 def test_every_demand_has_a_guard() -> None:
-    """F1 to F25."""
-    assert {f"F{n}" for n in range(1, 26)} == {guard.demand for guard in GUARDS}
+    """F1 to F25, and some of the later ones."""
+    assert {f"F{n}" for n in range(1, 26)} <= {guard.demand for guard in GUARDS}

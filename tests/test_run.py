@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from task_manager import GetArgsError, ProcessResultError, Summary
 from task_manager import _run as run_module
 from task_manager._batch import BatchSize
+from task_manager._call import IDLE, NEVER, Slot
 from task_manager._ctrl_c import CtrlC
 from task_manager._ledger import Ledger
 from task_manager._recorder import Recorder
@@ -100,6 +101,7 @@ class Stand:
         get_args: Callable[[Any], Any] | None = None,
         process_result: Callable[[Any, Any], Any] | None = None,
         chances: Sequence[float] = (0.5,) * 100,
+        slot: Slot | None = None,
     ) -> None:
         self.clock = Clock()
         self.diary = Diary()
@@ -119,6 +121,7 @@ class Stand:
             clock=self.clock,
             chance=deque(chances).popleft,
             ctrl_c=CtrlC(),
+            slot=slot,
         )
 
     @property
@@ -226,6 +229,26 @@ def test_a_task_that_get_args_refuses_is_not_called() -> None:
     assert "get_args raised KeyError: 'no such field'" == str(error)
     assert KeyError is type(error.__cause__)
     assert ["task_manager: failed before its first attempt"] == error.__notes__
+
+
+def test_f29_the_slot_says_whose_hook_is_called() -> None:
+    """The number of its task, as long as the call goes on, also if it raises; and none afterwards."""
+    slot = [IDLE, NEVER]
+    seen = []
+
+    def hook(task: str, result: Any = None) -> Any:
+        seen.append((slot[0], slot[1] == NEVER))
+        if task == "b":
+            raise KeyError(task)
+        return task
+
+    stand = Stand(["a", "b", "c"], get_args=hook, process_result=hook, slot=slot)
+    batch = stand.next()
+    between = slot[1]
+    stand.finish(batch, 1, 2)
+
+    assert [(0, False), (1, False), (2, False), (0, False), (2, False)] == seen
+    assert (NEVER, NEVER) == (between, slot[1])
 
 
 def test_where_get_args_refuses_all_the_next_read_follows_at_once() -> None:

@@ -11,9 +11,11 @@ import pytest
 
 from task_manager import _wire
 from task_manager._book import Tickets
+from task_manager._call import IDLE, NEVER
 from task_manager._channel import send_frame
 from task_manager._ctrl_c import CtrlC
-from task_manager._stage import END, LinkSource, Parcel, Report, TookReport
+from task_manager._reports import END, Parcel, Report, TookReport
+from task_manager._stage import LinkSource
 from task_manager._wire import Lost
 
 
@@ -31,7 +33,7 @@ class Told:
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
         self.failed.append(ticket)
 
-    def hand_on(self, frame: memoryview) -> None:
+    def hand_on(self, frame: memoryview, note: bytes = b"") -> None:
         self.handed_on.append(pickle.loads(frame))
 
 
@@ -49,9 +51,14 @@ def link() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @pytest.fixture
-def source(link: tuple[socket.socket, socket.socket], told: Told) -> LinkSource:
+def slot() -> list[float]:
+    return [IDLE, NEVER]
+
+
+@pytest.fixture
+def source(link: tuple[socket.socket, socket.socket], told: Told, slot: list[float]) -> LinkSource:
     """Of stage 1, the second."""
-    return LinkSource(1, link[1], told, Tickets(first=0))  # type: ignore[arg-type]
+    return LinkSource(1, link[1], told, Tickets(first=0), slot)  # type: ignore[arg-type]
 
 
 def send(link: tuple[socket.socket, socket.socket], *parcels: Parcel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ._ctrl_c import CtrlC
@@ -24,44 +25,48 @@ class Book:
     """
 
     def __init__(self, ledger: Ledger, recorder: Recorder, names: Sequence[str], distinct: bool) -> None:
-        ledger.begin_run()
+        ledger.forget()  # what earlier starts have taken: repeats are those within one start
         self._ledger = ledger
         self._names = names
         self._enter = ledger.enter_new if distinct else ledger.enter_all
         self._initial: dict[int, Any] = {}
+        self._taken = 0
         self.at: list[dict[int, Any]] = [{} for _ in names]
         self._began = time.monotonic()
         self._recorder = recorder
 
     def enter(self, tasks: list[Any]) -> tuple[list[int], list[Any], list[Any]]:
         """Give tickets to new initial tasks: tickets, tasks, and what is a repeat and has none."""
+        self._taken += len(tasks)
         tickets, fresh, repeats = self._enter(tasks)
-        if repeats:
-            self._recorder.record(Repeated(repeats))
         entered = dict(zip(tickets, fresh, strict=True))
         self._initial.update(entered)
         self.at[0].update(entered)
+        if repeats:
+            self._recorder.record(Repeated(repeats))
         return tickets, fresh, repeats
 
     def passed(self, stage: int, tickets: Sequence[int], results: Sequence[Any]) -> None:
         """These have their results of this stage, and go on; from the last stage, arrive."""
+        if stage + 1 < len(self._names):
+            self.at[stage + 1].update(zip(tickets, results, strict=True))
+        else:
+            initial = [self._initial[ticket] for ticket in tickets]
+            self._recorder.record(Succeeded(list(tickets), initial, list(results), []))
+            for ticket in tickets:
+                del self._initial[ticket]
         leave = self.at[stage].pop
         for ticket in tickets:
             leave(ticket)
-        if stage + 1 < len(self._names):
-            self.at[stage + 1].update(zip(tickets, results, strict=True))
-            return
-        initial = [self._initial.pop(ticket) for ticket in tickets]
-        self._recorder.record(Succeeded(list(tickets), initial, list(results), []))
 
     def failed(self, stage: int, ticket: int, error: BaseException, attempts: int) -> None:
         """This one goes no further."""
-        del self.at[stage][ticket]
-        task = self._initial.pop(ticket)
-        self._ledger.fail(ticket)
+        task = self._initial[ticket]
         place = f"stage {stage + 1} of {len(self._names)} ({self._names[stage]})"
         annotate(error, f"task_manager: in {place}, for the initial task {short_repr(task)}")
         self._recorder.record(Failed(ticket, task, error, attempts))
+        del self.at[stage][ticket]
+        del self._initial[ticket]
 
     def stranded(self, stage: int) -> list[int]:
         """The tickets that have not passed this stage, which is the end of the way for them."""
@@ -75,14 +80,13 @@ class Book:
         self._recorder.record(Retrying(ticket, self._initial[ticket], error, number, delay))
 
     def close(self, dropped: int) -> Summary:
-        """The end: what is still on its way may be run again by the next start.
+        """The end: what was taken and has no outcome is not started, wherever it has been left.
 
-        dropped: Tasks that were read and did not enter.
+        dropped: Tasks that were read and did not come to enter.
         """
-        for ticket in self._initial:
-            self._ledger.fail(ticket)
-        not_started = len(self._initial) + dropped
-        return self._recorder.tally.summary(time.monotonic() - self._began, not_started)
+        self._ledger.forget()  # and the tasks that it holds
+        counts = self._recorder.tally.summary(time.monotonic() - self._began, not_started=0)
+        return replace(counts, not_started=self._taken + dropped - counts.taken)
 
 
 class Tickets:

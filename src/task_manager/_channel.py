@@ -93,10 +93,10 @@ class Channel:
         """Whether something waits for room in the pipe."""
         return bool(self._outgoing)
 
-    def send(self, frame: bytes) -> None:
+    def send(self, frame: bytes, note: bytes = b"") -> None:
         """Queue a frame (b"": none); send as much as the pipe takes now. Large ones are not copied."""
         if frame:
-            self._outgoing.extend(map(memoryview, _parts(frame, b"")))
+            self._outgoing.extend(map(memoryview, _parts(frame, note)))
         try:
             while self._outgoing:
                 part = self._outgoing[0]

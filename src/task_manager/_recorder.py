@@ -84,7 +84,7 @@ class Recorder:
 
     def __init__(self, essential: Sequence[Observer], guests: Sequence[GuestObserver]) -> None:
         self.tally = Tally()
-        self._essential = (self.tally, *essential)
+        self._essential = (*essential, self.tally)  # what is counted is kept, whatever raises
         self._guests = list(guests)
 
     def open(self, total: int | None) -> None:

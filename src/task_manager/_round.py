@@ -5,97 +5,51 @@
 
 A round takes tasks each with the stage at which it enters: all at the first one, unless they got
 further in a round before.  It ends when every stage has ended, or when one has died: then the task
-of its call is an error, and the book knows where the others have got to.
+that this is charged to is an error, and the book knows where the others have got to.  Suspects enter
+one by one, each when the one before is through with the stage, so that each is alone there.
 """
 
 from __future__ import annotations
 
-import copy
-import multiprocessing
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import count
-from multiprocessing.process import BaseProcess
 from typing import Any
 
 from . import _wire
-from ._batch import LARGEST, BatchSize
+from ._batch import LARGEST
 from ._book import Book
-from ._call import IDLE
 from ._channel import NAP, Channel, TooLarge
 from ._ctrl_c import CtrlC
-from ._processes import FAREWELL, Glance, end_process, uninterrupted
+from ._deaths import Deaths
+from ._feed import Feed
+from ._files import standard_files_taken
+from ._processes import Glance, uninterrupted
 from ._recorder import Recorder
-from ._run import TICK
-from ._runners._slot import SharedSlot, start_with_slot
-from ._source import Source
-from ._stage import (
+from ._reports import (
     END,
+    ConcludingReport,
     EndedReport,
     FailedReport,
+    GarbledLinkReport,
+    Note,
+    OpeningReport,
     Parcel,
     ReadyReport,
     Report,
     RetryingReport,
     TookReport,
-    pack_column,
-    parcels,
-    run_stage,
+    no_memory,
 )
-from ._task import Failed, Repeated, Retrying, Succeeded
-from .errors import StageDiedError, TransportError, WorkerStartError
+from ._run import TICK
+from ._source import Source
+from ._stage_process import StageProcess
+from ._task import Failed, Retrying, Succeeded
+from .errors import TransportError, WorkerStartError
 from .manager import TaskManager
-
-AHEAD = 8  # batches that are read before the first stage takes them
-
-
-class StageProcess:
-    """What the parent knows of one stage.
-
-    held: The tickets in its hands, and the number of each there, in the order taken, from 0.
-    in_hand: The number of the task that it had in the middle of a call when it ended, or -1: a stage
-        tells that if it makes its calls itself, in serial mode.
-    ready: It has come up.
-    ended: It has said that it is through.
-    """
-
-    def __init__(self, number: int, manager: TaskManager, recorder: Recorder) -> None:
-        self.number = number
-        self.manager = manager
-        self.recorder = recorder
-        self.held: dict[int, int] = {}
-        self.taken = 0
-        self.in_hand = int(IDLE)
-        self.ready = False
-        self.ended = False
-        self.process: BaseProcess
-        self.channel: Channel
-        self.slot: SharedSlot
-
-    @property
-    def context(self) -> Any:
-        """Of multiprocessing: how this stage's process is started."""
-        return multiprocessing.get_context(self.manager.start_method)
-
-    def start(self, incoming: socket.socket, outgoing: socket.socket | None) -> None:
-        # The parent writes the log and draws the bar.
-        travelling = copy.copy(self.manager)
-        travelling.logger = None
-        travelling.show_progress = False
-        method = self.context.get_start_method()
-        packed = travelling if method == "fork" else _wire.pack_object(travelling, method)
-        self.process, pipe, self.slot = start_with_slot(
-            self.context,
-            run_stage,
-            packed,
-            self.number,
-            incoming,
-            outgoing,
-            name=f"task_manager-stage-{self.number + 1}",
-        )
-        self.channel = Channel(pipe)
 
 
 class Round:
@@ -104,6 +58,7 @@ class Round:
     source: The initial tasks not yet entered. recorders: Those of the stages.
     first: The first stage that is still used, from 0; those before it have been given up, and no
         initial task can enter any more.
+    deaths: Those in the rounds before, of this start of the chain.
     ctrl_c: Held back by the caller; let through while nothing happens and while the input is read.
     """
 
@@ -114,13 +69,15 @@ class Round:
         book: Book,
         source: Source,
         first: int,
+        deaths: Deaths,
         ctrl_c: CtrlC,
     ) -> None:
         self._book = book
         self._source = source
         self._first = first
+        self._deaths = deaths
+        self._suspects = deaths.suspects
         self._ctrl_c = ctrl_c
-        self._size = BatchSize(workers=1)
         self._stages = [
             StageProcess(number, manager, recorder)
             for number, (manager, recorder) in enumerate(zip(stages, recorders, strict=True))
@@ -129,11 +86,12 @@ class Round:
         self._started: list[StageProcess] = []
         self._ends: list[socket.socket] = []  # of the links
         self._way_in: Channel
-        self._selector = selectors.DefaultSelector()
-        self._feed = self._parcels()
+        with standard_files_taken():
+            self._selector = selectors.DefaultSelector()
+        self._feed = Feed(book, source, self._stages, deaths.suspects, self._fail, ctrl_c)
+        self._steps = self._feed.steps()
         self._fed = False
         self._glance = Glance()
-        self._exits: dict[int, tuple[int | None, int | None]] = {}
         self.error: BaseException | None = None  # the first that a stage's handle_error raised
 
     def run(self) -> StageProcess | None:
@@ -150,6 +108,7 @@ class Round:
                 ready = self._ctrl_c.through(self._selector.select, 0.0 if more else TICK)
                 died = [stage for stage in map(self._hear, ready) if stage is not None]
                 died += self._silently_dead()
+                died += [stage for stage in self._stages if stage.garbled and not stage.ended]
                 if died:
                     for stage in self._stages:  # what they have done need not be done again
                         self._drain(stage)
@@ -166,32 +125,29 @@ class Round:
     def _start(self) -> None:
         way_out: socket.socket | None = None
         for stage in reversed(self._stages):
-            way_in, incoming = socket.socketpair()
+            with standard_files_taken():
+                way_in, incoming = socket.socketpair()
             # Kept open here as well: what the end of a stage means is decided here, and not by the next.
             self._ends += [way_in, incoming]
             with uninterrupted():
-                stage.start(incoming, way_out)
                 self._started.append(stage)
+                stage.start(stage.number in self._deaths.concluded, incoming, way_out)
             self._selector.register(stage.channel, selectors.EVENT_READ, stage)
             self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
             way_out = way_in
         self._way_in = Channel(way_in)
 
     def _stop(self) -> None:
-        """End what still runs, and take away the links."""
-        with uninterrupted():
+        """End what still runs, and take away the links; whatever raises meanwhile, all of them."""
+        with uninterrupted(), ExitStack() as last_to_first:
+            for end in self._ends:
+                last_to_first.callback(end.close)
+            last_to_first.callback(self._selector.close)
+            for stage in reversed(self._started * 2):  # at a second attempt if the first one raises
+                last_to_first.callback(stage.end)
             if not all(stage.ended for stage in self._stages):
                 for stage in self._started:
-                    stage.process.kill()
-            for stage in self._started:
-                pid = stage.process.pid
-                self._exits[stage.number] = (pid, end_process(stage.process, FAREWELL))
-                stage.channel.close()
-                stage.in_hand = int(stage.slot[0])
-                stage.slot.close()
-            self._selector.close()
-            for end in self._ends:
-                end.close()
+                    last_to_first.callback(stage.kill)
 
     # ------------------------------------------------------------------ tasks out
 
@@ -199,66 +155,33 @@ class Round:
         """Send the next parcel to the first stage; whether there is more to send at once."""
         if self._fed or self._way_in.unsent:
             return False
-        step = next(self._feed, END)
+        step = next(self._steps, None)
         if isinstance(step, bool):
             return step
-        self._fed = step is END
-        self._send(END if step is END else _wire.dumps(step))
+        if step is None:
+            self._fed = True
+            self._send(END)
+            return True
+        packed = self._feed.packed(step)
+        if packed is not None:
+            self._send(*packed)
         return True
 
-    def _send(self, frame: bytes) -> None:
+    def _send(self, frame: bytes, note: bytes = b"") -> None:
         """Send as much as goes at once; the selector says when there is room for the rest."""
         was_waiting = self._way_in.unsent
-        self._way_in.send(frame)
+        self._way_in.send(frame, note)
         if self._way_in.unsent and not was_waiting:
             self._selector.register(self._way_in, selectors.EVENT_WRITE)
         elif was_waiting and not self._way_in.unsent:
             self._selector.unregister(self._way_in)
 
-    def _parcels(self) -> Iterator[Parcel | bool]:
-        """First those that have got somewhere already, the furthest first, then the initial tasks.
-
-        Where there is no parcel: whether to ask again at once.
-        """
-        at = [sorted(entries.items()) for entries in self._book.at]
-        for stage, entries in reversed(list(enumerate(at))):
-            for first in range(0, len(entries), LARGEST):
-                tickets, tasks = map(list, zip(*entries[first : first + LARGEST], strict=True))
-                yield from self._pack(stage, tickets, tasks)
-        while not self._source.ended and not self._first:
-            if self._ahead >= AHEAD * self._size.size(None):
-                yield False  # the first stage reports when it takes some
-                continue
-            read = self._source.read(self._size.size(self._source.remaining), 0.0, self._ctrl_c)
-            tickets, tasks, repeats = self._book.enter(read)
-            if repeats:
-                self._stages[0].recorder.record(Repeated(repeats))
-            if tasks:
-                yield from self._pack(0, tickets, tasks)
-            else:
-                yield True
-
-    @property
-    def _ahead(self) -> int:
-        """Tasks that have got to the first stage, and that it has not taken."""
-        first = self._stages[0]
-        return len(self._at(first)) - len(first.held)
-
-    def _pack(self, stage: int, tickets: list[int], tasks: list[Any]) -> Iterator[Parcel]:
-        column = pack_column(tasks)
-        if not column.plain:
-            for ticket, cell in zip(tickets, column.cells, strict=True):
-                if isinstance(cell, _wire.Lost):
-                    error = TransportError("argument", cell.type_name, cell.message)
-                    self._fail(self._stages[stage - self._first], ticket, error, attempts=0)
-        return parcels(stage, tickets, column, [])
-
     # ------------------------------------------------------------------ reports in
 
     def _may_nap(self) -> bool:
         """News comes in drops, and the first stage has enough to do until there is more."""
-        drops = all(stage.channel.little for stage in self._stages)
-        return drops and (self._fed or self._size.worth(self._ahead) >= 2 * NAP)
+        drops = all(stage.channel.little for stage in self._stages) and not self._suspects
+        return drops and (self._fed or self._feed.worth >= 2 * NAP)
 
     def _hear(self, ready: tuple[selectors.SelectorKey, int]) -> StageProcess | None:
         """Take in what a stage reports; the stage if it has died."""
@@ -268,6 +191,8 @@ class Round:
             return None
         stage: StageProcess = ready[0].data
         self._drain(stage)
+        if stage.garbled:  # and listened to no more
+            return None
         gone = stage.channel.ended or speaker is not stage.channel
         if gone and not stage.ended:
             self._drain(stage)  # what it sent between the first look and its death
@@ -287,12 +212,44 @@ class Round:
 
     def _drain(self, stage: StageProcess) -> None:
         """Take in the reports of this stage, each after all that those before it had sent by then."""
+        if stage.garbled:
+            return
         for frame in stage.channel.receive():
             if stage.number > self._first:
-                self._drain(self._stages[stage.number - self._first - 1])
+                self._drain(self._before(stage))
             if isinstance(frame, TooLarge):
-                raise MemoryError(f"there is no memory for a parcel of {frame.size:,} bytes")
-            self._take(stage, _wire.loads(frame))
+                self._lose(stage, frame.size)
+                continue
+            report = self._report_of(stage, frame)
+            if report is not None:
+                self._take(stage, report)
+        stage.garbled |= stage.channel.garbled
+
+    def _report_of(self, stage: StageProcess, frame: memoryview) -> Report | None:
+        """What the stage reports; None if that is nothing a stage says, or if no memory holds it."""
+        try:
+            report = _wire.loads(frame)
+        except MemoryError:
+            self._lose(stage, len(frame))
+            return None
+        except Exception:
+            report = None
+        if isinstance(report, Report):
+            return report
+        stage.garbled = True
+        return None
+
+    def _lose(self, stage: StageProcess, size: int) -> None:
+        """There is no memory for its last report. Raises MemoryError where that had no note."""
+        if not stage.channel.note:
+            raise MemoryError(f"there is no memory for {size:,} bytes")
+        note = Note(*_wire.loads(stage.channel.note))
+        if note.what:
+            self._fail(stage, note.ticket, no_memory(note.what, note.type_name, size), attempts=1)
+
+    def _before(self, stage: StageProcess) -> StageProcess:
+        """The one that writes to the link of this stage; the first one itself, as its link is ours."""
+        return self._stages[max(0, stage.number - self._first - 1)]
 
     def _take(self, stage: StageProcess, report: Report) -> None:
         match report:
@@ -300,21 +257,33 @@ class Round:
                 if refusal:
                     raise WorkerStartError(refusal)
                 stage.ready = True
+            case OpeningReport(tickets):
+                stage.opening += tickets
             case TookReport(tickets):
+                stage.opening.clear()
                 stage.held.update(zip(tickets, count(stage.taken)))
                 stage.taken += len(tickets)
             case Parcel():
                 self._pass(stage, report)
             case FailedReport(ticket, cell, attempts):
                 error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
-                self._fail(stage, ticket, error, attempts)
+                later = (other for other in self._stages if ticket in self._at(other))
+                # It is where it was to be handed on to, if the stage had no memory for that.
+                at = stage if ticket in self._at(stage) else next(later, stage)
+                self._fail(at, ticket, error, attempts)
             case RetryingReport(ticket, cell, number, delay) if ticket in self._at(stage):
                 error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
                 task = self._at(stage)[ticket]
+                self._suspects.clear([ticket])  # it has come back from its call
                 self._book.retrying(ticket, error, number, delay)
                 stage.recorder.record(Retrying(ticket, task, error, number, delay))
+            case ConcludingReport():
+                stage.concluding = True
+            case GarbledLinkReport():
+                self._before(stage).garbled = True
             case EndedReport(cell, through):
                 stage.ended = True
+                self._deaths.concluded.add(stage.number)
                 if cell is not None:
                     error = _wire.unpack_failure(_wire.ErrorCell(*cell)).error
                     if not through:
@@ -324,7 +293,7 @@ class Round:
 
     def _pass(self, stage: StageProcess, report: Parcel) -> None:
         if stage.number == 0:
-            self._size.learn(len(report.tickets), sum(report.seconds))
+            self._feed.size.learn(len(report.tickets), sum(report.seconds))
         tickets, results, seconds = report.tickets, report.cells, report.seconds
         known = self._at(stage).__contains__
         if not (report.plain and all(map(known, tickets))):
@@ -344,6 +313,7 @@ class Round:
         tasks = [self._at(stage)[ticket] for ticket in tickets]
         for ticket in tickets:
             stage.held.pop(ticket, None)
+        self._suspects.clear(tickets)
         self._book.passed(stage.number, tickets, results)
         numbers = list(stage.manager._ledger.number(len(tickets)))
         stage.recorder.record(Succeeded(numbers, tasks, results, seconds))
@@ -357,6 +327,7 @@ class Round:
             return
         task = self._at(stage)[ticket]
         stage.held.pop(ticket, None)
+        self._suspects.clear([ticket])
         self._book.failed(stage.number, ticket, error, attempts)
         (number,) = stage.manager._ledger.number(1)
         stage.recorder.record(Failed(number, task, error, attempts))
@@ -364,22 +335,20 @@ class Round:
     # ------------------------------------------------------------------ after a death
 
     def charge(self, stage: StageProcess) -> None:
-        """This stage died: the task of its call is an error, or all in its hands if none is known."""
-        in_hand = [ticket for ticket, number in stage.held.items() if number == stage.in_hand]
-        self._charge(stage, in_hand or sorted(stage.held), attempts=1)
+        """This stage died: the one that this is charged to is an error, if there is one."""
+        in_hand, going_on = stage.in_hand, stage.going_on
+        hands = [in_hand] if in_hand is not None and going_on else stage.hands
+        held = [ticket for ticket in hands if ticket in self._at(stage)]
+        charged = self._deaths.charge(held, in_hand if in_hand in held else None, going_on)
+        if charged is not None:
+            self._fail(stage, charged, stage.error, attempts=1)
+        if stage.concluding:
+            self._deaths.concluded.add(stage.number)
+            self.error = self.error or stage.error
 
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""
         while not self._source.ended and self._source.remaining is not None:
             self._book.enter(self._source.read(LARGEST, 0.0, self._ctrl_c))
-        self._charge(stage, self._book.stranded(stage.number), attempts=0)
-
-    def exitcode_of(self, stage: StageProcess) -> int | None:
-        return self._exits[stage.number][1]
-
-    def death_of(self, stage: StageProcess) -> StageDiedError:
-        return StageDiedError(stage.number + 1, *self._exits[stage.number])
-
-    def _charge(self, stage: StageProcess, tickets: list[int], attempts: int) -> None:
-        for ticket in tickets:
-            self._fail(stage, ticket, self.death_of(stage), attempts)
+        for ticket in self._book.stranded(stage.number):
+            self._fail(stage, ticket, stage.error, attempts=0)

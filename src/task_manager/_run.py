@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from ._batch import BatchSize
+from ._call import IDLE, NEVER, Slot
 from ._ctrl_c import CtrlC
 from ._ledger import Entered, Ledger
 from ._recorder import Recorder
@@ -53,6 +54,7 @@ class Run:
     get_args, process_result: The hooks, or None where nobody overrode them.
     clock: Seconds, from anywhere. chance: As `random.random`.
     ctrl_c: Let through while the input is read and a hook is called, held back by the caller otherwise.
+    slot: Told for which task a hook is called, as the hook may end this process.
 
     From the moment a task is entered it has an owner, whatever raises: it is in limbo, in an open batch
     or waiting, and leaves one of these only when it is in the next, or its outcome is recorded.
@@ -73,6 +75,7 @@ class Run:
         chance: Callable[[], float],
         task_timeout: float | None = None,
         ctrl_c: CtrlC,
+        slot: Slot | None = None,
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -86,6 +89,7 @@ class Run:
         self._chance = chance
         self._task_timeout = task_timeout
         self._ctrl_c = ctrl_c
+        self._slot: Slot = [IDLE, NEVER] if slot is None else slot
 
         self._began = self._ticked = clock()
         self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
@@ -189,6 +193,8 @@ class Run:
         """Call the hook for each task; what it fails on is finished here."""
         entered: list[tuple[int, Any, tuple[Any, ...]]] = []
         for index, task in zip(indices, tasks, strict=True):
+            self._slot[0] = index
+            self._slot[1] = 0.0
             try:
                 args = self._ctrl_c.through(get_args, task)
             except Exception as error:
@@ -196,6 +202,7 @@ class Run:
                 self._fail(index, task, _caused(GetArgsError(task, _say(error)), error), attempts=0)
             else:
                 entered.append((index, task, args if is_tuple(args) else (args,)))
+        self._slot[1] = NEVER
         return (
             [index for index, _, _ in entered],
             [task for _, task, _ in entered],
@@ -252,6 +259,8 @@ class Run:
         try:
             for position, value, took in zip(positions, values, seconds, strict=True):
                 task = batch.tasks[position]
+                self._slot[0] = batch.indices[position]
+                self._slot[1] = 0.0
                 try:
                     result = self._ctrl_c.through(self._process_result, task, value)
                 except Exception as error:
@@ -265,6 +274,7 @@ class Run:
                     results.append(result)
                     spent.append(took)
         finally:  # what was processed before a signal's handler raised is kept
+            self._slot[1] = NEVER
             if good:
                 self._keep(batch, good, results, spent)
 

@@ -14,113 +14,67 @@ multiprocessing.Queue, would fight with every short call for the interpreter.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Iterator
 from multiprocessing.connection import wait as wait_for
-from typing import Any, NamedTuple
+from typing import Any, NoReturn
 
 from . import _wire
 from ._book import Tickets
-from ._call import IDLE, Slot
-from ._channel import Channel, TooLarge, send_frame
+from ._call import IDLE, NEVER, Slot
+from ._channel import CHUNK, Channel, TooLarge, send_frame, without_signal
 from ._ctrl_c import CtrlC
 from ._fork import this_process
 from ._processes import settle_in
 from ._recorder import Recorder
+from ._reports import (
+    END,
+    ConcludingReport,
+    EndedReport,
+    FailedReport,
+    GarbledLinkReport,
+    Note,
+    OpeningReport,
+    Parcel,
+    ReadyReport,
+    Report,
+    RetryingReport,
+    TookReport,
+    no_memory,
+    note_of,
+    noted,
+    opening,
+    parcels,
+)
 from ._runners._slot import SharedSlot
 from ._task import Event, Failed, Failure, Retrying, Succeeded
 from .errors import TransportError
 from .manager import TaskManager
 
 
-class Parcel(NamedTuple):
-    """Tasks that have got to a stage: its input, and in the same bytes the news of it for the parent.
-
-    stage: From 0; earlier ones hand the parcel on as it is. One behind the last: they have arrived.
-    plain, cells: The tasks as a Column, where a Lost one goes no further.
-    seconds: How long the stage before took for each; empty if the parcel comes from the parent.
-    """
-
-    stage: int
-    tickets: list[int]
-    plain: bool
-    cells: list[Any]
-    seconds: list[float]
-
-
-END = b"end"  # of the stream, on a link
-
-
-# Reports to the parent, each pickled by itself, as a Parcel is.
-
-
-class ReadyReport(NamedTuple):
-    """The stage process has come up. refusal: Why it cannot work, or ""."""
-
-    refusal: str
-
-
-class TookReport(NamedTuple):
-    """These are in the hands of the stage now."""
-
-    tickets: list[int]
-
-
-class FailedReport(NamedTuple):
-    ticket: int
-    error: _wire.ErrorCell
-    attempts: int
-
-
-class RetryingReport(NamedTuple):
-    ticket: int
-    error: _wire.ErrorCell
-    number: int
-    delay: float
-
-
-class EndedReport(NamedTuple):
-    """The run of the stage is over.
-
-    error: What it raised, or None.
-    through: It has taken all there was, and raised at its end, as handle_error does; otherwise it was
-        broken off, and nobody takes what the stage before hands on.
-    """
-
-    error: _wire.ErrorCell | None
-    through: bool
-
-
-Report = ReadyReport | TookReport | Parcel | FailedReport | RetryingReport | EndedReport
-
-
-def parcels(
-    stage: int, tickets: list[int], column: _wire.Column, seconds: list[float]
-) -> Iterator[Parcel]:
-    """Of a bounded size each: what is on its way at a time stays small."""
-    for share in _wire.shares(column):
-        yield Parcel(stage, tickets[share], column.plain, column.cells[share], seconds[share])
-
-
-def pack_column(values: list[Any]) -> _wire.Column:
-    return _wire.pack_values(values, [IDLE, 0.0], range(len(values)))
-
-
 class LinkSource:
-    """The tasks that the stage before hands on."""
+    """The tasks that the stage before hands on.
+
+    slot: Told which of them is being unpickled; None where that says nothing, as other calls go on.
+    """
 
     remaining = None
     dropped = 0
     error: Exception | None = None
 
-    def __init__(self, stage: int, link: socket.socket, reporter: Reporter, tickets: Tickets) -> None:
+    def __init__(
+        self, stage: int, link: socket.socket, reporter: Reporter, tickets: Tickets, slot: Slot | None
+    ) -> None:
         self._stage = stage
         self._channel = Channel(link)
         self._reporter = reporter
         self._tickets = tickets
+        self._slot = slot
         self._arrived: deque[tuple[int, Any]] = deque()
         self._over = False
 
@@ -142,37 +96,74 @@ class LinkSource:
         return [task for _, task in entries]
 
     def _receive(self, enough: int) -> None:
-        """Open what has come, until there are enough tasks. The rest stays in the link."""
+        """Open what has come, until there are enough tasks or bytes. The rest stays in the link."""
+        weight = 0
         frames = self._channel.receive()
-        while len(self._arrived) < enough and (frame := next(frames, None)) is not None:
+        while len(self._arrived) < enough and weight < _wire.LARGEST:
+            frame = next(frames, None)
+            if frame is None:
+                break
+            weight += len(frame)
             if isinstance(frame, TooLarge):
-                raise MemoryError(f"there is no memory for a parcel of {frame.size:,} bytes")
+                self._lose(frame.size)
+                continue
             if frame == END:
                 self._over = True
                 return
-            parcel = _wire.loads(frame)
-            if parcel.stage > self._stage:
-                self._reporter.hand_on(frame)
-            else:
+            parcel = self._parcel_of(frame)
+            if parcel is not None and parcel.stage > self._stage:
+                self._reporter.hand_on(frame, self._channel.note)
+            elif parcel is not None:
                 self._open(parcel)
+        if self._channel.ended:  # and not over: our parent keeps the other end open
+            self._reporter.despair()
+
+    def _parcel_of(self, frame: memoryview) -> Parcel | None:
+        """The parcel in a frame; None where there is no memory for it, which has been told then."""
+        try:
+            parcel = _wire.loads(frame)
+        except MemoryError:
+            self._lose(len(frame))
+            return None
+        except Exception:
+            parcel = None
+        if not isinstance(parcel, Parcel):
+            self._reporter.despair()
+        return parcel
+
+    def _lose(self, size: int) -> None:
+        """There is no memory for the frame that has come. Raises MemoryError if it has no note."""
+        if not self._channel.note:
+            raise MemoryError(f"there is no memory for {size:,} bytes")
+        note = Note(*_wire.loads(self._channel.note))
+        self._reporter.fail(note.ticket, no_memory("argument", note.type_name, size), attempts=0)
 
     def _open(self, parcel: Parcel) -> None:
         if parcel.plain:
             self._arrived.extend(zip(parcel.tickets, parcel.cells, strict=True))
             return
+        slot = [IDLE, NEVER] if self._slot is None else self._slot
+        if self._slot is None:
+            self._reporter.report(OpeningReport(parcel.tickets))
         for ticket, cell in zip(parcel.tickets, parcel.cells, strict=True):
             if isinstance(cell, _wire.Lost):
                 continue
+            slot[0] = opening(ticket)
+            slot[1] = 0.0
             try:
                 task = _wire.unpack_value(cell, "argument")
             except TransportError as error:
                 self._reporter.fail(ticket, error, attempts=0)
             else:
                 self._arrived.append((ticket, task))
+        slot[1] = NEVER
 
 
 class Reporter:
-    """The observer of a stage's run: tells the parent, and passes results on."""
+    """The observer of a stage's run: tells the parent, and passes results on.
+
+    slot: Told whose result or error is being pickled.
+    """
 
     def __init__(
         self,
@@ -182,6 +173,9 @@ class Reporter:
         tickets: Tickets,
         slot: Slot,
     ) -> None:
+        for end in (pipe, outgoing):
+            if end is not None:
+                without_signal(end)
         self._home = this_process()
         self._stage = stage
         self._pipe = pipe
@@ -191,59 +185,92 @@ class Reporter:
 
     def report(self, report: Report) -> None:
         """Tell the parent. SystemExit if it is not there any more."""
-        self._tell(_wire.dumps(report))
+        frame = _wire.dumps(report)
+        self._tell(frame, note_of(report) if len(frame) > CHUNK else b"")
 
-    def _tell(self, frame: bytes) -> None:
+    def _tell(self, frame: bytes, note: bytes = b"") -> None:
         try:
-            self._send(self._pipe, frame)
+            self._send(self._pipe, frame, note)
         except OSError:
             sys.exit(1)
 
-    def _pass_on(self, parcel: Parcel) -> None:
-        """Tell the parent first, and the next stage afterwards."""
-        frame = _wire.dumps(parcel)
-        self._tell(frame)
-        self.hand_on(frame)
+    def _pass_on(self, parcel: Parcel, value: Any) -> None:
+        """Tell the parent first, and the next stage afterwards. value: The first of the results."""
+        try:
+            frame, note = noted(parcel, value)
+        except TransportError as error:
+            self.fail(parcel.tickets[0], error, attempts=1)
+            return
+        self._tell(frame, note)
+        self.hand_on(frame, note)
 
-    def hand_on(self, frame: bytes | memoryview) -> None:
+    def hand_on(self, frame: bytes | memoryview, note: bytes = b"") -> None:
         """Send to the next stage; waits as long as there is no room for it."""
         if self._outgoing is not None:
-            self._send(self._outgoing, frame)
+            self._send(self._outgoing, frame, note)
 
-    def _send(self, end: socket.socket, frame: bytes | memoryview) -> None:
+    def despair(self) -> NoReturn:
+        """The link brings what no stage says. It is for the parent to end this process."""
+        self.report(GarbledLinkReport())
+        while True:
+            time.sleep(1)
+
+    def _send(self, end: socket.socket, frame: bytes | memoryview, note: bytes) -> None:
         if self._home is not this_process():  # a copy that the function has forked, and let return
             os._exit(0)
-        send_frame(end, frame)
+        send_frame(end, frame, note)
 
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
-        cell = _wire.pack_failure(Failure(error, type(error)))
-        self.report(FailedReport(ticket, cell, attempts))
+        self.report(FailedReport(ticket, _pack(error), attempts))
 
     def observe(self, event: Event) -> None:
         match event:
             case Succeeded(indices, _, results, seconds):
                 tickets = self._tickets.leave(indices)
-                column = _wire.pack_values(results, self._slot, indices)
+                with self._in_hand(IDLE):
+                    column = _wire.pack_values(results, self._slot, indices)
+                first = 0
                 for parcel in parcels(self._stage + 1, tickets, column, seconds):
-                    self._pass_on(parcel)
+                    self._pass_on(parcel, results[first])
+                    first += len(parcel.tickets)
             case Failed(index, _, error, attempts):
                 (ticket,) = self._tickets.leave([index])
-                self._slot[0] = index  # pickling an error may kill this process
-                self.fail(ticket, error, attempts)
+                with self._in_hand(index):
+                    cell = _pack(error)
+                self.report(FailedReport(ticket, cell, attempts))
             case Retrying(index, _, error, number, delay):
-                self._slot[0] = index
-                cell = _wire.pack_failure(Failure(error, type(error)))
+                with self._in_hand(index):
+                    cell = _pack(error)
                 self.report(RetryingReport(self._tickets.of(index), cell, number, delay))
+
+    @contextlib.contextmanager
+    def _in_hand(self, number: float) -> Iterator[None]:
+        """The time in which this one, or the ones that the slot is told of next, may end the process."""
+        self._slot[0] = number
+        self._slot[1] = 0.0
+        yield
+        self._slot[1] = NEVER
+
+
+def _pack(error: BaseException) -> _wire.ErrorCell:
+    return _wire.pack_failure(Failure(error, type(error)))
 
 
 def run_stage(
     pipe: socket.socket,
     packed: TaskManager | bytes,
     stage: int,
+    beside: bool,
+    concluded: bool,
     incoming: socket.socket,
     outgoing: socket.socket | None,
 ) -> None:
-    """The life of a stage process. packed: The manager, pickled unless the process was forked."""
+    """The life of a stage process.
+
+    packed: The manager, pickled unless the process was forked.
+    beside: Its calls go on beside all else, so that nobody could say whose it was that has ended it.
+    concluded: Its `handle_error` was called already, in a process that was there before this one.
+    """
     settle_in()
     try:
         shared = SharedSlot.receive(pipe)
@@ -251,22 +278,30 @@ def run_stage(
         sys.exit(1)
     # In a copy of this process the next write to the slot fails, at the latest after the call.
     os.register_at_fork(after_in_child=shared.cells.release)
+    slot: Slot = [IDLE, NEVER] if beside else shared.cells
     tickets = Tickets(first=0)
-    reporter = Reporter(stage, pipe, outgoing, tickets, shared.cells)
+    reporter = Reporter(stage, pipe, outgoing, tickets, slot)
     try:
         manager: TaskManager = _wire.loads(packed) if isinstance(packed, bytes) else packed
     except BaseException as error:
         reporter.report(ReadyReport(_wire.cannot_load("stage", error)))
         return
     reporter.report(ReadyReport(""))
-    manager._slot = shared.cells
-    source = LinkSource(stage, incoming, reporter, tickets)
+    handle_error = manager.handle_error
+
+    def conclude() -> None:
+        reporter.report(ConcludingReport())
+        if not concluded:
+            handle_error()
+
+    manager.handle_error = conclude  # type: ignore[method-assign]
+    manager._slot = slot
+    source = LinkSource(stage, incoming, reporter, tickets, None if beside else slot)
     ended = EndedReport(None, through=True)
     try:
         manager._flow(source, Recorder([*manager._keepers(), reporter], []), distinct=False)
     except BaseException as error:
-        cell = _wire.pack_failure(Failure(error, type(error)))
-        ended = EndedReport(cell, source.ended)
+        ended = EndedReport(_pack(error), source.ended)
     manager.shutdown_pools()
     if ended.through:
         reporter.hand_on(END)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, SupportsIndex
 
 from . import _options as options
 from ._book import Book, EntranceSource, Tickets
 from ._ctrl_c import CtrlC
+from ._deaths import Deaths
 from ._ledger import Ledger
 from ._pool import Turn
 from ._processes import hopeless, stillborn_error
@@ -21,8 +22,6 @@ from ._source import IterableSource, Source
 from ._task import Event, Failed, Retrying, Succeeded, Summary
 from .errors import ConfigurationError
 from .manager import TaskManager
-
-RESTARTS = 3  # of dead stages, in one start of a chain
 
 CHAIN_MODES = ("serial", "process")
 
@@ -37,8 +36,8 @@ class TaskChain:
         stage that is too fast waits for the next one.
 
     Initial tasks are followed by their number, so that equal results on the way stay apart. If the
-    first stage deduplicates, repeats among the initial tasks run once; the stages themselves take
-    what comes, one for one.
+    first stage deduplicates, repeats among the initial tasks of a start run once; the stages
+    themselves take what comes, one for one.
 
     The final results and errors are kept if the last stage keeps its own.
 
@@ -104,8 +103,10 @@ class TaskChain:
         tasks: Any iterable; in process mode it is read as the first stage takes them, so it may be
             endless. An exception out of it is raised at the end, as is one out of `handle_error`.
 
-        Results and errors add up over starts. An initial task that failed before is run again when
-        it is met again. Raises ConfigurationError (a ValueError) if the chain has no stage, and
+        Each start runs its tasks, also those that an earlier one has run, as the stages may have
+        changed: repeats are those within one start. Results and errors add up over starts, and of
+        each task the last outcome stands. `start_chain(get_final_error_dict())` runs the failures
+        again. Raises ConfigurationError (a ValueError) if the chain has no stage, and
         RuntimeError in the middle of another start.
         """
         run = {"serial": self.run_chain_in_serial, "process": self.run_chain_in_process}
@@ -120,7 +121,10 @@ class TaskChain:
         return self._start(tasks, self._flow_in_process)
 
     def get_final_result_dict(self) -> Mapping[Any, Any]:
-        """Initial task to the result of the last stage; see `TaskManager.get_result_dict`."""
+        """Initial task to the result of the last stage, in the order in which they were first taken.
+
+        Else as `TaskManager.get_result_dict`.
+        """
         return self._results.values()
 
     def get_final_error_dict(self) -> Mapping[Any, BaseException]:
@@ -133,27 +137,31 @@ class TaskChain:
 
     # ------------------------------------------------------------------ inside
 
-    def _start(self, tasks: Iterable[Any], flow: Any) -> Summary:
+    def _start(
+        self, tasks: Iterable[Any], flow: Callable[[Source, Book], BaseException | None]
+    ) -> Summary:
         if not self._stages:
             raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
         ctrl_c = CtrlC()
         with ctrl_c.held(), self._turn.one_run("this chain"):
             source = IterableSource(tasks)
             names = [stage._name for stage in self._stages]
+            self._results.begin_run(repeats=True)
             keepers = [self._results] if self._stages[-1].keep_results else []
             book = Book(self._ledger, Recorder(keepers, []), names, self._stages[0].deduplicate)
-            error: BaseException | None = None
-            try:
-                error = ctrl_c.through(flow, source, book)
-            finally:
-                self._summary = book.close(source.dropped)
+            with ExitStack() as at_the_end:  # each of these, whatever another one raises
                 for stage in self._stages:
-                    stage.shutdown_pools()
+                    at_the_end.callback(stage.shutdown_pools)
+                at_the_end.callback(self._close, book, source)
+                error = ctrl_c.through(flow, source, book)
             if error is not None:
                 raise error
             if source.error is not None:
                 raise source.error
             return self._summary
+
+    def _close(self, book: Book, source: Source) -> None:
+        self._summary = book.close(source.dropped)
 
     def _flow_in_serial(self, initial: Source, book: Book) -> BaseException | None:
         """One stage after the other; the first error that a stage's handle_error raised."""
@@ -189,25 +197,24 @@ class TaskChain:
             stack.enter_context(ctrl_c.held())
             for stage, recorder in zip(stages, recorders, strict=True):
                 stack.enter_context(stage._one_chain_run(recorder, initial.remaining))
-            first = deaths = stillborn = 0
+            deaths = Deaths()
+            first = stillborn = 0
             while first < len(stages):
-                round_ = Round(stages, recorders, book, initial, first, ctrl_c)
+                round_ = Round(stages, recorders, book, initial, first, deaths, ctrl_c)
                 died = round_.run()
+                if died is not None:
+                    stillborn = 0 if died.ready else stillborn + 1
+                    if hopeless(stillborn, died.exitcode):
+                        raise stillborn_error(f"processes of stage {died.number + 1}", died.exitcode)
+                    round_.charge(died)
                 first_error = first_error or round_.error
                 if died is None:
                     break
-                stillborn = 0 if died.ready else stillborn + 1
-                if hopeless(stillborn, round_.exitcode_of(died)):
-                    raise stillborn_error(
-                        f"processes of stage {died.number + 1}", round_.exitcode_of(died)
-                    )
-                round_.charge(died)
-                deaths += 1
-                if deaths > RESTARTS:
+                if deaths.too_many:
                     round_.give_up(died)
                     first = died.number + 1
                     if not initial.ended:  # its length is unknown, and nobody is left to take the rest
-                        first_error = first_error or round_.death_of(died)
+                        first_error = first_error or died.error
         return first_error
 
 

@@ -276,7 +276,7 @@ class TaskManager(Generic[T, R]):
         """A run whose calls are made elsewhere: in the stage process of a chain."""
         began = time.monotonic()
         with self._pool.one_run(repr(self)):
-            self._results.repeats_run = True
+            self._results.begin_run(repeats=True)
             recorder.open(total)
             try:
                 yield
@@ -293,7 +293,7 @@ class TaskManager(Generic[T, R]):
         ctrl_c: CtrlC,
     ) -> Run:
         self._ledger.begin_run()
-        self._results.repeats_run |= not distinct
+        self._results.begin_run(repeats=not distinct)
         recorder.open(source.remaining)
         return Run(
             source,
@@ -308,6 +308,7 @@ class TaskManager(Generic[T, R]):
             chance=random.random,
             task_timeout=self.task_timeout,
             ctrl_c=ctrl_c,
+            slot=self._slot,
         )
 
     @contextlib.contextmanager

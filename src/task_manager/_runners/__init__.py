@@ -89,12 +89,15 @@ class Mode:
     runner: Module and name of its runner, imported when it is first needed.
     awaits: Its function is a coroutine function, and its runner an AwaitedRunner.
     interrupts: A call can be ended, or at least left alone, before it returns.
+    beside: Calls go on in this process while it does other things, as calling a hook: if it ends then,
+        nobody knows what has ended it.
     workers: How many workers suit it on this machine.
     """
 
     runner: tuple[str, str]
     awaits: bool
     interrupts: bool
+    beside: bool
     workers: Callable[[], int]
 
     def load(self) -> Any:
@@ -103,8 +106,8 @@ class Mode:
 
 
 MODES: dict[str, Mode] = {
-    "serial": Mode((".serial", "SerialRunner"), False, False, lambda: 1),
-    "thread": Mode((".thread", "ThreadRunner"), False, True, lambda: min(32, cores() + 4)),
-    "process": Mode((".process", "ProcessRunner"), False, True, cores),
-    "async": Mode((".asynchronous", "AsyncRunner"), True, True, lambda: 100),
+    "serial": Mode((".serial", "SerialRunner"), False, False, False, lambda: 1),
+    "thread": Mode((".thread", "ThreadRunner"), False, True, True, lambda: min(32, cores() + 4)),
+    "process": Mode((".process", "ProcessRunner"), False, True, False, cores),
+    "async": Mode((".asynchronous", "AsyncRunner"), True, True, True, lambda: 100),
 }
