@@ -19,15 +19,23 @@ TOGETHER = 8  # scenarios in one script, where nothing comes from outside
 
 
 def main() -> int:
+    cores = os.cpu_count() or 1
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="after which no scenario is begun")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mode", choices=MODES, help="all scenarios in this mode, or all of chains")
-    parser.add_argument("--only", metavar="N[,N...]", help="these scenarios alone, each in its own script")
+    parser.add_argument("--only", metavar="N[,N...]", help="these scenarios, each alone in its script")
     parser.add_argument("--together", action="store_true", help="with --only: in one script")
     parser.add_argument("--times", type=int, default=1, help="with --only: so many times")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="begin with scenario N")
-    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1), help="scripts side by side")
+    parser.add_argument(
+        "--skip",
+        action="append",
+        default=[],
+        metavar="WORDS",
+        help="scenarios told with these words",
+    )
+    parser.add_argument("--jobs", type=int, default=2 * cores, help="scripts side by side")
     parser.add_argument("--limit", type=float, default=90.0, help="seconds after which a scenario hangs")
     parser.add_argument("--verbose", action="store_true", help="tell every scenario")
     options = parser.parse_args()
@@ -81,6 +89,8 @@ class Session:
         while time.monotonic() - self._began < self._options.seconds:
             scenario = self._draw(index)
             index += 1
+            if any(words in str(scenario) for words in self._options.skip):
+                continue
             if scenario.outside:
                 yield [scenario]
                 continue
@@ -104,7 +114,7 @@ class Session:
             print("    " + fault.replace("\n", "\n    "))
         print(f"    again: {repeat} {scenario.index}")
         if len(verdict.mates) > 1:
-            print(f"    with those of the same script: {repeat} {','.join(map(str, verdict.mates))} --together")
+            print(f"    in its script: {repeat} {','.join(map(str, verdict.mates))} --together")
         sys.stdout.flush()
 
     def _print_table(self) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from task_manager import Summary
 
-from .deeds import number_of
-from .oracle import Fate, Value, fates
+from .oracle import Value, fates
 from .plan import Scenario
+from .tasks import number_of
 
 DEATHS = ("WorkerDiedError", "StageDiedError")
 RAISED = {"int": "KeyboardInterrupt", "alarm": "TimeLimit", "term": "SystemExit"}
@@ -67,9 +67,6 @@ class Books:
         self._last = NOTHING
         self._smooth = True  # no start so far was stopped
         self._kept = scenario.stages[-1].keep_results
-        self._server_killed = any(
-            trouble.what == "kill server" for troubles in scenario.starts for trouble in troubles
-        )
 
     def check(self, now: Account) -> list[str]:
         """The faults of this start, which comes after those that were checked before."""
@@ -89,17 +86,12 @@ class Books:
             usual = "InputBroke"
         first = now.raised[0] if now.raised else None
         if now.stopped:
-            if first is None and not self._lost_by_asyncio(now):
+            if first is None and not ("alarm" in now.stopped and scenario.may_lose_an_alarm):
                 yield f"{', '.join(now.stopped)} came, and the start went on to its end"
             elif first not in (None, usual, *(RAISED[name] for name in now.stopped)):
                 yield f"{first} was raised, and not what the handler of {now.stopped} raises"
-        elif first != usual and not (scenario.feed == "frontier" and first == "RuntimeError"):
+        elif first != usual and not (scenario.feed == "frontier" and first and "mutated" in first):
             yield f"{first} was raised instead of {usual}"
-
-    def _lost_by_asyncio(self, now: Account) -> bool:
-        """asyncio takes an Exception out of one of its callbacks for an error of the callback."""
-        ways = {stage.way for stage in self._scenario.stages}
-        return "alarm" in now.stopped and ("async" in ways or self._scenario.begin in ("run", "loop"))
 
     # ------------------------------------------------------------------ results and errors
 
@@ -113,7 +105,8 @@ class Books:
         charged = []
         for number, outcome in [*now.results.items(), *now.errors.items()]:
             fate = self._fates[number]
-            if fate.fits(outcome) and (number in now.results) == isinstance(_fitting(fate, outcome), Value):
+            fitting = fate.fitting(outcome)
+            if fitting is not None and isinstance(fitting, Value) == (number in now.results):
                 continue
             if number in now.errors and self._may_be_charged(outcome):
                 charged.append(number)
@@ -134,20 +127,20 @@ class Books:
 
     def _may_be_charged(self, outcome: Any) -> bool:
         kind = type(outcome).__name__
-        families = {trouble.what for troubles in self._scenario.starts for trouble in troubles}
-        return kind in DEATHS or (kind == "TaskTimeoutError" and bool(families & {"stop", "stop script"}))
+        return kind in DEATHS or (kind == "TaskTimeoutError" and self._scenario.family == "stop")
 
     def _all_in_hand_pay(self, now: Account) -> bool:
         """A stage that is not serial takes all with it that are in its hands; so does a fork server."""
         stages = self._scenario.stages
-        if self._server_killed or any(trouble.what.startswith("stop") for trouble in self._scenario.starts[0]):
+        if self._scenario.server_killed or self._scenario.family == "stop":
             return True
         deadly = now.kills or any(
             deed.what.startswith("dies") and not stage.in_process
             for stage in stages
             for deed in stage.deeds.values()
         )
-        return self._scenario.chain == "process" and bool(deadly) and any(s.way != "serial" for s in stages)
+        many_in_hand = any(stage.way != "serial" for stage in stages)
+        return self._scenario.chain == "process" and bool(deadly) and many_in_hand
 
     # ------------------------------------------------------------------ counts
 
@@ -191,7 +184,8 @@ class Books:
             if summary.succeeded + summary.failed != len(fed) and (self._kept or now.number == 0):
                 yield f"{len(fed)} tasks were to be run: {summary}"
         kinds = [self._fates[number].succeeds for number in fed]
-        if None in kinds or now.kills or self._all_in_hand_pay(now) or not (self._kept or now.number == 0):
+        sure = None not in kinds and not now.kills and not self._all_in_hand_pay(now)
+        if not sure or not (self._kept or now.number == 0):
             return
         if summary.succeeded != kinds.count(True) or summary.failed != kinds.count(False):
             yield f"{kinds.count(True)} were to succeed and {kinds.count(False)} to fail: {summary}"
@@ -205,10 +199,6 @@ class Books:
             yield f"{len(results)} results were added: {summary}"
         if (now.through or not last.errors) and summary.failed != len(errors & set(self._fed(now))):
             yield f"{len(errors)} errors are there: {summary}"
-
-
-def _fitting(fate: Fate, outcome: Any) -> Any:
-    return next(allowed for allowed in fate.outcomes if allowed.fits(outcome))
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The tasks, and the functions and hooks that do good and evil with them."""
+"""The functions and hooks that do good and evil with the tasks."""
 
 from __future__ import annotations
 
@@ -11,71 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from task_manager import TaskLogger, TaskManager
+from task_manager import TaskLogger, TaskManager, WorkerDiedError
 
 from .plan import Deed, Stage
+from .tasks import Odd, Unloadable, Unpicklable, number_of, result_of
 
 RELEASE = threading.Event()  # ends all that wait for long in threads of this process
 FORKED: list[int] = []  # copies of this process that nobody has waited for
 LONG = 60.0  # seconds
 OPENED = "opened"  # the file that says that nothing takes long any more
-WORTH_A_SHARE = 200_000  # letters of a big result
 EXIT_STATUS = 5
 ENDS = {"exit": EXIT_STATUS, "sigkill": -signal.SIGKILL, "sigsegv": -signal.SIGSEGV}
 """How a process dies, and the exit code that is seen of it."""
-
-
-# ------------------------------------------------------------------ tasks and results
-
-
-class Numbered:
-    """Something that carries a number. Equal to itself alone."""
-
-    def __init__(self, n: int) -> None:
-        self.n = n
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.n})"
-
-
-class Equal(Numbered):
-    """Equal to others of its number."""
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.n == self.n  # type: ignore[attr-defined]
-
-    def __hash__(self) -> int:
-        return hash(self.n)
-
-
-class Unkeyed(Numbered):
-    def __hash__(self) -> int:
-        raise RuntimeError("no hash")
-
-
-class Unpicklable(Equal):
-    def __reduce__(self) -> Any:
-        raise TypeError("will not be pickled")
-
-
-class Unloadable(Equal):
-    def __reduce__(self) -> Any:
-        return _refuse, (self.n,)
-
-
-def _refuse(n: int) -> Any:
-    raise ValueError(f"{n} will not be unpickled")
-
-
-class UnhashableClass(type):
-    def __eq__(cls, other: object) -> bool:
-        return cls is other
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-class Odd(Equal, metaclass=UnhashableClass):
-    """Its class cannot be looked up in a dict, and so cannot be pickled either."""
 
 
 class Custom(BaseException):
@@ -95,72 +42,6 @@ class HookBroke(Exception):
 
 REMEMBERED = LookupError("remembered")
 """One error object that is raised again and again."""
-
-
-class Tasks:
-    """Makes the tasks of a scenario, for each of its starts."""
-
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
-        self._made: dict[int, Any] = {}
-
-    def of(self, numbers: Sequence[int]) -> list[Any]:
-        return [self._one(number, place) for place, number in enumerate(numbers)]
-
-    def _one(self, n: int, place: int) -> Any:
-        match self._kind:
-            case "int":
-                return n
-            case "tuple":
-                return (n, "x")
-            case "dict":
-                return {"n": n, "more": [n]}
-            case "list":
-                return [n, {"more": n}]
-            case "equal":
-                return Equal(n)
-            case "mixed":
-                return float(n) if place % 2 else n
-            case "text":
-                return str(n)
-            case "odd":
-                return Odd(n)
-            case "thing":
-                return self._made.setdefault(n, Numbered(n))
-            case "unkeyed":
-                return self._made.setdefault(n, Unkeyed(n))
-        raise ValueError(self._kind)
-
-
-def number_of(task: Any) -> int:
-    """Of a task, a result on its way, or the first argument of a call."""
-    match task:
-        case int() | float() | str():
-            return int(task)
-        case tuple() | list():
-            return number_of(task[0])
-        case dict():
-            return int(task["n"])
-    return int(task.n)
-
-
-def result_of(form: str, n: int) -> Any:
-    match form:
-        case "int":
-            return n
-        case "tuple":
-            return (n, "y")
-        case "list":
-            return [n, None]
-        case "dict":
-            return {"n": n}
-        case "big":
-            return [n, "x" * WORTH_A_SHARE]
-        case "none":
-            return None
-        case "same":
-            return "always the same"
-    raise ValueError(form)
 
 
 # ------------------------------------------------------------------ functions
@@ -321,12 +202,19 @@ class Hooked(Arguing, Judging):
 def manager_of(stage: Stage, place: int, folder: Path, frontier: bool = False) -> TaskManager[Any, Any]:
     """A manager as planned, that overrides no more hooks than it must."""
     judges = bool(stage.bad_results) or frontier
-    kinds = {(True, True): Hooked, (True, False): Arguing, (False, True): Judging, (False, False): Complaining}
-    kind = kinds[bool(stage.bad_args), judges] if judges or stage.bad_args or stage.complains else TaskManager
+    kinds = {
+        (True, True): Hooked,
+        (True, False): Arguing,
+        (False, True): Judging,
+        (False, False): Complaining,
+    }
+    kind = (
+        kinds[bool(stage.bad_args), judges]
+        if judges or stage.bad_args or stage.complains
+        else TaskManager
+    )
     retried: list[type[Exception]] = [TimeoutError, ConnectionError]
     if stage.retries_deaths:
-        from task_manager.errors import WorkerDiedError
-
         retried.append(WorkerDiedError)
     manager = kind(
         (AwaitedWork if stage.way == "async" else Work)(stage, place, folder),

@@ -12,6 +12,7 @@ from task_manager.errors import StageDiedError, TransportError, WorkerDiedError
 
 from . import deeds
 from .plan import Scenario, Stage
+from .tasks import Odd, Tasks, Unloadable, Unpicklable, result_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,9 @@ class Fate:
         kinds = {isinstance(outcome, Value) for outcome in self.outcomes}
         return kinds.pop() if len(kinds) == 1 else None
 
-    def fits(self, outcome: Any) -> bool:
-        return any(allowed.fits(outcome) for allowed in self.outcomes)
+    def fitting(self, outcome: Any) -> Outcome | None:
+        """The one that this is, None if it is none of them."""
+        return next((allowed for allowed in self.outcomes if allowed.fits(outcome)), None)
 
 
 def fates(scenario: Scenario) -> dict[int, Fate]:
@@ -75,7 +77,7 @@ def fates(scenario: Scenario) -> dict[int, Fate]:
 def fate(scenario: Scenario, number: int) -> Fate:
     """Follow one task through the stages, until it fails in one for good."""
     allowed: list[Outcome] = []
-    value: Any = deeds.Tasks(scenario.kind).of([number])[0]
+    value: Any = Tasks(scenario.kind).of([number])[0]
     for place in range(len(scenario.stages)):
         step = Step(scenario, place, number)
         outcomes = step.outcomes(value)
@@ -115,33 +117,31 @@ class Step:
         n = self.number
         if n in self.stage.bad_args:
             return [self.error("GetArgsError", "HookBroke: get_args")]
-        if self.stage.in_process and isinstance(task, deeds.Unpicklable | deeds.Odd):
-            return [self.error(TransportError.__name__, "argument")]
-        if self.stage.in_process and isinstance(task, deeds.Unloadable):
+        if self.stage.in_process and isinstance(task, Unpicklable | Unloadable | Odd):
             return [self.error(TransportError.__name__, "argument")]
         outcomes = self._of_deed()
         (value,) = [one.value for one in outcomes if isinstance(one, Value)] or (None,)
-        if self.crosses_after and isinstance(value, deeds.Unpicklable | deeds.Unloadable | deeds.Odd):
+        if self.crosses_after and isinstance(value, Unpicklable | Unloadable | Odd):
             if not self.stage.in_process and n in self.stage.bad_results:
                 return [self.error("ProcessResultError", "HookBroke: process_result")]
             return [self.error(TransportError.__name__, "result")]
         if n in self.stage.bad_results:
-            errors = [one for one in outcomes if isinstance(one, Error)]
+            errors: list[Outcome] = [one for one in outcomes if isinstance(one, Error)]
             judged = self.error("ProcessResultError", "HookBroke: process_result")
             return errors if len(errors) == len(outcomes) else [*errors, judged]
         return outcomes
 
     def _of_deed(self) -> list[Outcome]:
         n = self.number
-        good: Outcome = Value(deeds.result_of(self.stage.form, n))
+        good: Outcome = Value(result_of(self.stage.form, n))
         deed = self.stage.deed(n)
         match deed.what:
             case "unpicklable":
-                return [Value(deeds.Unpicklable(n))]
+                return [Value(Unpicklable(n))]
             case "unloadable":
-                return [Value(deeds.Unloadable(n))]
+                return [Value(Unloadable(n))]
             case "odd result":
-                return [Value(deeds.Odd(n))]
+                return [Value(Odd(n))]
             case "bad":
                 return [self.error("ValueError", f"bad {n}")]
             case "down":
@@ -160,11 +160,16 @@ class Step:
                 return [self.error("TaskTimeoutError", f"{self.stage.timeout:g}")]
             case "dies":
                 return [self._death(str(deed.how))]
-            case "dies once" if self.stage.in_process and self.stage.retries_deaths and self.stage.retries:
+            case "dies once" if self._is_retried:
                 return [good]
             case "dies once":
                 return [self._death(str(deed.how)), good]
         return [good]
+
+    @property
+    def _is_retried(self) -> bool:
+        """A death in this stage."""
+        return self.stage.in_process and self.stage.retries_deaths and self.stage.retries > 0
 
     def _death(self, how: str) -> Error:
         kind = WorkerDiedError if self.stage.in_process else StageDiedError

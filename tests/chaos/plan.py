@@ -58,6 +58,14 @@ class Stage:
     def deed(self, number: int) -> Deed:
         return self.deeds.get(number, GOOD)
 
+    def __str__(self) -> str:
+        options = f"workers={self.workers} retries={self.retries} timeout={self.timeout}"
+        flags = " ".join(name for name in FLAGS if getattr(self, name))
+        hooks = f"bad_args={sorted(self.bad_args)} bad_results={sorted(self.bad_results)}"
+        slow = sum(deed.what == "slow" for deed in self.deeds.values())
+        deeds = " ".join(f"{n}:{d.what}({d.how})" for n, d in self.deeds.items() if d.what != "slow")
+        return f"{self.way}[{options} {flags} form={self.form} {hooks} {slow} slow; {deeds}]"
+
 
 class Trouble(NamedTuple):
     """Something that happens to a start.
@@ -113,6 +121,16 @@ class Scenario:
         return any(not trouble.line for troubles in self.starts for trouble in troubles)
 
     @property
+    def server_killed(self) -> bool:
+        """The fork server dies, and another takes its place."""
+        return any(trouble.what == "kill server" for troubles in self.starts for trouble in troubles)
+
+    @property
+    def may_lose_an_alarm(self) -> bool:
+        """asyncio takes an Exception out of one of its callbacks for an error of the callback."""
+        return self.begin in ("run", "loop") or any(stage.way == "async" for stage in self.stages)
+
+    @property
     def distinct(self) -> bool:
         return self.stages[0].deduplicate
 
@@ -124,19 +142,17 @@ class Scenario:
 
     def __str__(self) -> str:
         parts = [f"{self.family}: {self.way} by {self.begin}"]
-        parts.append(f"{len(self.numbers)} {self.kind} tasks ({len(set(self.numbers))} distinct), {self.feed}")
-        for stage in self.stages:
-            options = f"workers={stage.workers} retries={stage.retries} timeout={stage.timeout}"
-            flags = [name for name in FLAGS if getattr(stage, name)]
-            deeds = " ".join(f"{n}:{deed.what}({deed.how})" for n, deed in stage.deeds.items())
-            hooks = f"bad_args={sorted(stage.bad_args)} bad_results={sorted(stage.bad_results)}"
-            parts.append(f"{stage.way}[{options} {' '.join(flags)} form={stage.form} {hooks} deeds: {deeds}]")
+        distinct = f"{len(set(self.numbers))} distinct"
+        parts.append(f"{len(self.numbers)} {self.kind} tasks ({distinct}), {self.feed}")
+        parts += map(str, self.stages)
         if self.broken_at is not None:
             parts.append(f"input raises after {self.broken_at}")
         for number, troubles in enumerate(self.starts):
             if troubles:
                 parts.append(f"start {number}: " + ", ".join(map(str, map(tuple, troubles))))
-        parts.append(f"{len(self.starts)} starts, fatal={self.fatal}, {self.ending}, sigpipe={self.sigpipe}")
+        parts.append(
+            f"{len(self.starts)} starts, fatal={self.fatal}, {self.ending}, sigpipe={self.sigpipe}"
+        )
         return "; ".join(parts)
 
 
