@@ -24,13 +24,13 @@ class Left:
 
     def __init__(self, scenario: Scenario) -> None:
         ways = {stage.way for stage in scenario.stages}
-        # A Ctrl-C from the terminal would end them in the middle of their start.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         if ways & {"spawn", "forkserver"}:
             resource_tracker.ensure_running()
         if "forkserver" in ways:
+            # A Ctrl-C from the terminal would end it in the middle of its start.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             forkserver.ensure_running()
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._looks: list[Callable[[], set[str]]] = [threads]
         if not scenario.server_killed:
             self._looks += [files, children]
