@@ -10,7 +10,7 @@ from task_manager import Summary
 
 from .oracle import Value, fates
 from .plan import Scenario
-from .tasks import number_of
+from .tasks import Tasks
 
 DEATHS = ("WorkerDiedError", "StageDiedError")
 RAISED = {"int": "KeyboardInterrupt", "alarm": "TimeLimit", "term": "SystemExit"}
@@ -47,11 +47,11 @@ class Account:
 NOTHING = Account(-1, 0, [], [], 0, None)
 
 
-def by_number(outcomes: Mapping[Any, Any], what: str, twice: list[str]) -> dict[int, Any]:
+def by_number(tasks: Tasks, outcomes: Mapping[Any, Any], what: str, twice: list[str]) -> dict[int, Any]:
     """Outcomes by the number of their task; one that comes twice is noted."""
     numbers: dict[int, Any] = {}
     for task, outcome in outcomes.items():
-        number = number_of(task)
+        number = tasks.number_of(task)
         if number in numbers:
             twice.append(f"task {number} is twice among the {what}")
         numbers[number] = outcome
@@ -135,7 +135,7 @@ class Books:
         if self._scenario.server_killed or self._scenario.family == "stop":
             return True
         deadly = now.kills or any(
-            deed.what.startswith("dies") and not stage.in_process
+            deed.what in ("dies", "dies once") and not stage.in_process
             for stage in stages
             for deed in stage.deeds.values()
         )

@@ -127,8 +127,8 @@ class Play:
             stopped=stopped,
             kills=self._kills,
             summary=summary if summary is not before else None,
-            results=by_number(self._results(), "results", twice),
-            errors=by_number(self._errors(), "errors", twice),
+            results=by_number(self._tasks, self._results(), "results", twice),
+            errors=by_number(self._tasks, self._errors(), "errors", twice),
             twice=twice,
         )
         self._forget(shield)

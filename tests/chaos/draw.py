@@ -14,8 +14,8 @@ calm: nothing. line: a signal at a certain line of the library. moment: a signal
 kill, stop: of workers. fatal: a signal that the script does not catch.
 """
 
-KINDS = ("int", "tuple", "dict", "list", "thing", "equal", "mixed", "text", "unkeyed", "odd")
-FEEDS = ("list", "tuple", "generator", "deque", "endless", "broken", "slow", "frontier")
+KINDS = ("int", "tuple", "dict", "list", "thing", "equal", "mixed", "text", "unkeyed", "odd", "silent")
+FEEDS = ("list", "tuple", "generator", "deque", "endless", "broken", "slow", "frontier", "no length")
 FORMS = ("int", "tuple", "list", "dict", "big", "none", "same")
 
 IN_PROCESS_KINDS = ("odd",)  # nobody can pickle them
@@ -132,7 +132,8 @@ class Draw:
             if deed.what in ("hang", "late") and deed.what in taken:
                 continue
             deeds[number] = deed
-        hooks = self.often(0.3)
+        # What was changed has no number any more that a hook could read.
+        hooks = self.often(0.3) and Deed("changes") not in deeds.values()
 
         def hooked() -> frozenset[int]:
             count = min(chance.randint(0, 3), len(distinct)) if hooks else 0
@@ -167,6 +168,8 @@ class Draw:
         stage_may_die = self.chain == "process" and self.dead_stages < 2
         if way in START_METHODS or (stage_may_die and way != "async"):
             names += ["dies", "dies once"]
+        if way in START_METHODS:
+            names += ["closes"]
         if timeout is None and (self.chain == "process" or way not in ("serial", "async")):
             names += ["forks"]
         match chance.choice(names):
@@ -176,10 +179,10 @@ class Draw:
                 return Deed("flaky", chance.randint(0, retries))
             case "base":
                 return Deed("base", chance.choice(BASES if self._may_interrupt(way) else BASES[1:]))
-            case "dies" | "dies once" as name:
+            case "dies" | "dies once" | "closes" as name:
                 if way not in START_METHODS:
                     self.dead_stages += 1
-                return Deed(name, chance.choice(DEATHS))
+                return Deed(name, chance.choice(DEATHS) if name != "closes" else 0)
             case name:
                 return Deed(name)
 

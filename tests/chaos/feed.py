@@ -15,6 +15,19 @@ class InputBroke(Exception):
     """What an input raises midway."""
 
 
+class NoLength:
+    """An iterable whose len() raises, as that of a data loader over a stream."""
+
+    def __init__(self, tasks: Iterator[Any]) -> None:
+        self._tasks = tasks
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._tasks
+
+    def __len__(self) -> int:
+        raise TypeError("has no len()")
+
+
 class Feed:
     """The tasks of one start, as the scenario gives them.
 
@@ -36,6 +49,8 @@ class Feed:
             self.given = None
         elif kind == "endless":
             self.iterable = itertools.islice(self._generate(), len(tasks))
+        elif kind == "no length":
+            self.iterable = NoLength(self._generate())
         else:
             self.iterable = self._generate()
 

@@ -158,6 +158,8 @@ class Step:
                 return [self.error(str(deed.how), "out of the function")]
             case "hang" | "late":
                 return [self.error("TaskTimeoutError", f"{self.stage.timeout:g}")]
+            case "closes":
+                return [self._death(None)]
             case "dies":
                 return [self._death(str(deed.how))]
             case "dies once" if self._is_retried:
@@ -171,6 +173,6 @@ class Step:
         """A death in this stage."""
         return self.stage.in_process and self.stage.retries_deaths and self.stage.retries > 0
 
-    def _death(self, how: str) -> Error:
+    def _death(self, how: str | None) -> Error:
         kind = WorkerDiedError if self.stage.in_process else StageDiedError
-        return self.error(kind.__name__, exitcode=deeds.ENDS[how])
+        return self.error(kind.__name__, exitcode=None if how is None else deeds.ENDS[how])

@@ -33,6 +33,17 @@ class Unkeyed(Numbered):
         raise RuntimeError("no hash")
 
 
+class Silent(Equal):
+    """Its repr panics, as an extension in another language may."""
+
+    def __repr__(self) -> str:
+        raise Panic
+
+
+class Panic(BaseException):
+    """Derives from no Exception."""
+
+
 class Unpicklable(Equal):
     def __reduce__(self) -> Any:
         raise TypeError("will not be pickled")
@@ -65,8 +76,18 @@ class Tasks:
         self._kind = kind
         self._made: dict[int, Any] = {}
 
+        self._given: list[tuple[int, Any]] = []
+
     def of(self, numbers: Sequence[int]) -> list[Any]:
-        return [self._one(number, place) for place, number in enumerate(numbers)]
+        tasks = [self._one(number, place) for place, number in enumerate(numbers)]
+        self._given += zip(numbers, tasks, strict=True)
+        return tasks
+
+    def number_of(self, task: Any) -> int:
+        """Also of one that was changed beyond recognition, as it is the very object that was given."""
+        if isinstance(task, dict | list):
+            return next(number for number, given in self._given if given is task)
+        return number_of(task)
 
     def _one(self, n: int, place: int) -> Any:
         match self._kind:
@@ -86,6 +107,8 @@ class Tasks:
                 return str(n)
             case "odd":
                 return Odd(n)
+            case "silent":
+                return Silent(n)
             case "thing":
                 return self._made.setdefault(n, Numbered(n))
             case "unkeyed":
