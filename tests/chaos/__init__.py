@@ -1,0 +1,14 @@
+"""Random scenarios against the library, for a given time and seed: `python -m tests.chaos --help`.
+
+    __main__   arguments, the loop, the closing table
+    plan       what a scenario is made of, as values
+    draw       a scenario from a seed and an index; the same pair always gives the same one
+    tasks      the tasks and the results
+    deeds      the functions and hooks that do good and evil with them
+    oracle     what each task must come to, by plain iteration over the plan
+    child      the script that runs scenarios. Its parts: feed, the input; stops, the signals;
+               left, what stays behind; books, which compares what came of a start with the oracle
+    driver     starts that script, makes trouble from outside, and looks at what is left of it
+
+A scenario never looks at what another one did, so each one that failed can be run alone again.
+"""

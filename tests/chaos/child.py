@@ -1,0 +1,227 @@
+"""The script that runs scenarios, as a user's would: `python -m tests.chaos.child folder seed mode N...`
+
+It tells its driver on stdout what it does, and for each scenario at last what was wrong.  Where the
+driver makes trouble, it says when a start begins and ends, and is told how much there was of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from task_manager import TaskChain
+
+from . import deeds
+from .books import Account, Books, by_number
+from .draw import draw
+from .feed import Feed, InputBroke
+from .left import Left
+from .plan import EXIT_CODE, SIGNALS, Scenario, Trouble
+from .stops import HANDLERS, Aim, Shield, TimeLimit
+from .tasks import Tasks
+
+
+def tell(what: str, **more: Any) -> None:
+    os.write(1, (json.dumps({"what": what, **more}) + "\n").encode())
+
+
+def hear() -> Any:
+    line = b""
+    while not line.endswith(b"\n"):
+        if not (piece := os.read(0, 4096)):
+            sys.exit("the driver is gone")
+        line += piece
+    return json.loads(line)
+
+
+class Play:
+    """Runs one scenario."""
+
+    def __init__(self, scenario: Scenario, folder: Path) -> None:
+        self._scenario = scenario
+        self._folder = folder
+        self._books = Books(scenario)
+        self._tasks = Tasks(scenario.kind)
+        self._kills = 0
+        self.faults: list[str] = []
+        managers = [
+            deeds.manager_of(stage, place, folder, frontier=scenario.feed == "frontier")
+            for place, stage in enumerate(scenario.stages)
+        ]
+        self._first: Any = managers[0]
+        if scenario.chain is None:
+            manager = managers[0]
+            self._owner: Any = manager
+            self._results, self._errors = manager.get_result_dict, manager.get_error_dict
+        else:
+            chain = TaskChain(managers, scenario.chain)
+            self._owner = chain
+            self._results, self._errors = chain.get_final_result_dict, chain.get_final_error_dict
+
+    def run(self) -> None:
+        for number, troubles in enumerate(self._scenario.starts):
+            self._one_start(number, troubles)
+            if self.faults:
+                return
+
+    def end(self) -> None:
+        match self._scenario.ending:
+            case "with" if self._scenario.chain is None:
+                with self._owner:
+                    pass
+            case "shutdown" if self._scenario.chain is None:
+                self._owner.shutdown_pools()
+
+    def run_unshielded(self) -> None:
+        """The first start is the end of the script, if a signal comes."""
+        for name, handler in HANDLERS.items():
+            if name == self._scenario.starts[0][0].what:
+                signal.signal(SIGNALS[name], handler)
+        feed = Feed(self._scenario, self._tasks.of(self._scenario.numbers), calm=True)
+        try:
+            self._begin(feed, ready=lambda: tell("start", number=0))
+        except (deeds.HookBroke, InputBroke):
+            pass
+        tell("end")
+        hear()
+
+    def _one_start(self, number: int, troubles: tuple[Trouble, ...]) -> None:
+        before = self._owner.get_summary()
+        feed = Feed(self._scenario, self._tasks.of(self._scenario.numbers), calm=number == 0)
+        if self._scenario.feed == "frontier" and number == 0:
+            self._first.frontier = feed.iterable
+            self._first.more = self._tasks.of(self._scenario.numbers)[len(feed.iterable) :]
+        shield = Shield()
+        told: dict[str, Any] = {"kills": 0, "sent": []}
+        if troubles and troubles[0].line:
+            with Aim(troubles[0]) as aim:
+                shield.run(lambda: self._begin(feed))
+            told["sent"] = [aim.name] if aim.fired else []
+        elif troubles:
+            shield.run(lambda: self._begin(feed, ready=lambda: tell("start", number=number)))
+            tell("end")
+            told = hear()
+        else:
+            shield.run(lambda: self._begin(feed))
+        if told["sent"]:
+            (self._folder / deeds.OPENED).touch()
+        self._kills += told["kills"]
+        stopped = list((Counter(told["sent"]) - Counter(shield.late)).elements())
+        self._first.__dict__.pop("frontier", None)
+        twice: list[str] = []
+        summary = self._owner.get_summary()
+        account = Account(
+            number=number,
+            given=feed.given,
+            raised=[_name_of(error) for error in shield.raised],
+            stopped=stopped,
+            kills=self._kills,
+            summary=summary if summary is not before else None,
+            results=by_number(self._tasks, self._results(), "results", twice),
+            errors=by_number(self._tasks, self._errors(), "errors", twice),
+            twice=twice,
+        )
+        self._forget(shield)
+        self.faults += self._books.check(self._unsure(account, feed))
+
+    def _unsure(self, account: Account, feed: Feed) -> Account:
+        """Of a list that the library reads by itself nobody can say how far it was read."""
+        if account.through or feed.iterable.__class__ not in (list, tuple, deque):
+            return account
+        return Account(**{**vars(account), "given": None})
+
+    @staticmethod
+    def _forget(shield: Shield) -> None:
+        """Tracebacks hold frames, and those the manager."""
+        shield.raised.clear()
+        deeds.REMEMBERED.__traceback__ = deeds.REMEMBERED.__context__ = None
+        vars(deeds.REMEMBERED).pop("__notes__", None)
+
+    def _begin(self, feed: Feed, ready: Callable[[], None] = lambda: None) -> None:
+        """ready: Called when the library is about to be; what is before is asyncio's business."""
+        owner, tasks = self._owner, feed.iterable
+        start = owner.start if self._scenario.chain is None else owner.start_chain
+
+        async def start_async() -> None:
+            ready()
+            await owner.start_async(tasks)
+
+        match self._scenario.begin:
+            case "run":
+                asyncio.run(start_async())
+            case "loop":
+                with asyncio.Runner() as runner:
+                    runner.get_loop().run_until_complete(start_async())
+            case "thread":
+                ready()
+                in_thread(start, tasks)
+            case _:
+                ready()
+                start(tasks)
+
+
+def in_thread(start: Callable[[Any], Any], tasks: Any) -> None:
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            start(tasks)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised.pop()
+
+
+def _name_of(error: BaseException) -> str:
+    name = type(error).__name__
+    if isinstance(error, SystemExit) and error.code != EXIT_CODE:
+        return f"{name}({error.code})"
+    usual = (KeyboardInterrupt, SystemExit, TimeLimit, InputBroke, deeds.HookBroke)
+    return name if isinstance(error, usual) else f"{name}: {error}"
+
+
+def main(folder: str, seed: int, mode: str | None, indices: list[int]) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    for index in indices:
+        scenario = draw(seed, index, mode)
+        tell("begin", index=index)
+        place = Path(folder) / str(index)
+        place.mkdir()
+        if scenario.sigpipe:
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        if scenario.fatal:
+            Play(scenario, place).run_unshielded()
+            tell("verdict", index=index, faults=[])
+            return
+        left = Left(scenario)
+        play = Play(scenario, place)
+        try:
+            play.run()
+        finally:
+            deeds.RELEASE.set()
+        play.end()
+        faults = play.faults
+        del play
+        faults += left.faults()
+        deeds.RELEASE.clear()
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        tell("verdict", index=index, faults=faults)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3] or None, list(map(int, sys.argv[4:])))

@@ -1,0 +1,159 @@
+"""What a scenario is made of: frozen values, drawn once and known to the script and to its driver."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+START_METHODS = ("fork", "forkserver", "spawn")
+WAYS = ("serial", "thread", "async", *START_METHODS)
+MODES = ("serial", "thread", "process", "async", "chain")
+
+SIGNALS = {"int": signal.SIGINT, "alarm": signal.SIGALRM, "term": signal.SIGTERM}
+"""What a script is told to stop with: a Ctrl-C, a time limit, and a handler that calls sys.exit."""
+
+EXIT_CODE = 3  # of the script's own handler of SIGTERM
+
+
+class Deed(NamedTuple):
+    """What the function does with one task. how: a number of calls, seconds, or a name."""
+
+    what: str
+    how: float | str = 0
+
+
+GOOD = Deed("good")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One manager.
+
+    deeds: By the number of a task; all others are good.
+    form: Of the results.
+    bad_args, bad_results: Numbers of the tasks for which a hook raises. complains: handle_error does.
+    retries_deaths: WorkerDiedError is among the retry_exceptions.
+    """
+
+    way: str
+    workers: int
+    retries: int
+    timeout: float | None
+    deeds: Mapping[int, Deed]
+    form: str = "int"
+    bad_args: frozenset[int] = frozenset()
+    bad_results: frozenset[int] = frozenset()
+    complains: bool = False
+    retries_deaths: bool = False
+    deduplicate: bool = True
+    keep_results: bool = True
+    log: bool = False
+
+    @property
+    def in_process(self) -> bool:
+        return self.way in START_METHODS
+
+    def deed(self, number: int) -> Deed:
+        return self.deeds.get(number, GOOD)
+
+    def __str__(self) -> str:
+        options = f"workers={self.workers} retries={self.retries} timeout={self.timeout}"
+        flags = " ".join(name for name in FLAGS if getattr(self, name))
+        hooks = f"bad_args={sorted(self.bad_args)} bad_results={sorted(self.bad_results)}"
+        slow = sum(deed.what == "slow" for deed in self.deeds.values())
+        deeds = " ".join(f"{n}:{d.what}({d.how})" for n, d in self.deeds.items() if d.what != "slow")
+        return f"{self.way}[{options} {flags} form={self.form} {hooks} {slow} slow; {deeds}]"
+
+
+class Trouble(NamedTuple):
+    """Something that happens to a start.
+
+    what: "int", "alarm", "term": a signal to the script; "kill", "stop": a worker or stage process;
+        "stop script"; "kill server": the fork server; "kill script", "term script": its end.
+    moment: Seconds after the beginning of the start; of a signal, if `line`, the line of the library at
+        which it comes, as counted in the main thread.
+    lasting: Seconds of a stop.
+    group: The signal goes to the whole process group, as from a terminal.
+    """
+
+    what: str
+    moment: float
+    line: bool = False
+    lasting: float = 0.0
+    group: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One script's worth.
+
+    chain: The mode of the chain, None for a manager alone.
+    begin: "start"; "run", "loop": start_async under asyncio.run or run_until_complete; "thread": in a
+        thread that is not the main one.
+    numbers: Of the tasks, with repeats. kind: Of the tasks. feed: The kind of input.
+    broken_at: After how many tasks the input raises.
+    starts: For each start what happens to it. Nothing happens to the last one.
+    fatal: The script does not catch what is raised, or is killed: its first start is its end.
+    ending: How the manager is let go of: "with", "shutdown" or "drop".
+    sigpipe: The script has SIGPIPE at its default.
+    """
+
+    seed: int
+    index: int
+    family: str
+    chain: str | None
+    stages: tuple[Stage, ...]
+    begin: str
+    numbers: tuple[int, ...]
+    kind: str
+    feed: str
+    broken_at: int | None
+    starts: tuple[tuple[Trouble, ...], ...]
+    fatal: bool
+    ending: str
+    sigpipe: bool
+
+    @property
+    def outside(self) -> bool:
+        """The driver makes the trouble, so that the script has this scenario alone."""
+        return any(not trouble.line for troubles in self.starts for trouble in troubles)
+
+    @property
+    def server_killed(self) -> bool:
+        """The fork server dies, and another takes its place."""
+        return any(trouble.what == "kill server" for troubles in self.starts for trouble in troubles)
+
+    @property
+    def may_lose_an_alarm(self) -> bool:
+        """asyncio takes an Exception out of one of its callbacks for an error of the callback."""
+        return self.begin in ("run", "loop") or any(stage.way == "async" for stage in self.stages)
+
+    @property
+    def distinct(self) -> bool:
+        return self.stages[0].deduplicate
+
+    @property
+    def way(self) -> str:
+        """For people: how it runs."""
+        ways = "+".join(stage.way for stage in self.stages)
+        return ways if self.chain is None else f"{self.chain} chain {ways}"
+
+    def __str__(self) -> str:
+        parts = [f"{self.family}: {self.way} by {self.begin}"]
+        distinct = f"{len(set(self.numbers))} distinct"
+        parts.append(f"{len(self.numbers)} {self.kind} tasks ({distinct}), {self.feed}")
+        parts += map(str, self.stages)
+        if self.broken_at is not None:
+            parts.append(f"input raises after {self.broken_at}")
+        for number, troubles in enumerate(self.starts):
+            if troubles:
+                parts.append(f"start {number}: " + ", ".join(map(str, map(tuple, troubles))))
+        parts.append(
+            f"{len(self.starts)} starts, fatal={self.fatal}, {self.ending}, sigpipe={self.sigpipe}"
+        )
+        return "; ".join(parts)
+
+
+FLAGS = ("complains", "retries_deaths", "deduplicate", "keep_results", "log")
