@@ -1,49 +1,51 @@
 """Coroutines in the caller's event loop.
 
-A crew of coroutines pulls attempts from the submitted batches, one by one, so that as many as
-allowed wait at the same time, however the batches are cut.  A member that finds nothing leaves, and
-a new one is hired with the next batch: an asyncio.Task for every attempt would cost more than most
-attempts do.
+A crew of coroutines pulls attempts from one queue, one by one, so that as many as allowed wait at the
+same time, however the batches are cut.  A member that finds nothing leaves, and a new one is hired
+with the next batch: an asyncio.Task for every attempt would cost more than most attempts do.
+
+Each attempt has a context of its own, a copy of that of the caller of `start` or `start_async`: a
+member whose call has set a context variable makes no other call, and another one is hired.
+
+A member that fails in code of ours, as where memory has run out, has dropped what it had in hand:
+`collect` finds that out from what is queued, in hand, and recorded, and queues it again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, NamedTuple
+from contextvars import copy_context
+from itertools import repeat
+from operator import is_
+from typing import Any
 
-from .._call import NEVER, clock, failure_of
+from .._call import LOOK_AGAIN, NEVER, clock, failure_of
 from .._task import Batch, Failure, Outcomes
 from ..errors import TaskTimeoutError
 from . import Answer, Orders
 
 YIELD_EVERY = 64  # calls of one crew member, after which others of the loop get a turn
 FAREWELL = 0.5  # seconds that closing waits for calls to take their cancellation
+FRUITLESS = 3  # members that have failed with an attempt in hand; then that is its error
 
-
-class Part(NamedTuple):
-    """The Outcomes of a batch, as they gather."""
-
-    positions: list[int]
-    values: list[Any]
-    failures: dict[int, Failure]
-    seconds: list[float]
+Queued = tuple[Batch, int, Any]  # an attempt: its batch, its position there, and its call
+Record = tuple[int, Any, float, Failure | None]  # position, value, seconds, failure
 
 
 class Member:
     """One of the crew.
 
-    batch, position, began: Its call; began is NEVER while it has none.
+    attempt, began: Its call; began is NEVER while it has none.
     dismissed: Nobody waits for it any more: its call took too long, or the runner closes.
     """
 
-    __slots__ = ("batch", "began", "dismissed", "position", "task")
+    __slots__ = ("attempt", "began", "dismissed", "task")
 
     def __init__(self) -> None:
-        self.batch = NOTHING[0]
-        self.position = 0
+        self.attempt = NOTHING
         self.began = NEVER
         self.dismissed = False
         self.task: asyncio.Task[None]
@@ -53,38 +55,40 @@ class AsyncRunner:
     def __init__(self, func: Callable[..., Coroutine[Any, Any, Any]], orders: Orders) -> None:
         self.workers = self.sharing = orders.workers
         self._timeout = orders.task_timeout
+        self._look = 0.0  # when a call may be overdue
         self._func = func
-        self._queued: deque[Batch] = deque()
-        self._ahead = 0  # attempts that no member has taken yet
-        self._feed = self._attempts()
+        self._context = copy_context()
+        self._variables = list(self._context.values())
+        self._queued: deque[Queued] = deque()
         self._crew: set[Member] = set()
         self._left: set[asyncio.Task[None]] = set()  # tasks of dismissed members, not ended yet
-        self._parts: dict[Batch, Part] = {}
+        self._parts: dict[Batch, list[Record]] = {}  # one append records: there is no half a record
+        self._open: dict[Batch, list[int]] = {}  # positions whose outcomes are delivered
+        self._dropped: Counter[tuple[Batch, int]] = Counter()
+        self._failed = False  # a member has failed in code of ours
         self._news: asyncio.Future[None] | None = None
 
     def room(self, depth: int) -> bool:
-        return self._ahead < self.workers
+        return len(self._queued) < self.workers
 
     def submit(self, batch: Batch) -> None:
-        self._queued.append(batch)
-        self._ahead += len(batch)
+        self._open[batch] = []
+        self._queued.extend(zip(repeat(batch), range(len(batch)), batch.calls))
         self._hire()
 
     async def collect(self, timeout: float) -> list[Answer]:
-        if not self._parts:
-            loop = asyncio.get_running_loop()
-            self._news = loop.create_future()
-            alarm = loop.call_later(timeout, self._wake)
-            try:
-                await self._news
-            finally:
-                alarm.cancel()
-                self._news = None
-        if self._timeout is not None:
+        if not self._parts and not self._failed:
+            if self._timeout is not None:
+                timeout = min(timeout, max(0.0, self._look - clock()))
+            await self._wait(timeout)
+        if self._timeout is not None and clock() >= self._look:
             self._leave_overdue(self._timeout)
-        answers: list[Answer] = [(batch, Outcomes(*part)) for batch, part in self._parts.items()]
-        self._parts.clear()
-        return answers
+        if self._failed or not self._parts:
+            self._take_up_what_was_dropped()
+        if self._queued:
+            self._hire()
+        parts, self._parts = self._parts, {}
+        return [(batch, self._deliver(batch, part)) for batch, part in parts.items() if part]
 
     async def close(self) -> None:
         self._queued.clear()
@@ -96,13 +100,34 @@ class AsyncRunner:
             asyncio._unregister_task(task)
             task._log_destroy_pending = False  # type: ignore[attr-defined]
 
+    async def _wait(self, timeout: float) -> None:
+        """Until there is news, or for so many seconds."""
+        loop = asyncio.get_running_loop()
+        self._news = loop.create_future()
+        alarm = loop.call_later(timeout, self._wake)
+        try:
+            await self._news
+        finally:
+            alarm.cancel()
+            self._news = None
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
     def _hire(self) -> None:
         """As many members as there are attempts for, and as are allowed."""
         loop = asyncio.get_running_loop()
-        for _ in range(min(self.workers - len(self._crew), self._ahead)):
+        for _ in range(min(self.workers - len(self._crew), len(self._queued))):
             member = Member()
+            working = self._work(member)
             self._crew.add(member)
-            member.task = loop.create_task(self._work(member))
+            try:
+                member.task = self._context.run(loop.create_task, working)
+            except BaseException:
+                self._crew.discard(member)
+                working.close()
+                raise
 
     def _dismiss(self, member: Member) -> None:
         """Whatever its call does now, its outcome is nobody's."""
@@ -113,57 +138,79 @@ class AsyncRunner:
         member.task.cancel()
 
     def _leave_overdue(self, timeout: float) -> None:
-        """Dismiss the members whose call takes too long, and hire others in their place."""
+        """Dismiss the members whose call takes too long; others are hired in their place."""
         now = clock()
-        overdue = [member for member in self._crew if now - member.began >= timeout]
-        for member in overdue:
+        for member in [member for member in self._crew if now - member.began >= timeout]:
+            batch, position, _ = member.attempt
             failure = Failure(TaskTimeoutError(timeout), TaskTimeoutError)
-            self._record(member.batch, member.position, None, now - member.began, failure)
+            self._record(batch, position, None, now - member.began, failure)
             self._dismiss(member)
-        if overdue:
-            self._hire()
+        # A call that begins after this look is not due before the one that began first.
+        earliest = min((member.began for member in self._crew), default=NEVER)
+        self._look = max(min(earliest, now) + timeout, now + LOOK_AGAIN)
 
-    def _wake(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
+    def _take_up_what_was_dropped(self) -> None:
+        """Queue again what members had in hand who have failed; after FRUITLESS times it has failed."""
+        self._failed = False
+        errors: list[BaseException] = []
+        for member in [member for member in self._crew if member.task.done()]:
+            self._crew.discard(member)
+            error = asyncio.CancelledError() if member.task.cancelled() else member.task.exception()
+            if error is not None:
+                errors.append(error)
+        if not errors:
+            return
+        held = {attempt[:2] for attempt in self._queued}
+        held.update(member.attempt[:2] for member in self._crew)
+        for batch, delivered in self._open.items():
+            recorded = {position for position, *_ in self._parts.get(batch, ())}
+            for position in set(range(len(batch))).difference(delivered, recorded):
+                attempt = (batch, position)
+                if attempt in held:
+                    continue
+                self._dropped[attempt] += 1
+                if self._dropped[attempt] >= FRUITLESS:
+                    self._record(batch, position, None, 0.0, Failure(errors[-1], type(errors[-1])))
+                else:
+                    self._queued.append((batch, position, batch.calls[position]))
+        for error in errors:
+            if not isinstance(error, (Exception, asyncio.CancelledError)):
+                raise error
 
     def _record(
         self, batch: Batch, position: int, value: Any, seconds: float, failure: Failure | None
     ) -> None:
         part = self._parts.get(batch)
         if part is None:
-            part = self._parts[batch] = Part([], [], {}, [])
+            part = self._parts[batch] = []
             self._wake()
-        part.positions.append(position)
-        part.values.append(value)
-        part.seconds.append(seconds)
-        if failure is not None:
-            part.failures[position] = failure
+        part.append((position, value, seconds, failure))
 
-    def _attempts(self) -> Iterator[tuple[Batch, int, Any]]:
-        """The attempts of all batches, in order; shared by the crew."""
-        while True:
-            while self._queued:
-                batch = self._queued.popleft()
-                for position, call in enumerate(batch.calls):
-                    self._ahead -= 1
-                    yield batch, position, call
-            yield NOTHING
+    def _deliver(self, batch: Batch, part: list[Record]) -> Outcomes:
+        """The outcomes of a part; the runner is done with them."""
+        positions, values, seconds, failures = map(list, zip(*part, strict=True))
+        delivered = self._open[batch]
+        delivered += positions
+        if len(delivered) == len(batch):
+            del self._open[batch]
+        failed = {where: why for where, why in zip(positions, failures, strict=True) if why is not None}
+        return Outcomes(positions, values, failed, seconds)
 
     async def _work(self, member: Member) -> None:
         """The life of a crew member."""
         func = self._func
-        feed = self._feed
-        task = asyncio.current_task()
-        assert task is not None
+        queued = self._queued
+        variables = self._variables
+        count = len(variables)
         turn = 0
+        value: Any = None
         try:
-            while (attempt := next(feed)) is not NOTHING:
-                batch, position, call = attempt
-                member.batch = batch
-                member.position = position
+            task = asyncio.current_task()
+            assert task is not None
+            while queued:
+                batch, position, call = member.attempt = queued.popleft()
                 failure: Failure | None = None
-                value: Any = None
+                value = None
                 began = member.began = clock()
                 try:
                     value = await (func(*call) if batch.unpack else func(call))
@@ -174,6 +221,9 @@ class AsyncRunner:
                 if member.dismissed:
                     return
                 self._record(batch, position, value, clock() - began, failure)
+                context = copy_context()
+                if len(context) != count or (count and not all(map(is_, context.values(), variables))):
+                    break  # `collect` hires another one: the record has woken it, or it is awake
                 turn += 1
                 if task.cancelling():
                     member.began = NEVER
@@ -184,8 +234,16 @@ class AsyncRunner:
                     turn = 0
                     member.began = NEVER
                     await asyncio.sleep(0)
-        finally:
             self._crew.discard(member)
+        except BaseException:
+            if not member.dismissed:
+                self._failed = True
+                self._wake()
+            raise
+        finally:
+            # Errors hold the frames that they came through, and with them this one.
+            member.attempt = NOTHING
+            batch = call = value = failure = context = None  # type: ignore[assignment]
 
 
 async def _shed_cancellation(task: asyncio.Task[Any]) -> None:
@@ -196,4 +254,4 @@ async def _shed_cancellation(task: asyncio.Task[Any]) -> None:
         await asyncio.sleep(0)
 
 
-NOTHING: tuple[Batch, int, Any] = (Batch([], [], [], False, []), 0, None)
+NOTHING: Queued = (Batch([], [], [], False, []), 0, None)
