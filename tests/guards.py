@@ -335,7 +335,7 @@ GUARDS = [
           "if seconds:\n                    self", "if True:\n                    self",
           ("test_run.py", "teach_nothing")),
     Guard("F14", "thread: two batches a worker", THREAD,
-          "return self._in_flight < self.workers * depth", "return True",
+          "return len(self._open) < self.workers * depth", "return True",
           (CONFORMANCE, "f14_endless and thread")),
     Guard("F14", "async: as many as may run", ASYNC,
           "return self._ahead < self.workers", "return True",

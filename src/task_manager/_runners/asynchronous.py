@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from itertools import repeat
-from operator import is_
-from typing import Any
+from operator import is_, length_hint
+from typing import Any, NamedTuple
 
 from .._call import LOOK_AGAIN, NEVER, clock, failure_of
 from .._task import Batch, Failure, Outcomes
@@ -29,23 +29,51 @@ from . import Answer, Orders
 
 YIELD_EVERY = 64  # calls of one crew member, after which others of the loop get a turn
 FAREWELL = 0.5  # seconds that closing waits for calls to take their cancellation
-FRUITLESS = 3  # members that have failed with an attempt in hand; then that is its error
+FRUITLESS = 3  # times that members fail with an attempt in hand, or at once; then that is an error
 
-Queued = tuple[Batch, int, Any]  # an attempt: its batch, its position there, and its call
-Record = tuple[int, Any, float, Failure | None]  # position, value, seconds, failure
+
+class Opened(NamedTuple):
+    """A batch that the crew takes attempts from.
+
+    rest: Of its positions, those that nobody has taken. feed: The same, as whole attempts.
+    """
+
+    batch: Batch
+    positions: Sequence[int]
+    rest: Iterator[int]
+    feed: Iterator[tuple[Batch, int, Any]]
+
+    @classmethod
+    def of(cls, batch: Batch, positions: Sequence[int], calls: Iterable[Any]) -> Opened:
+        rest = iter(positions)
+        return cls(batch, positions, rest, zip(repeat(batch), rest, calls))
+
+    def untaken(self) -> Iterable[tuple[Batch, int]]:
+        first = len(self.positions) - length_hint(self.rest)
+        return zip(repeat(self.batch), self.positions[first:])
+
+
+class Part(NamedTuple):
+    """The Outcomes of a batch, as they gather. What has no position yet is not recorded."""
+
+    positions: list[int]
+    values: list[Any]
+    failures: dict[int, Failure]
+    seconds: list[float]
 
 
 class Member:
     """One of the crew.
 
-    attempt, began: Its call; began is NEVER while it has none.
+    batch, position, began: Its call; began is NEVER while it has none.
     dismissed: Nobody waits for it any more: its call took too long, or the runner closes.
     """
 
-    __slots__ = ("attempt", "began", "dismissed", "task")
+    __slots__ = ("batch", "began", "dismissed", "position", "task")
 
     def __init__(self) -> None:
-        self.attempt = NOTHING
+        self.batch = NOTHING
+        self.position = 0
         self.began = NEVER
         self.dismissed = False
         self.task: asyncio.Task[None]
@@ -59,21 +87,23 @@ class AsyncRunner:
         self._func = func
         self._context = copy_context()
         self._variables = list(self._context.values())
-        self._queued: deque[Queued] = deque()
+        self._queued: deque[Opened] = deque()
+        self._opened = Opened.of(NOTHING, [], [])
         self._crew: set[Member] = set()
         self._left: set[asyncio.Task[None]] = set()  # tasks of dismissed members, not ended yet
-        self._parts: dict[Batch, list[Record]] = {}  # one append records: there is no half a record
+        self._parts: dict[Batch, Part] = {}
         self._open: dict[Batch, list[int]] = {}  # positions whose outcomes are delivered
         self._dropped: Counter[tuple[Batch, int]] = Counter()
         self._failed = False  # a member has failed in code of ours
+        self._fruitless = 0  # looks in a row that found such members, and nothing else
         self._news: asyncio.Future[None] | None = None
 
     def room(self, depth: int) -> bool:
-        return len(self._queued) < self.workers
+        return self._ahead < self.workers
 
     def submit(self, batch: Batch) -> None:
         self._open[batch] = []
-        self._queued.extend(zip(repeat(batch), range(len(batch)), batch.calls))
+        self._queued.append(Opened.of(batch, range(len(batch)), batch.calls))
         self._hire()
 
     async def collect(self, timeout: float) -> list[Answer]:
@@ -85,10 +115,9 @@ class AsyncRunner:
             self._leave_overdue(self._timeout)
         if self._failed or not self._parts:
             self._take_up_what_was_dropped()
-        if self._queued:
-            self._hire()
+        self._hire()
         parts, self._parts = self._parts, {}
-        return [(batch, self._deliver(batch, part)) for batch, part in parts.items() if part]
+        return [(batch, self._deliver(batch, part)) for batch, part in parts.items() if part.positions]
 
     async def close(self) -> None:
         self._queued.clear()
@@ -102,23 +131,33 @@ class AsyncRunner:
 
     async def _wait(self, timeout: float) -> None:
         """Until there is news, or for so many seconds."""
-        loop = asyncio.get_running_loop()
-        self._news = loop.create_future()
-        alarm = loop.call_later(timeout, self._wake)
+        self._news = asyncio.get_running_loop().create_future()
         try:
-            await self._news
+            await asyncio.wait([self._news], timeout=timeout)
         finally:
-            alarm.cancel()
             self._news = None
 
     def _wake(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
+    @property
+    def _ahead(self) -> int:
+        """Attempts that no member has taken yet."""
+        return length_hint(self._opened.rest) + sum(len(one.positions) for one in self._queued)
+
+    def _more(self) -> bool:
+        """Whether there is an attempt to take; where a batch is through, the next one is opened."""
+        while not length_hint(self._opened.rest):
+            if not self._queued:
+                return False
+            self._opened = self._queued.popleft()
+        return True
+
     def _hire(self) -> None:
         """As many members as there are attempts for, and as are allowed."""
         loop = asyncio.get_running_loop()
-        for _ in range(min(self.workers - len(self._crew), len(self._queued))):
+        for _ in range(min(self.workers - len(self._crew), self._ahead)):
             member = Member()
             working = self._work(member)
             self._crew.add(member)
@@ -141,9 +180,8 @@ class AsyncRunner:
         """Dismiss the members whose call takes too long; others are hired in their place."""
         now = clock()
         for member in [member for member in self._crew if now - member.began >= timeout]:
-            batch, position, _ = member.attempt
             failure = Failure(TaskTimeoutError(timeout), TaskTimeoutError)
-            self._record(batch, position, None, now - member.began, failure)
+            self._record(member.batch, member.position, None, now - member.began, failure)
             self._dismiss(member)
         # A call that begins after this look is not due before the one that began first.
         earliest = min((member.began for member in self._crew), default=NEVER)
@@ -160,10 +198,10 @@ class AsyncRunner:
                 errors.append(error)
         if not errors:
             return
-        held = {attempt[:2] for attempt in self._queued}
-        held.update(member.attempt[:2] for member in self._crew)
+        held = {(member.batch, member.position) for member in self._crew}
+        held.update(*(one.untaken() for one in (self._opened, *self._queued)))
         for batch, delivered in self._open.items():
-            recorded = {position for position, *_ in self._parts.get(batch, ())}
+            recorded = self._parts[batch].positions if batch in self._parts else ()
             for position in set(range(len(batch))).difference(delivered, recorded):
                 attempt = (batch, position)
                 if attempt in held:
@@ -172,9 +210,11 @@ class AsyncRunner:
                 if self._dropped[attempt] >= FRUITLESS:
                     self._record(batch, position, None, 0.0, Failure(errors[-1], type(errors[-1])))
                 else:
-                    self._queued.append((batch, position, batch.calls[position]))
+                    self._queued.append(Opened.of(batch, [position], [batch.calls[position]]))
+        self._fruitless = 0 if self._parts else self._fruitless + 1
         for error in errors:
-            if not isinstance(error, (Exception, asyncio.CancelledError)):
+            serious = not isinstance(error, (Exception, asyncio.CancelledError))
+            if serious or self._fruitless > FRUITLESS:
                 raise error
 
     def _record(
@@ -182,67 +222,77 @@ class AsyncRunner:
     ) -> None:
         part = self._parts.get(batch)
         if part is None:
-            part = self._parts[batch] = []
+            part = self._parts[batch] = Part([], [], {}, [])
             self._wake()
-        part.append((position, value, seconds, failure))
+        try:
+            part.values.append(value)
+            part.seconds.append(seconds)
+            if failure is not None:
+                part.failures[position] = failure
+            part.positions.append(position)
+        except BaseException:  # no half a record, which those of the next ones would follow
+            recorded = len(part.positions)
+            del part.values[recorded:], part.seconds[recorded:]
+            if position not in part.positions:
+                part.failures.pop(position, None)
+            raise
 
-    def _deliver(self, batch: Batch, part: list[Record]) -> Outcomes:
+    def _deliver(self, batch: Batch, part: Part) -> Outcomes:
         """The outcomes of a part; the runner is done with them."""
-        positions, values, seconds, failures = map(list, zip(*part, strict=True))
         delivered = self._open[batch]
-        delivered += positions
+        delivered += part.positions
         if len(delivered) == len(batch):
             del self._open[batch]
-        failed = {where: why for where, why in zip(positions, failures, strict=True) if why is not None}
-        return Outcomes(positions, values, failed, seconds)
+        return Outcomes(*part)
 
     async def _work(self, member: Member) -> None:
         """The life of a crew member."""
         func = self._func
-        queued = self._queued
         variables = self._variables
         count = len(variables)
         turn = 0
-        value: Any = None
         try:
             task = asyncio.current_task()
             assert task is not None
-            while queued:
-                batch, position, call = member.attempt = queued.popleft()
-                failure: Failure | None = None
-                value = None
-                began = member.began = clock()
-                try:
-                    value = await (func(*call) if batch.unpack else func(call))
-                except BaseException as error:
+            while self._more():
+                for batch, position, call in self._opened.feed:
+                    member.batch = batch
+                    member.position = position
+                    failure: Failure | None = None
+                    value: Any = None
+                    began = member.began = clock()
+                    try:
+                        value = await (func(*call) if batch.unpack else func(call))
+                    except BaseException as error:
+                        if member.dismissed:
+                            return
+                        failure = failure_of(error)
                     if member.dismissed:
                         return
-                    failure = failure_of(error)
-                if member.dismissed:
-                    return
-                self._record(batch, position, value, clock() - began, failure)
-                context = copy_context()
-                if len(context) != count or (count and not all(map(is_, context.values(), variables))):
-                    break  # `collect` hires another one: the record has woken it, or it is awake
-                turn += 1
-                if task.cancelling():
-                    member.began = NEVER
-                    await _shed_cancellation(task)
-                    if member.dismissed:
+                    self._record(batch, position, value, clock() - began, failure)
+                    context = copy_context()
+                    if len(context) != count or (
+                        count and not all(map(is_, context.values(), variables))
+                    ):
+                        self._crew.discard(member)  # `collect`, which the record wakes, hires another
                         return
-                if turn == YIELD_EVERY:
-                    turn = 0
-                    member.began = NEVER
-                    await asyncio.sleep(0)
+                    turn += 1
+                    if task.cancelling():
+                        member.began = NEVER
+                        await _shed_cancellation(task)
+                        if member.dismissed:
+                            return
+                    if turn == YIELD_EVERY:
+                        turn = 0
+                        member.began = NEVER
+                        await asyncio.sleep(0)
             self._crew.discard(member)
         except BaseException:
             if not member.dismissed:
                 self._failed = True
                 self._wake()
             raise
-        finally:
-            # Errors hold the frames that they came through, and with them this one.
-            member.attempt = NOTHING
+        finally:  # errors hold the frames that they came through, and with them this one
             batch = call = value = failure = context = None  # type: ignore[assignment]
 
 
@@ -254,4 +304,4 @@ async def _shed_cancellation(task: asyncio.Task[Any]) -> None:
         await asyncio.sleep(0)
 
 
-NOTHING: Queued = (Batch([], [], [], False, []), 0, None)
+NOTHING = Batch([], [], [], False, [])

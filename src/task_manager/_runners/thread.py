@@ -27,7 +27,7 @@ from .._call import IDLE, LOOK_AGAIN, NEVER, TOO_LONG, call_batch, clock, invoke
 from .._fork import this_process
 from .._processes import uninterrupted
 from .._task import Batch, Failure, Outcomes, Unrun
-from ..errors import TaskTimeoutError, WorkerStartError
+from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
 from . import Answer, Orders
 
 FAREWELL = 0.2  # seconds that closing waits, all together, for threads to end
@@ -186,9 +186,11 @@ class ThreadRunner:
                 if hand.batch in self._open:
                     positions = range(self._open.pop(hand.batch), len(hand.batch))
                     answers.append((hand.batch, Unrun(positions)))
-                self._fallen += hand.fault is not None
-                if hand.fault is not None and self._fallen >= FALLEN:
-                    raise hand.fault
+                self._fallen += not hand.dismissed
+                if self._fallen >= FALLEN:
+                    raise hand.fault or WorkerError(
+                        "worker threads end by themselves, one after the other"
+                    )
         return answers
 
     def _leave_overdue(self, timeout: float) -> list[Answer]:
@@ -268,7 +270,7 @@ def _call_alone(invoke: Callable[[Any], Any], call: Any, position: int, hand: Ha
     """One call of a batch; what fails in it, in whosever code, is its error."""
     where = range(position, position + 1)
     try:
-        (outcomes,) = call_batch(invoke, [call], hand.slot, where)
+        (outcomes,) = call_batch(invoke, [call], hand.slot, numbers=where)
         assert isinstance(outcomes, Outcomes)
         failures = dict(zip(where, outcomes.failures.values(), strict=False))
         return Outcomes(where, outcomes.values, failures, outcomes.seconds)
