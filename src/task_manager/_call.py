@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType, TracebackType
 from typing import Any, Protocol
 
 from ._task import Failure, Outcomes, Unrun
@@ -13,6 +17,9 @@ PROMPT = 0.001  # a call of so many seconds has its outcome sent home before the
 TOO_LONG = 0.15  # seconds; a batch of short calls that has turned into one of long ones is broken off
 IDLE = -1.0  # the number in a slot before the first call
 NEVER = math.inf  # the beginning of a call that is over: no time limit applies to what follows
+
+LOOK_AGAIN = 0.005  # seconds between two looks for calls that are overdue, where calls end just in time
+MOST_LINKED = 50  # generations of causes that an error keeps
 
 clock = time.perf_counter  # one clock for all processes of a machine
 
@@ -77,22 +84,99 @@ def call_batch(
             ended = clock()
             if ended >= too_late and first < len(calls):
                 yield Unrun(range(first, len(calls)))
-                return
+                break
         begun = ended
     slot[1] = NEVER
     if values:
         yield Outcomes(range(first, first + len(values)), values, failures, seconds)
+    # Errors hold the frames that they came through, and with them this one: it is to hold nothing.
+    calls = values = failures = seconds = call = value = None  # type: ignore[assignment]
     if interrupt is not None:
         raise interrupt
 
 
 def failure_of(error: BaseException) -> Failure:
-    """The error of a call, without the frames of ours at the head of its traceback."""
-    head = BaseException.__dict__["__traceback__"].__get__(error)  # whatever its class makes of the name
+    """The error of a call, without the frames of ours at the head of its traceback, and released."""
+    head = _TRACEBACK.__get__(error)  # whatever its class makes of the name
     while head is not None and head.tb_frame.f_globals.get("__package__") in _OURS:
         head = head.tb_next
     BaseException.with_traceback(error, head)  # works on a frozen error, and on one that overrides it
+    release(error)
     return Failure(error, type(error))
 
 
+def release(error: BaseException) -> None:
+    """Keep the lines of an error that is over, and of those that it came of, and free what they hold."""
+    for relative in lineage(error):
+        head = _unrepeated(_TRACEBACK.__get__(relative))
+        BaseException.with_traceback(relative, head)
+        while head is not None:
+            _clear(head.tb_frame)
+            head = head.tb_next
+
+
+def lineage(error: BaseException) -> list[BaseException]:
+    """The error, its causes and contexts and the members of groups: each once, the nearest first.
+
+    MOST_LINKED generations are looked at, and what lies behind them is cut off: where each error has
+    the one before it as its cause, since that was remembered, the row grows with every task.
+    """
+    found = {id(error): error}
+    generation = [error]
+    for _ in range(MOST_LINKED):
+        following: list[BaseException] = []
+        for one in generation:
+            near = [_CAUSE.__get__(one), _CONTEXT.__get__(one)]
+            if isinstance(one, BaseExceptionGroup):
+                near += _MEMBERS.__get__(one)
+            for relative in near:
+                if relative is not None and id(relative) not in found:
+                    found[id(relative)] = relative
+                    following.append(relative)
+        if not following:
+            break
+        generation = following
+    else:
+        for one in generation:
+            _CAUSE.__set__(one, None)
+            _CONTEXT.__set__(one, None)
+    return list(found.values())
+
+
+def _unrepeated(head: TracebackType | None) -> TracebackType | None:
+    """The traceback as it was when this error came out of the same function before, if it did.
+
+    Python puts the lines of a new raise before those that an error has already: with one error
+    raised for a thousand tasks there would be a thousand of them.  A traceback that was seen here
+    is known by its first entry, whose tb_lasti is odd.  Instructions stand at even places, and
+    whoever looks one up halves the number.
+    """
+    if head is None or head.tb_lasti & 1:
+        return head
+    earlier = head.tb_next
+    while earlier is not None:
+        if earlier.tb_lasti & 1 and earlier.tb_frame.f_code is head.tb_frame.f_code:
+            return earlier
+        earlier = earlier.tb_next
+    return TracebackType(head.tb_next, head.tb_frame, head.tb_lasti | 1, head.tb_lineno or -1)
+
+
+def _clear(frame: FrameType) -> None:
+    """Free the locals of a frame that is over.
+
+    One in which somebody runs refuses it.  That of a generator or coroutine which only waits does so
+    from 3.13 on (gh-79932); before, it would be closed.  Such a frame does not own its variables.
+    """
+    code = frame.f_code
+    if code.co_flags & _MAY_WAIT and not any(one is code for one in gc.get_referents(frame)):
+        return
+    with contextlib.suppress(RuntimeError):
+        frame.clear()
+
+
 _OURS = frozenset([__package__, f"{__package__}._runners"])
+_MAY_WAIT = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_TRACEBACK: Any = vars(BaseException)["__traceback__"]
+_CAUSE: Any = vars(BaseException)["__cause__"]
+_CONTEXT: Any = vars(BaseException)["__context__"]
+_MEMBERS: Any = vars(BaseExceptionGroup)["exceptions"]

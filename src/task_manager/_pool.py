@@ -96,10 +96,10 @@ class Pool:
         """End the runner now."""
         if self._closer is not None:
             self._closer.detach()
-        if self._runner is not None:
-            self._runner.close()
-        self._runner = self._closer = None
+        runner, self._runner, self._closer = self._runner, None, None
         self._shutdown_due = False
+        if runner is not None:
+            runner.close()
 
     def _close_if_due(self) -> None:
         if self._shutdown_due:

@@ -1,30 +1,60 @@
 """Coroutines in the caller's event loop.
 
-A crew of coroutines pulls attempts from the submitted batches, one by one, so that as many as
-allowed wait at the same time, however the batches are cut.  A member that finds nothing leaves, and
-a new one is hired with the next batch: an asyncio.Task for every attempt would cost more than most
-attempts do.
+A crew of coroutines pulls attempts from one queue, one by one, so that as many as allowed wait at the
+same time, however the batches are cut.  A member that finds nothing leaves, and a new one is hired
+with the next batch: an asyncio.Task for every attempt would cost more than most attempts do.
+
+Each attempt has a context of its own, a copy of that of the caller of `start` or `start_async`: a
+member whose call has set a context variable makes no other call, and another one is hired.
+
+A member that fails in code of ours, as where memory has run out, has dropped what it had in hand:
+`collect` finds that out from what is queued, in hand, and recorded, and queues it again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
+from contextvars import copy_context
+from itertools import repeat
+from operator import is_, length_hint
 from typing import Any, NamedTuple
 
-from .._call import NEVER, clock, failure_of
+from .._call import LOOK_AGAIN, NEVER, clock, failure_of
 from .._task import Batch, Failure, Outcomes
 from ..errors import TaskTimeoutError
 from . import Answer, Orders
 
 YIELD_EVERY = 64  # calls of one crew member, after which others of the loop get a turn
 FAREWELL = 0.5  # seconds that closing waits for calls to take their cancellation
+FRUITLESS = 3  # times that members fail with an attempt in hand, or at once; then that is an error
+
+
+class Opened(NamedTuple):
+    """A batch that the crew takes attempts from.
+
+    rest: Of its positions, those that nobody has taken. feed: The same, as whole attempts.
+    """
+
+    batch: Batch
+    positions: Sequence[int]
+    rest: Iterator[int]
+    feed: Iterator[tuple[Batch, int, Any]]
+
+    @classmethod
+    def of(cls, batch: Batch, positions: Sequence[int], calls: Iterable[Any]) -> Opened:
+        rest = iter(positions)
+        return cls(batch, positions, rest, zip(repeat(batch), rest, calls))
+
+    def untaken(self) -> Iterable[tuple[Batch, int]]:
+        first = len(self.positions) - length_hint(self.rest)
+        return zip(repeat(self.batch), self.positions[first:])
 
 
 class Part(NamedTuple):
-    """The Outcomes of a batch, as they gather."""
+    """The Outcomes of a batch, as they gather. What has no position yet is not recorded."""
 
     positions: list[int]
     values: list[Any]
@@ -42,7 +72,7 @@ class Member:
     __slots__ = ("batch", "began", "dismissed", "position", "task")
 
     def __init__(self) -> None:
-        self.batch = NOTHING[0]
+        self.batch = NOTHING
         self.position = 0
         self.began = NEVER
         self.dismissed = False
@@ -53,38 +83,41 @@ class AsyncRunner:
     def __init__(self, func: Callable[..., Coroutine[Any, Any, Any]], orders: Orders) -> None:
         self.workers = self.sharing = orders.workers
         self._timeout = orders.task_timeout
+        self._look = 0.0  # when a call may be overdue
         self._func = func
-        self._queued: deque[Batch] = deque()
-        self._ahead = 0  # attempts that no member has taken yet
-        self._feed = self._attempts()
+        self._context = copy_context()
+        self._variables = list(self._context.values())
+        self._queued: deque[Opened] = deque()
+        self._opened = Opened.of(NOTHING, [], [])
         self._crew: set[Member] = set()
         self._left: set[asyncio.Task[None]] = set()  # tasks of dismissed members, not ended yet
         self._parts: dict[Batch, Part] = {}
+        self._open: dict[Batch, list[int]] = {}  # positions whose outcomes are delivered
+        self._dropped: Counter[tuple[Batch, int]] = Counter()
+        self._failed = False  # a member has failed in code of ours
+        self._fruitless = 0  # looks in a row that found such members, and nothing else
         self._news: asyncio.Future[None] | None = None
 
     def room(self, depth: int) -> bool:
         return self._ahead < self.workers
 
     def submit(self, batch: Batch) -> None:
-        self._queued.append(batch)
-        self._ahead += len(batch)
+        self._open[batch] = []
+        self._queued.append(Opened.of(batch, range(len(batch)), batch.calls))
         self._hire()
 
     async def collect(self, timeout: float) -> list[Answer]:
-        if not self._parts:
-            loop = asyncio.get_running_loop()
-            self._news = loop.create_future()
-            alarm = loop.call_later(timeout, self._wake)
-            try:
-                await self._news
-            finally:
-                alarm.cancel()
-                self._news = None
-        if self._timeout is not None:
+        if not self._parts and not self._failed:
+            if self._timeout is not None:
+                timeout = min(timeout, max(0.0, self._look - clock()))
+            await self._wait(timeout)
+        if self._timeout is not None and clock() >= self._look:
             self._leave_overdue(self._timeout)
-        answers: list[Answer] = [(batch, Outcomes(*part)) for batch, part in self._parts.items()]
-        self._parts.clear()
-        return answers
+        if self._failed or not self._parts:
+            self._take_up_what_was_dropped()
+        self._hire()
+        parts, self._parts = self._parts, {}
+        return [(batch, self._deliver(batch, part)) for batch, part in parts.items() if part.positions]
 
     async def close(self) -> None:
         self._queued.clear()
@@ -96,13 +129,44 @@ class AsyncRunner:
             asyncio._unregister_task(task)
             task._log_destroy_pending = False  # type: ignore[attr-defined]
 
+    async def _wait(self, timeout: float) -> None:
+        """Until there is news, or for so many seconds."""
+        self._news = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.wait([self._news], timeout=timeout)
+        finally:
+            self._news = None
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    @property
+    def _ahead(self) -> int:
+        """Attempts that no member has taken yet."""
+        return length_hint(self._opened.rest) + sum(len(one.positions) for one in self._queued)
+
+    def _more(self) -> bool:
+        """Whether there is an attempt to take; where a batch is through, the next one is opened."""
+        while not length_hint(self._opened.rest):
+            if not self._queued:
+                return False
+            self._opened = self._queued.popleft()
+        return True
+
     def _hire(self) -> None:
         """As many members as there are attempts for, and as are allowed."""
         loop = asyncio.get_running_loop()
         for _ in range(min(self.workers - len(self._crew), self._ahead)):
             member = Member()
+            working = self._work(member)
             self._crew.add(member)
-            member.task = loop.create_task(self._work(member))
+            try:
+                member.task = self._context.run(loop.create_task, working)
+            except BaseException:
+                self._crew.discard(member)
+                working.close()
+                raise
 
     def _dismiss(self, member: Member) -> None:
         """Whatever its call does now, its outcome is nobody's."""
@@ -113,19 +177,45 @@ class AsyncRunner:
         member.task.cancel()
 
     def _leave_overdue(self, timeout: float) -> None:
-        """Dismiss the members whose call takes too long, and hire others in their place."""
+        """Dismiss the members whose call takes too long; others are hired in their place."""
         now = clock()
-        overdue = [member for member in self._crew if now - member.began >= timeout]
-        for member in overdue:
+        for member in [member for member in self._crew if now - member.began >= timeout]:
             failure = Failure(TaskTimeoutError(timeout), TaskTimeoutError)
             self._record(member.batch, member.position, None, now - member.began, failure)
             self._dismiss(member)
-        if overdue:
-            self._hire()
+        # A call that begins after this look is not due before the one that began first.
+        earliest = min((member.began for member in self._crew), default=NEVER)
+        self._look = max(min(earliest, now) + timeout, now + LOOK_AGAIN)
 
-    def _wake(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
+    def _take_up_what_was_dropped(self) -> None:
+        """Queue again what members had in hand who have failed; after FRUITLESS times it has failed."""
+        self._failed = False
+        errors: list[BaseException] = []
+        for member in [member for member in self._crew if member.task.done()]:
+            self._crew.discard(member)
+            error = asyncio.CancelledError() if member.task.cancelled() else member.task.exception()
+            if error is not None:
+                errors.append(error)
+        if not errors:
+            return
+        held = {(member.batch, member.position) for member in self._crew}
+        held.update(*(one.untaken() for one in (self._opened, *self._queued)))
+        for batch, delivered in self._open.items():
+            recorded = self._parts[batch].positions if batch in self._parts else ()
+            for position in set(range(len(batch))).difference(delivered, recorded):
+                attempt = (batch, position)
+                if attempt in held:
+                    continue
+                self._dropped[attempt] += 1
+                if self._dropped[attempt] >= FRUITLESS:
+                    self._record(batch, position, None, 0.0, Failure(errors[-1], type(errors[-1])))
+                else:
+                    self._queued.append(Opened.of(batch, [position], [batch.calls[position]]))
+        self._fruitless = 0 if self._parts else self._fruitless + 1
+        for error in errors:
+            serious = not isinstance(error, (Exception, asyncio.CancelledError))
+            if serious or self._fruitless > FRUITLESS:
+                raise error
 
     def _record(
         self, batch: Batch, position: int, value: Any, seconds: float, failure: Failure | None
@@ -134,58 +224,76 @@ class AsyncRunner:
         if part is None:
             part = self._parts[batch] = Part([], [], {}, [])
             self._wake()
-        part.positions.append(position)
-        part.values.append(value)
-        part.seconds.append(seconds)
-        if failure is not None:
-            part.failures[position] = failure
+        try:
+            part.values.append(value)
+            part.seconds.append(seconds)
+            if failure is not None:
+                part.failures[position] = failure
+            part.positions.append(position)
+        except BaseException:  # no half a record, which those of the next ones would follow
+            recorded = len(part.positions)
+            del part.values[recorded:], part.seconds[recorded:]
+            if position not in part.positions:
+                part.failures.pop(position, None)
+            raise
 
-    def _attempts(self) -> Iterator[tuple[Batch, int, Any]]:
-        """The attempts of all batches, in order; shared by the crew."""
-        while True:
-            while self._queued:
-                batch = self._queued.popleft()
-                for position, call in enumerate(batch.calls):
-                    self._ahead -= 1
-                    yield batch, position, call
-            yield NOTHING
+    def _deliver(self, batch: Batch, part: Part) -> Outcomes:
+        """The outcomes of a part; the runner is done with them."""
+        delivered = self._open[batch]
+        delivered += part.positions
+        if len(delivered) == len(batch):
+            del self._open[batch]
+        return Outcomes(*part)
 
     async def _work(self, member: Member) -> None:
         """The life of a crew member."""
         func = self._func
-        feed = self._feed
-        task = asyncio.current_task()
-        assert task is not None
+        variables = self._variables
+        count = len(variables)
         turn = 0
         try:
-            while (attempt := next(feed)) is not NOTHING:
-                batch, position, call = attempt
-                member.batch = batch
-                member.position = position
-                failure: Failure | None = None
-                value: Any = None
-                began = member.began = clock()
-                try:
-                    value = await (func(*call) if batch.unpack else func(call))
-                except BaseException as error:
+            task = asyncio.current_task()
+            assert task is not None
+            while self._more():
+                for batch, position, call in self._opened.feed:
+                    member.batch = batch
+                    member.position = position
+                    failure: Failure | None = None
+                    value: Any = None
+                    began = member.began = clock()
+                    try:
+                        value = await (func(*call) if batch.unpack else func(call))
+                    except BaseException as error:
+                        if member.dismissed:
+                            return
+                        failure = failure_of(error)
                     if member.dismissed:
                         return
-                    failure = failure_of(error)
-                if member.dismissed:
-                    return
-                self._record(batch, position, value, clock() - began, failure)
-                turn += 1
-                if task.cancelling():
-                    member.began = NEVER
-                    await _shed_cancellation(task)
-                    if member.dismissed:
+                    self._record(batch, position, value, clock() - began, failure)
+                    context = copy_context()
+                    if len(context) != count or (
+                        count and not all(map(is_, context.values(), variables))
+                    ):
+                        self._crew.discard(member)  # `collect`, which the record wakes, hires another
                         return
-                if turn == YIELD_EVERY:
-                    turn = 0
-                    member.began = NEVER
-                    await asyncio.sleep(0)
-        finally:
+                    turn += 1
+                    if task.cancelling():
+                        member.began = NEVER
+                        await _shed_cancellation(task)
+                        if member.dismissed:
+                            return
+                    if turn == YIELD_EVERY:
+                        turn = 0
+                        member.began = NEVER
+                        await asyncio.sleep(0)
             self._crew.discard(member)
+        except BaseException:
+            if not member.dismissed:
+                self._failed = True
+                self._wake()
+            raise
+        finally:  # errors hold the frames that they came through, and with them this one
+            batch = call = value = failure = context = None  # type: ignore[assignment]
 
 
 async def _shed_cancellation(task: asyncio.Task[Any]) -> None:
@@ -196,4 +304,4 @@ async def _shed_cancellation(task: asyncio.Task[Any]) -> None:
         await asyncio.sleep(0)
 
 
-NOTHING: tuple[Batch, int, Any] = (Batch([], [], [], False, []), 0, None)
+NOTHING = Batch([], [], [], False, [])

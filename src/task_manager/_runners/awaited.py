@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from .._task import Batch
 from . import Answer, Runner
 
+LOOK = 0.005  # seconds between two looks for outcomes, where no thread can be had to wait for them
+
 
 class Awaited:
     """Waits for outcomes in a thread of its own; everything else happens in the loop's thread."""
@@ -16,7 +18,9 @@ class Awaited:
         self.workers = runner.workers
         self.sharing = runner.sharing
         self._runner = runner
-        self._waiter = ThreadPoolExecutor(1, thread_name_prefix="task_manager-wait")
+        self._waiter: ThreadPoolExecutor | None = None
+        if not runner.calls_here:
+            self._waiter = ThreadPoolExecutor(1, thread_name_prefix="task_manager-wait")
 
     def room(self, depth: int) -> bool:
         return self._runner.room(depth)
@@ -25,17 +29,34 @@ class Awaited:
         self._runner.submit(batch)
 
     async def collect(self, timeout: float) -> list[Answer]:
-        if self._runner.calls_here:
+        waiting = self._in_a_thread(timeout)
+        if waiting is None:
             answers = self._runner.collect(0.0)
-            await asyncio.sleep(0.0 if answers else timeout)
+            longest = timeout if self._runner.calls_here else min(timeout, LOOK)
+            await asyncio.sleep(0.0 if answers else longest)
             return answers
-        waiting = asyncio.get_running_loop().run_in_executor(self._waiter, self._runner.collect, timeout)
         try:
             return await asyncio.shield(waiting)
         except asyncio.CancelledError:
             await asyncio.wait([waiting])  # nobody else may touch the runner until it is back
             raise
 
+    def _in_a_thread(self, timeout: float) -> asyncio.Future[list[Answer]] | None:
+        """The outcomes to come, waited for in the thread; None where there is no such thread."""
+        if self._waiter is None:
+            return None
+        try:
+            return asyncio.get_running_loop().run_in_executor(
+                self._waiter, self._runner.collect, timeout
+            )
+        except (RuntimeError, MemoryError):
+            # No thread can be started.  The executor has noted the call all the same: once it had a
+            # thread, that would collect beside us.
+            self._waiter.shutdown(wait=False, cancel_futures=True)
+            self._waiter = None
+            return None
+
     async def close(self) -> None:
         """Ends the waiting; the runner itself is the manager's, and may serve another run."""
-        self._waiter.shutdown()
+        if self._waiter is not None:
+            self._waiter.shutdown()

@@ -44,6 +44,7 @@ class SerialRunner:
         outcomes = next(self._calling)
         if outcomes.positions[-1] == len(batch) - 1:
             self._batch = None
+            next(self._calling, None)  # to its end: it lets go of what errors would hold of it
         return [(batch, outcomes)]
 
     def close(self) -> None:
