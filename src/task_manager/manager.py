@@ -19,6 +19,7 @@ from ._ledger import Ledger
 from ._pool import Pool
 from ._pump import pump, pump_awaiting, refuse_running_loop
 from ._recorder import GuestObserver, Observer, Recorder
+from ._repr import name_of
 from ._results import Results
 from ._retry import RetryPolicy
 from ._run import Run
@@ -137,7 +138,7 @@ class TaskManager(Generic[T, R]):
         To be overridden. Called in the thread that called `start`. What it raises is the task's
         error, inside a GetArgsError.
         """
-        return task if isinstance(task, tuple) else (task,)
+        return task if issubclass(type(task), tuple) else (task,)
 
     def process_result(self, task: T, result: Any) -> Any:
         """What is to be kept as the result of this task.
@@ -213,7 +214,7 @@ class TaskManager(Generic[T, R]):
     @property
     def _name(self) -> str:
         func = self.func.func if isinstance(self.func, functools.partial) else self.func
-        return str(getattr(func, "__name__", type(func).__name__))
+        return name_of(func)
 
     def _guests(self) -> list[GuestObserver]:
         """The bar and the log, as the options say."""
