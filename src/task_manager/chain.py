@@ -14,7 +14,7 @@ from ._ledger import Ledger
 from ._pool import Turn
 from ._processes import hopeless, stillborn_error
 from ._pump import refuse_running_loop
-from ._recorder import Recorder
+from ._recorder import Observer, Recorder
 from ._results import Results
 from ._round import Round
 from ._source import IterableSource, Source
@@ -54,7 +54,7 @@ class TaskChain:
             self.add_stage(stage)
         self.set_chain_mode(chain_mode)
         self._ledger = Ledger()
-        self._results = Results()
+        self._results = Results(self._ledger.keys)
         self._summary = Summary()
         self._turn = Turn("a chain makes one start at a time")
 
@@ -140,7 +140,9 @@ class TaskChain:
         with ctrl_c.held(), self._turn.one_run("this chain"):
             source = IterableSource(tasks)
             names = [stage._name for stage in self._stages]
-            keepers = [self._results] if self._stages[-1].keep_results else []
+            keepers: list[Observer] = (
+                [self._results, self._ledger] if self._stages[-1].keep_results else []
+            )
             book = Book(self._ledger, Recorder(keepers, []), names, self._stages[0].deduplicate)
             error: BaseException | None = None
             try:

@@ -109,7 +109,7 @@ class TaskManager(Generic[T, R]):
 
     def _begin_life(self) -> None:
         self._ledger = Ledger()
-        self._results = Results()
+        self._results = Results(self._ledger.keys)
         self._summary = Summary()
         self._pool = Pool()
 
@@ -229,7 +229,7 @@ class TaskManager(Generic[T, R]):
         return Recorder(self._keepers(), self._guests())
 
     def _keepers(self) -> list[Observer]:
-        return [self._results] if self.keep_results else []
+        return [self._results, self._ledger] if self.keep_results else []
 
     def _flow(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
         """One run, in this thread. distinct: Repeats are not run."""
@@ -278,6 +278,7 @@ class TaskManager(Generic[T, R]):
         ctrl_c: CtrlC,
     ) -> Run:
         self._ledger.begin_run()
+        self._ledger.keeps_keys = self.keep_results
         self._results.repeats_run |= not distinct
         recorder.open(source.remaining)
         return Run(
