@@ -183,3 +183,15 @@ def test_each_task_is_run_once_and_again_after_a_run_in_which_it_failed(
                 ledger.fail(index)
                 failed.append(numbers[index])
         may_run += failed
+
+
+def test_what_is_forgotten_is_new() -> None:
+    """Taken or failed before, it gets a number of its own."""
+    ledger = Ledger()
+    ledger.begin_run()
+    ledger.enter_new(["a", "b"])
+    ledger.fail(1)
+    ledger.forget()
+    ledger.begin_run()
+
+    assert ([2, 3], ["b", "a"], ["b"]) == ledger.enter_new(["b", "a", "b"])

@@ -21,7 +21,7 @@ def succeeded(*entries: tuple[int, Any, Any]) -> Succeeded:
 
 def after(*events: Event, repeats_run: bool = False) -> Results:
     results = Results()
-    results.repeats_run = repeats_run
+    results.begin_run(repeats_run)
     for event in events:
         results.observe(event)
     return results
@@ -148,7 +148,7 @@ def test_where_repeats_are_run_the_last_outcome_stands(
 def test_unhashable_tasks_whose_repeats_run_are_found() -> None:
     """As at a stage of a chain: the last outcome of a task stands, also where no other failed."""
     results = Results()
-    results.repeats_run = True
+    results.begin_run(repeats=True)
     results.observe(Succeeded([0, 1], [[1], [2]], ["a", "b"], [0.0, 0.0]))
     before = dict_of(results)
     results.observe(Failed(2, [2], ValueError(), 1))

@@ -24,7 +24,7 @@ class Book:
     """
 
     def __init__(self, ledger: Ledger, recorder: Recorder, names: Sequence[str], distinct: bool) -> None:
-        ledger.begin_run()
+        ledger.forget()  # what earlier starts have taken: repeats are those within one start
         self._ledger = ledger
         self._names = names
         self._enter = ledger.enter_new if distinct else ledger.enter_all
@@ -58,7 +58,6 @@ class Book:
         """This one goes no further."""
         del self.at[stage][ticket]
         task = self._initial.pop(ticket)
-        self._ledger.fail(ticket)
         place = f"stage {stage + 1} of {len(self._names)} ({self._names[stage]})"
         annotate(error, f"task_manager: in {place}, for the initial task {short_repr(task)}")
         self._recorder.record(Failed(ticket, task, error, attempts))
@@ -75,12 +74,11 @@ class Book:
         self._recorder.record(Retrying(ticket, self._initial[ticket], error, number, delay))
 
     def close(self, dropped: int) -> Summary:
-        """The end: what is still on its way may be run again by the next start.
+        """The end: what is still on its way is not started.
 
         dropped: Tasks that were read and did not enter.
         """
-        for ticket in self._initial:
-            self._ledger.fail(ticket)
+        self._ledger.forget()  # and the tasks that it holds
         not_started = len(self._initial) + dropped
         return self._recorder.tally.summary(time.monotonic() - self._began, not_started)
 

@@ -59,6 +59,12 @@ class Ledger:
         self._again |= self._failed
         self._failed = set()
 
+    def forget(self) -> None:
+        """Every task is a new one from here on; the numbers go on."""
+        self._numbers = {}
+        self._failed = set()
+        self._again = set()
+
     def fail(self, index: int) -> None:
         """Note that this task failed for good, or that its run was broken off."""
         if self._numbers:  # otherwise nobody will ask

@@ -2,68 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Collection, Hashable, Mapping
+from typing import Any, NamedTuple
 
 from ._dedupe import TaskDict, key_of, mapping_of
 from ._task import Event, Failed, Succeeded
 
 
+class Kept(NamedTuple):
+    """Outcomes by index: the task of each, and its result or its error."""
+
+    tasks: dict[int, Any]
+    values: dict[int, Any]
+    errors: dict[int, BaseException]
+
+
 class Results:
     """What came of each task: one outcome a task, a result or an error.
 
-    keys: By index, the key that an unhashable task had when it was entered: it may be changed since.
-    repeats_run: The same task may be run twice, succeed once and fail once; the last outcome stands.
+    Where repeats are run, the same task may be taken twice, succeed once and fail once: the outcome of
+    the last time stands, in the place of the first time.
+
+    keys: By index, the key of a task that may have changed since it was entered.
     """
 
-    def __init__(self, keys: Mapping[int, Hashable] | None = None) -> None:
+    def __init__(self, keys: dict[int, Hashable] | None = None) -> None:
         self._keys = {} if keys is None else keys
-        self.repeats_run = False
-        self._tasks: dict[int, Any] = {}
-        self._values: dict[int, Any] = {}
-        self._errors: dict[int, BaseException] = {}
+        self._repeats_run = False
+        self._kept = Kept({}, {}, {})
+        self._count = 0  # of outcomes, when there was one a task
+
+    def begin_run(self, repeats: bool) -> None:
+        """Before each run. repeats: It may run tasks again that have their outcome.
+
+        Where such runs go on for ever, what later outcomes have replaced must not pile up; to look for
+        it every time would cost small runs as much as large ones.
+        """
+        self._repeats_run |= repeats
+        if self._repeats_run and len(self._kept.tasks) >= 2 * self._count:
+            self._kept = self._without_replaced()  # at one stroke: another thread may be looking
+            self._count = len(self._kept.tasks)
+            for index in self._keys.keys() - self._kept.tasks.keys():
+                del self._keys[index]
 
     def observe(self, event: Event) -> None:
+        kept = self._kept
         match event:
             case Succeeded(indices, tasks, results):
-                self._tasks.update(zip(indices, tasks, strict=True))
-                self._values.update(zip(indices, results, strict=True))
-                if self._errors:
+                kept.tasks.update(zip(indices, tasks, strict=True))
+                kept.values.update(zip(indices, results, strict=True))
+                if kept.errors:
                     for index in indices:
-                        self._errors.pop(index, None)
+                        kept.errors.pop(index, None)
             case Failed(index, task, error):
-                self._tasks[index] = task
-                self._errors[index] = error
+                kept.tasks[index] = task
+                kept.errors[index] = error
 
     def values(self) -> Mapping[Any, Any]:
-        """The result of each task that succeeded, in the order in which the tasks were taken."""
-        return self._offer(self._values, self._errors)
+        """The result of each task that succeeded, in the order in which the tasks were first taken."""
+        kept = self._kept
+        return self._offer(kept.tasks, kept.values, kept.errors)
 
     def errors(self) -> Mapping[Any, BaseException]:
-        """The error of each task that failed, in the order in which the tasks were taken."""
-        return self._offer(self._errors, self._values)
+        """The error of each task that failed, in the order in which the tasks were first taken."""
+        kept = self._kept
+        return self._offer(kept.tasks, kept.errors, kept.values)
 
-    def _offer(self, outcomes: dict[int, Any], others: dict[int, Any]) -> Mapping[Any, Any]:
+    def _offer(
+        self, tasks: dict[int, Any], outcomes: dict[int, Any], others: dict[int, Any]
+    ) -> Mapping[Any, Any]:
         outcomes = outcomes.copy()  # another thread may be looking while the run goes on
-        ordered = sorted(outcomes)
-        if self.repeats_run and others:
-            ordered = self._last_of_all(ordered, sorted(others))
-        keyed = self._keys and not self._keys.keys().isdisjoint(ordered)
+        places = standing = sorted(outcomes)
+        if self._repeats_run and others:
+            last = self._last(tasks, {*outcomes, *others})
+            places = [first for first, index in last.items() if index in outcomes]
+            standing = [last[first] for first in places]
         return mapping_of(
-            list(map(self._tasks.__getitem__, ordered)),
-            list(map(outcomes.__getitem__, ordered)),
-            list(map(self._key, ordered)) if keyed else None,
-            distinct=not self.repeats_run,
+            list(map(tasks.__getitem__, places)),
+            list(map(outcomes.__getitem__, standing)),
+            self._keys_of(tasks, places),
+            distinct=not self._repeats_run,
         )
 
-    def _last_of_all(self, indices: list[int], others: list[int]) -> list[int]:
-        """Those of these outcomes that no other one of the same task has come after."""
-        last = TaskDict(((self._tasks[index], index) for index in others), keys=map(self._key, others))
-        found = [last.at(self._key(index), self._tasks[index]) for index in indices]
-        return [
-            index for index, pair in zip(indices, found, strict=True) if pair is None or pair[1] < index
-        ]
+    def _without_replaced(self) -> Kept:
+        kept, new = self._kept, Kept({}, {}, {})
+        for first, index in self._last(kept.tasks, kept.tasks.keys()).items():
+            new.tasks[first] = kept.tasks[first]
+            if index in kept.values:
+                new.values[first] = kept.values[index]
+            else:
+                new.errors[first] = kept.errors[index]
+        return new
 
-    def _key(self, index: int) -> Hashable:
-        key = self._keys.get(index)
-        return key_of(self._tasks[index]) if key is None else key
+    def _last(self, tasks: dict[int, Any], indices: Collection[int]) -> dict[int, int]:
+        """For each task among these, in order: its first index, to its last one."""
+        forward = sorted(indices)
+        backward = forward[::-1]
+        first = mapping_of(
+            [tasks[index] for index in backward], backward, self._keys_of(tasks, backward)
+        )
+        if isinstance(first, TaskDict):
+            keys = self._keys_of(tasks, forward) or [key_of(tasks[index]) for index in forward]
+            found = [first.at(key, tasks[i]) for key, i in zip(keys, forward, strict=True)]
+            return {pair[1] if pair else i: i for pair, i in zip(found, forward, strict=True)}
+        return {first[tasks[index]]: index for index in forward}
+
+    def _keys_of(self, tasks: dict[int, Any], indices: list[int]) -> list[Hashable] | None:
+        """The keys of these tasks; None where nothing is noted of them, as all are hashable."""
+        if not self._keys or self._keys.keys().isdisjoint(indices):
+            return None
+        noted = map(self._keys.get, indices)
+        return [
+            key_of(tasks[index]) if key is None else key
+            for key, index in zip(noted, indices, strict=True)
+        ]

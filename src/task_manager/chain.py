@@ -37,8 +37,8 @@ class TaskChain:
         stage that is too fast waits for the next one.
 
     Initial tasks are followed by their number, so that equal results on the way stay apart. If the
-    first stage deduplicates, repeats among the initial tasks run once; the stages themselves take
-    what comes, one for one.
+    first stage deduplicates, repeats among the initial tasks of a start run once; the stages
+    themselves take what comes, one for one.
 
     The final results and errors are kept if the last stage keeps its own.
 
@@ -104,8 +104,10 @@ class TaskChain:
         tasks: Any iterable; in process mode it is read as the first stage takes them, so it may be
             endless. An exception out of it is raised at the end, as is one out of `handle_error`.
 
-        Results and errors add up over starts. An initial task that failed before is run again when
-        it is met again. Raises ConfigurationError (a ValueError) if the chain has no stage, and
+        Each start runs its tasks, also those that an earlier one has run, as the stages may have
+        changed: repeats are those within one start. Results and errors add up over starts, and of
+        each task the last outcome stands. `start_chain(get_final_error_dict())` runs the failures
+        again. Raises ConfigurationError (a ValueError) if the chain has no stage, and
         RuntimeError in the middle of another start.
         """
         run = {"serial": self.run_chain_in_serial, "process": self.run_chain_in_process}
@@ -120,7 +122,10 @@ class TaskChain:
         return self._start(tasks, self._flow_in_process)
 
     def get_final_result_dict(self) -> Mapping[Any, Any]:
-        """Initial task to the result of the last stage; see `TaskManager.get_result_dict`."""
+        """Initial task to the result of the last stage, in the order in which they were first taken.
+
+        Else as `TaskManager.get_result_dict`.
+        """
         return self._results.values()
 
     def get_final_error_dict(self) -> Mapping[Any, BaseException]:
@@ -140,9 +145,9 @@ class TaskChain:
         with ctrl_c.held(), self._turn.one_run("this chain"):
             source = IterableSource(tasks)
             names = [stage._name for stage in self._stages]
-            keepers: list[Observer] = (
-                [self._results, self._ledger] if self._stages[-1].keep_results else []
-            )
+            self._results.begin_run(repeats=True)
+            kept = self._ledger.keeps_keys = self._stages[-1].keep_results
+            keepers: list[Observer] = [self._results, self._ledger] if kept else []
             book = Book(self._ledger, Recorder(keepers, []), names, self._stages[0].deduplicate)
             error: BaseException | None = None
             try:

@@ -261,7 +261,7 @@ class TaskManager(Generic[T, R]):
         """A run whose calls are made elsewhere: in the stage process of a chain."""
         began = time.monotonic()
         with self._pool.one_run(repr(self)):
-            self._results.repeats_run = True
+            self._results.begin_run(repeats=True)
             recorder.open(total)
             try:
                 yield
@@ -279,7 +279,7 @@ class TaskManager(Generic[T, R]):
     ) -> Run:
         self._ledger.begin_run()
         self._ledger.keeps_keys = self.keep_results
-        self._results.repeats_run |= not distinct
+        self._results.begin_run(repeats=not distinct)
         recorder.open(source.remaining)
         return Run(
             source,
