@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +20,21 @@ from ._ctrl_c import let_through
 from ._task import Failure
 from .errors import ConfigurationError, TransportError
 
-PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
+PLAIN: frozenset[type] = frozenset({int, float, complex, bool, str, bytes, type(None)})
 SMALL = PLAIN - {str, bytes}
+TUPLE = frozenset({tuple})
 LARGEST = 1 << 20  # bytes of a share, about
 PROTOCOL = pickle.HIGHEST_PROTOCOL
 _CAUSE: Any = vars(BaseException)["__cause__"]
+
+
+def all_of(kinds: frozenset[type], values: Iterable[Any]) -> bool:
+    """Whether all values are of these types. A type that cannot be hashed is none of them."""
+    try:
+        return kinds.issuperset(map(type, values))
+    except BaseException as error:  # its metaclass has an __eq__ alone, or a __hash__ that raises
+        let_through(error)
+        return False
 
 
 class Column(NamedTuple):
@@ -80,7 +90,7 @@ def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column
 
     slot: Told whose result is being pickled, as a pickle may kill its process; `numbers` has them.
     """
-    if PLAIN.issuperset(map(type, values)):
+    if all_of(PLAIN, values):
         return Column(True, values)
     cells: list[Any] = []
     for number, value in zip(numbers, values, strict=True):
@@ -120,10 +130,9 @@ def pack_calls(calls: list[Any], unpack: bool) -> tuple[Column, dict[int, Failur
     unpack: The calls are tuples of arguments.
     """
     if not unpack:
-        plain = PLAIN.issuperset(map(type, calls))
+        plain = all_of(PLAIN, calls)
     else:  # a tuple's subclass is pickled by its name, which may fail
-        plain = {tuple}.issuperset(map(type, calls))
-        plain = plain and PLAIN.issuperset(map(type, chain.from_iterable(calls)))
+        plain = all_of(TUPLE, calls) and all_of(PLAIN, chain.from_iterable(calls))
     if plain:
         return Column(True, calls), {}
     cells: list[Any] = []
@@ -252,4 +261,4 @@ def _try_loads(packed: bytes | None, kind: type[Any]) -> Any:
     except BaseException as error:
         let_through(error)
         return None
-    return value if isinstance(value, kind) else None
+    return value if issubclass(type(value), kind) else None  # what it says of its class may raise
