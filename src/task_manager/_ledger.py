@@ -25,6 +25,7 @@ class Entered(NamedTuple):
 class Changed(NamedTuple):
     """A task that was changed on its way: as what it was left, and the key that it had before."""
 
+    index: int
     task: Any
     left: Hashable
     key: Hashable
@@ -58,12 +59,14 @@ class Ledger:
         """What failed until now may be run again, once, from here on."""
         self._again |= self._failed
         self._failed = set()
+        self._let_go()
 
     def forget(self) -> None:
         """Every task is a new one from here on; the numbers go on."""
         self._numbers = {}
         self._failed = set()
         self._again = set()
+        self._let_go()
 
     def fail(self, index: int) -> None:
         """Note that this task failed for good, or that its run was broken off."""
@@ -154,7 +157,7 @@ class Ledger:
             return
         left = key_of(task) if type(key) is HashedKey else key_of_unhashable(task)
         if left != key:
-            self._changed[id(task)] = Changed(task, left, key)
+            self._changed[id(task)] = Changed(index, task, left, key)
         elif self._changed:
             self._changed.pop(id(task), None)
 
@@ -170,4 +173,13 @@ class Ledger:
         if type(left) is HashedKey:
             key = IdentityKey(task)
             self._numbers[key] = index
-            self._changed[id(task)] = Changed(task, left, key)
+            self._changed[id(task)] = Changed(index, task, left, key)
+
+    def _let_go(self) -> None:
+        """Of the tasks that results no longer have, where these have become most."""
+        if len(self._changed) > 2 * len(self.keys) + 1000:
+            self._changed = {
+                id_: changed
+                for id_, changed in self._changed.items()
+                if changed.index in self.keys or changed.key in self._numbers
+            }
