@@ -356,7 +356,7 @@ GUARDS = [
           "self._initial.pop(ticket) for ticket in tickets", "self._initial[ticket] for ticket in tickets",
           (CHAINS, "f14_a_chain_that_keeps")),
     Guard("F15", "what refuses to be a key is known by its content", "_ledger.py",
-          "except BaseException as error:  # unhash", "except ZeroDivisionError as error:  # unhash",
+          "except BaseException as error:  # unhashable", "except ZeroDivisionError as error:  # unhashable",
           (CONFORMANCE, "f15_any")),
     Guard("F15", "what refuses to be looked at is known by itself", "_dedupe.py",
           "except BaseException as error:  # content", "except ZeroDivisionError as error:  # content",

@@ -25,7 +25,7 @@ class Entered(NamedTuple):
 class Changed(NamedTuple):
     """A task that was changed on its way: as what it was left, and the key that it had before."""
 
-    index: int
+    number: int
     task: Any
     left: Hashable
     key: Hashable
@@ -181,5 +181,5 @@ class Ledger:
             self._changed = {
                 id_: changed
                 for id_, changed in self._changed.items()
-                if changed.index in self.keys or changed.key in self._numbers
+                if changed.number in self.keys or changed.key in self._numbers
             }

@@ -138,7 +138,7 @@ class TaskManager(Generic[T, R]):
         To be overridden. Called in the thread that called `start`. What it raises is the task's
         error, inside a GetArgsError.
         """
-        return task if issubclass(type(task), tuple) else (task,)
+        return task if isinstance(task, tuple) else (task,)
 
     def process_result(self, task: T, result: Any) -> Any:
         """What is to be kept as the result of this task.
