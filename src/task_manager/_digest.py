@@ -20,6 +20,7 @@ from typing import Any
 
 DEEPEST = 1000  # levels; what has more contains itself, or might as well
 MOST = 1 << 24  # elements
+MANY = 1 << 16  # elements of one column, below which nobody asks whether they are different objects
 PLAIN = frozenset([int, float, complex, bool, str, bytes, type(None)])
 
 _REAL = frozenset([int, float, bool])
@@ -112,6 +113,8 @@ class _Writing:
             count += len(column)
             if level > DEEPEST or count > MOST:
                 raise ValueError("content without an end")
+            if level > 8 and len(column) > MANY > 16 * len(set(map(id, column))):
+                raise ValueError("a few objects in one another, over and over")
             for code, part in self._parts(column):
                 _WRITE[code](self, level + 1, part)
 
