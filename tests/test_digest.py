@@ -169,7 +169,9 @@ def test_f31_the_key_of_a_big_task_is_small(value: Any) -> None:
     key = key_of(value)
 
     assert ContentKey is type(key)
-    assert sys.getsizeof(key) + sum(sys.getsizeof(one) for one in key if not isinstance(one, type)) < 1000
+    assert (
+        sys.getsizeof(key) + sum(sys.getsizeof(one) for one in key if not isinstance(one, type)) < 1000
+    )
     assert key == key_of(copy.deepcopy(value))
 
 

@@ -162,14 +162,8 @@ class Ledger:
             self._changed.pop(id(task), None)
 
     def _look_at_hashable(self, index: int, task: Any) -> None:
-        """A hashable task that failed: if it is not found any more, its hash has changed with it."""
-        try:
-            if self._numbers.get(task) == index:
-                return
-            left = key_of(task)
-        except BaseException as error:
-            let_through(error)
-            return
+        """A hashable task that failed. Its hash may have changed with it, so that no dict finds it."""
+        left = key_of(task)
         if type(left) is HashedKey:
             key = IdentityKey(task)
             self._numbers[key] = index
