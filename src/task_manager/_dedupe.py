@@ -38,6 +38,9 @@ class ContentKey(tuple[Any, ...]):
             let_through(error)
             return False
 
+    def __ne__(self, other: object) -> bool:  # that of a tuple would not ask __eq__
+        return not self == other
+
     __hash__ = tuple.__hash__
 
 
