@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Protocol
 
+from ._repr import text_of
 from ._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
 
 
@@ -39,11 +40,15 @@ class GuestObserver(Observer, Protocol):
 
 
 def _levels_inside() -> int:
-    """How far up the stack, as `warnings.warn` counts, the first frame outside this package is."""
+    """How far up the stack, as `warnings.warn` counts, the first frame of the user's is."""
     level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN:
         level, frame = level + 1, frame.f_back
     return level
+
+
+# What stands on the stack between a line of the user's and ours.
+_BETWEEN = frozenset([__package__, "asyncio", "concurrent", "contextlib", "functools", "threading"])
 
 
 class Tally:
@@ -123,7 +128,7 @@ class Recorder:
         with contextlib.suppress(Exception):  # where warnings are errors, or stderr is gone
             warnings.warn(
                 f"the {guest.name} failed and is left out of the rest of this run, "
-                f"which goes on: {type(error).__name__}: {error}",
+                f"which goes on: {text_of(error)}",
                 RuntimeWarning,
                 stacklevel=_levels_inside(),
             )

@@ -1,13 +1,68 @@
-"""How a task is shown in the log: in one line, of a bounded length, whatever it is."""
+"""How what is the user's is shown in the log: in one harmless line, of a bounded length, whatever it is.
+
+A repr, a name or a message is text from anywhere.  A line break in it would forge a line of the
+log, an escape sequence would colour or clear the terminal, and a bidirectional control would turn
+the line round.
+"""
 
 from __future__ import annotations
 
 import reprlib
+from array import array
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
-LONGEST = 200
+from ._ctrl_c import let_through
 
-_exact = frozenset({int, float, bool, type(None)})  # short by nature, and most tasks
+LONGEST = 200
+SORTED = 1000  # elements of a set; of a larger one, some are shown
+
+_EXACT = frozenset(map(id, (int, float, bool, type(None))))  # short by nature, and most tasks
+_BREAKS = ("\r\n", "\n", "\r")
+# Spaces of several widths, and the joiners that some scripts and emoji are written with.
+_HARMLESS = frozenset("\xa0\u1680\u202f\u205f\u3000\u200c\u200d").union(map(chr, range(0x2000, 0x200B)))
+_NAME: Any = vars(type)["__name__"]  # whatever a metaclass makes of it
+_QUALNAME: Any = vars(type)["__qualname__"]
+
+
+def one_line(text: str) -> str:
+    """Any text as one line that changes nothing around it: breaks are spaces, controls are escapes."""
+    if type(text) is not str:
+        text = str.__str__(text)  # a subclass has methods of its own
+    if text.isprintable():
+        return text
+    for line_break in _BREAKS:
+        text = text.replace(line_break, " ")
+    return "".join(
+        char if char.isprintable() or char in _HARMLESS else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def type_name(kind: type) -> str:
+    """The qualified name of a type, without its module. Never raises."""
+    return one_line(_cut(_QUALNAME.__get__(kind), LONGEST))
+
+
+def name_of(func: Any) -> str:
+    """What a callable calls itself, or the name of its type. Never raises."""
+    try:
+        return one_line(_cut(str(func.__name__), LONGEST))
+    except BaseException as error:
+        let_through(error)
+        return one_line(_cut(_NAME.__get__(type(func)), LONGEST))
+
+
+def text_of(error: BaseException) -> str:
+    """An error for a line of text, `ValueError: no`; never raises, also where its __str__ is broken."""
+    try:
+        text = str.__str__(str(error))
+    except BaseException as broken:
+        let_through(broken)
+        return type_name(type(error))
+    return one_line(f"{type_name(type(error))}: {_cut(text, 4 * LONGEST)}")
 
 
 class _Short(reprlib.Repr):
@@ -18,26 +73,60 @@ class _Short(reprlib.Repr):
         self.maxdeque = self.maxarray = 10
         self.maxstring = self.maxother = LONGEST
 
-    def repr_bytes(self, value: bytes, level: int) -> str:
-        return repr(value) if len(value) <= LONGEST else f"{value[:LONGEST]!r}..."
+    def repr1(self, x: Any, level: int) -> str:
+        """By the type itself. reprlib goes by its name, and others may have made a type of that name."""
+        show: Callable[[_Short, Any, int], str] = _SHOWN.get(id(type(x)), _Short.repr_instance)
+        return show(self, x, level)
 
-    def repr_instance(self, value: Any, level: int) -> str:
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """In the order in which it was filled, as every dict is shown; reprlib sorts the whole of it."""
+        if x and level <= 0:
+            return "{...}"
+        pieces = [
+            f"{self.repr1(key, level - 1)}: {self.repr1(value, level - 1)}"
+            for key, value in islice(x.items(), self.maxdict)
+        ]
+        if len(x) > self.maxdict:
+            pieces.append("...")
+        return f"{{{', '.join(pieces)}}}"
+
+    def repr_set(self, x: set[Any], level: int) -> str:
+        return super().repr_set(x if len(x) <= SORTED else set(islice(x, SORTED)), level)
+
+    def repr_frozenset(self, x: frozenset[Any], level: int) -> str:
+        return super().repr_frozenset(x if len(x) <= SORTED else frozenset(islice(x, SORTED)), level)
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        return repr(x) if len(x) <= LONGEST else f"{x[:LONGEST]!r}..."
+
+    def repr_instance(self, x: Any, level: int) -> str:
         try:
-            text = repr(value)
-        except Exception:
-            return f"<unreprable {type(value).__qualname__}>"
-        return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+            text = repr(x)
+        except BaseException as error:  # extensions in Rust panic with what is no Exception
+            let_through(error)
+            return f"<unreprable {type_name(type(x))}>"
+        return _cut(text, LONGEST)
 
 
+_SHOWN: dict[int, Callable[..., str]] = {
+    id(kind): getattr(_Short, f"repr_{kind.__name__}")
+    for kind in (tuple, list, dict, set, frozenset, deque, array, str, bytes, int)
+}
 _short = _Short().repr
 
 
 def short_repr(value: Any) -> str:
-    """The repr of a value, cut and on one line; `<unreprable T>` where it has none."""
+    """The repr of a value, cut and on one line; `<unreprable T>` where it has none. Never raises."""
     try:
-        text = repr(value) if type(value) in _exact else _short(value)
-    except Exception:
-        return f"<unreprable {type(value).__qualname__}>"
-    if len(text) > 4 * LONGEST:
-        text = f"{text[: 4 * LONGEST - 3]}..."
-    return " ".join(text.splitlines()) if "\n" in text or "\r" in text else text
+        if id(type(value)) in _EXACT:
+            return _cut(repr(value), 4 * LONGEST)
+        return _cut(one_line(_cut(_short(value), 4 * LONGEST)), 4 * LONGEST)
+    except BaseException as error:
+        let_through(error)
+        return f"<unreprable {type_name(type(value))}>"
+
+
+def _cut(text: str, length: int) -> str:
+    if type(text) is not str:
+        text = str.__str__(text)  # a subclass has methods of its own
+    return text if len(text) <= length else f"{text[: length - 3]}..."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pickle
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +19,21 @@ from ._ctrl_c import let_through
 from ._task import Failure
 from .errors import ConfigurationError, TransportError
 
-PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
+PLAIN: frozenset[type] = frozenset({int, float, complex, bool, str, bytes, type(None)})
 SMALL = PLAIN - {str, bytes}
 LARGEST = 1 << 20  # bytes of a share that is more than one object
+TUPLE = frozenset({tuple})
 PROTOCOL = pickle.HIGHEST_PROTOCOL
 _CAUSE: Any = vars(BaseException)["__cause__"]
+
+
+def all_of(kinds: frozenset[type], values: Iterable[Any]) -> bool:
+    """Whether all values are of these types. A type that cannot be hashed is none of them."""
+    try:
+        return kinds.issuperset(map(type, values))
+    except BaseException as error:  # its metaclass has an __eq__ alone, or a __hash__ that raises
+        let_through(error)
+        return False
 
 
 class Column(NamedTuple):
@@ -85,7 +95,7 @@ def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column
 
     slot: Told whose result is being pickled, as a pickle may kill its process; `numbers` has them.
     """
-    if PLAIN.issuperset(map(type, values)):
+    if all_of(PLAIN, values):
         return Column(True, values)
     cells: list[Any] = []
     for number, value in zip(numbers, values, strict=True):
@@ -267,4 +277,4 @@ def _try_loads(packed: bytes | None, kind: type[Any]) -> Any:
     except BaseException as error:
         let_through(error)
         return None
-    return value if isinstance(value, kind) else None
+    return value if issubclass(type(value), kind) else None  # what it says of its class may raise

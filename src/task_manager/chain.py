@@ -15,7 +15,7 @@ from ._ledger import Ledger
 from ._pool import Turn
 from ._processes import hopeless, stillborn_error
 from ._pump import refuse_running_loop
-from ._recorder import Recorder
+from ._recorder import Observer, Recorder
 from ._results import Results
 from ._round import Round
 from ._source import IterableSource, Source
@@ -53,7 +53,7 @@ class TaskChain:
             self.add_stage(stage)
         self.set_chain_mode(chain_mode)
         self._ledger = Ledger()
-        self._results = Results()
+        self._results = Results(self._ledger.keys)
         self._summary = Summary()
         self._turn = Turn("a chain makes one start at a time")
 
@@ -147,7 +147,8 @@ class TaskChain:
             source = IterableSource(tasks)
             names = [stage._name for stage in self._stages]
             self._results.begin_run(repeats=True)
-            keepers = [self._results] if self._stages[-1].keep_results else []
+            kept = self._ledger.keeps_keys = self._stages[-1].keep_results
+            keepers: list[Observer] = [self._results, self._ledger] if kept else []
             book = Book(self._ledger, Recorder(keepers, []), names, self._stages[0].deduplicate)
             with ExitStack() as at_the_end:  # each of these, whatever another one raises
                 for stage in self._stages:

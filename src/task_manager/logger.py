@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from loguru import logger as users_logger
 
-from ._repr import short_repr
+from ._repr import one_line, short_repr
 from ._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
 from .errors import ConfigurationError
 
@@ -26,6 +26,7 @@ FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {message}"
 EVERY = 0.2  # seconds at most that a success waits for others to share its record
 SLOW = 0.1  # a task of so many seconds has a record of its own
 MOST = 500  # tasks in one record
+LOOK = 0.2  # seconds after which a log looks whether its file is still there
 
 
 class TaskLogger:
@@ -37,7 +38,8 @@ class TaskLogger:
     level: The lowest level that is written: "DEBUG", "INFO" (starts and ends of runs), "SUCCESS",
         "WARNING" (retries) or "ERROR" (failures).
     logger: A loguru logger of yours that takes the records instead; the other options are then
-        those of its own handlers.
+        those of its own handlers. What is bound to it, and its patchers, hold; what `opt` has set
+        does not, as a record is one finished line.
 
     The handlers of `loguru.logger` are otherwise left alone: neither removed, nor added to, nor
     written to.
@@ -69,42 +71,72 @@ class TaskLogger:
 
     def observer(self, title: str) -> LogObserver:
         """An observer that writes one run to this log. title: What runs; heads every record."""
-        return LogObserver(self, title)
+        return LogObserver(self, one_line(title))
 
     def writes(self, level: str) -> bool:
         """Whether a record of this level would be written at all."""
         return self._logger is not None or users_logger.level(level).no >= self._severity
 
-    def open(self) -> tuple[Logger, int | None]:
-        """A logger to write to, and the handler to remove at the end."""
+    def open(self) -> tuple[Logger, int | None, LogFile | None]:
+        """A logger to write to; the handler to remove at the end, and its file, if they are ours."""
         if self._logger is not None:
-            return self._logger, None
-        logger = _own_logger()
-        handler = logger.add(
-            LogFile(self._log_dir),
-            format=self._format,
-            level=self._level,
-            catch=False,
-        )
-        return logger, handler
+            return self._logger.opt(), None, None  # lazy, raw and record would spoil a finished text
+        logger, file = _own_logger(), LogFile(self._log_dir)
+        # The level by its number: a level that the user has added is not known to a logger of ours.
+        handler = logger.add(file, format=self._format, level=self._severity, catch=False)
+        return logger, handler, file
 
 
 class LogFile:
     """The file of the day in a folder, both made when the first record comes.
 
     loguru's own file sink stays open when its last flush fails, as on a full disk.
+
+    Where somebody deletes the file in the middle of a run, or puts another one in its place as
+    logrotate does, what is written goes nowhere, or elsewhere. So a look is taken from time to time.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._path = folder
         self._file: TextIO | None = None
+        self._looked = 0.0
+        self._since: list[str] = []  # written since the last look
 
     def write(self, message: str) -> None:
+        """Append a record."""
         if self._file is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f"task_manager_{date.today():%Y-%m-%d}.log"
-            self._file = path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
+            self._path = self._folder / f"task_manager_{date.today():%Y-%m-%d}.log"
+            self._open()
+        elif len(self._since) >= MOST or time.monotonic() - self._looked >= LOOK:
+            self.look()
+        self._since.append(message)
+        assert self._file is not None
         self._file.write(message)
+
+    def look(self) -> None:
+        """See whether the file is still in its place; if not, go on in a new one."""
+        self._looked = time.monotonic()
+        since, self._since = self._since, []
+        if self._file is None:
+            return
+        ours = os.fstat(self._file.fileno())
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            pass
+        else:
+            if (found.st_dev, found.st_ino) == (ours.st_dev, ours.st_ino):
+                return
+        self._file.close()
+        self._open()
+        if ours.st_nlink == 0:  # deleted, and not moved: with what was written since
+            self._file.writelines(since)
+
+    def _open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
+        self._looked = time.monotonic()
 
     def stop(self) -> None:
         """Called by loguru when the handler is removed."""
@@ -122,13 +154,14 @@ class LogObserver:
         self._title = title
         self._logger: Logger | None = None
         self._handler: int | None = None
+        self._file: LogFile | None = None
         self._tasks: list[Any] = []
         self._seconds = 0.0
         self._written = 0.0
         self._writes_success = log.writes("SUCCESS")
 
     def open(self, total: int | None) -> None:
-        self._logger, self._handler = self._log.open()
+        self._logger, self._handler, self._file = self._log.open()
         self._written = time.monotonic()
         self._write("INFO", f"run begins: {_count(total)}")
 
@@ -160,7 +193,7 @@ class LogObserver:
         ]:
             if count:
                 counts.append(f"{count} {one if count == 1 else more}")
-        self._write("INFO", f"run ends after {summary.seconds:.3f} s: {', '.join(counts)}")
+        self._write("INFO", f"run ends after {summary.seconds:.3f} s: {', '.join(counts)}", last=True)
         self._leave()
 
     def _succeed(self, tasks: list[Any], seconds: list[float]) -> None:
@@ -188,10 +221,12 @@ class LogObserver:
             self._write("SUCCESS", f"{head} in {seconds * len(group) / len(tasks):.3f} s: {names}")
         self._written = time.monotonic()
 
-    def _write(self, level: str, message: str) -> None:
+    def _write(self, level: str, message: str, last: bool = False) -> None:
         if self._logger is None:
             return
         try:
+            if last and self._file is not None:
+                self._file.look()
             self._logger.log(level, "{}", f"{self._title}: {message}")
         except Exception:
             with contextlib.suppress(Exception):  # closing flushes, which fails again
@@ -200,7 +235,7 @@ class LogObserver:
 
     def _leave(self) -> None:
         """Close the file of our own."""
-        logger, self._logger = self._logger, None
+        logger, self._logger, self._file = self._logger, None, None
         if logger is not None and self._handler is not None:
             logger.remove(self._handler)
 

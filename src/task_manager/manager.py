@@ -19,6 +19,7 @@ from ._ledger import Ledger
 from ._pool import Pool
 from ._pump import pump, pump_awaiting, refuse_running_loop
 from ._recorder import GuestObserver, Observer, Recorder
+from ._repr import name_of
 from ._results import Results
 from ._retry import RetryPolicy
 from ._run import Run, is_tuple
@@ -108,7 +109,7 @@ class TaskManager(Generic[T, R]):
 
     def _begin_life(self) -> None:
         self._ledger = Ledger()
-        self._results = Results()
+        self._results = Results(self._ledger.keys)
         self._summary = Summary()
         self._pool = Pool()
 
@@ -217,7 +218,7 @@ class TaskManager(Generic[T, R]):
     @property
     def _name(self) -> str:
         func = self.func.func if isinstance(self.func, functools.partial) else self.func
-        return str(getattr(func, "__name__", type(func).__name__))
+        return name_of(func)
 
     def _guests(self) -> list[GuestObserver]:
         """The bar and the log, as the options say."""
@@ -232,7 +233,7 @@ class TaskManager(Generic[T, R]):
         return Recorder(self._keepers(), self._guests())
 
     def _keepers(self) -> list[Observer]:
-        return [self._results] if self.keep_results else []
+        return [self._results, self._ledger] if self.keep_results else []
 
     def _flow(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
         """One run, in this thread. distinct: Repeats are not run."""
@@ -293,6 +294,7 @@ class TaskManager(Generic[T, R]):
         ctrl_c: CtrlC,
     ) -> Run:
         self._ledger.begin_run()
+        self._ledger.keeps_keys = self.keep_results
         self._results.begin_run(repeats=not distinct)
         recorder.open(source.remaining)
         return Run(

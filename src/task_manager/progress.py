@@ -6,6 +6,7 @@ import threading
 from functools import cache
 from typing import Any, Self, TextIO
 
+from ._repr import one_line
 from ._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
 
 
@@ -23,7 +24,7 @@ class ProgressManager:
     def __init__(
         self, total: int | None = None, desc: str = "Processing", file: TextIO | None = None
     ) -> None:
-        self._bar: Any = _bar_class()(total=total, desc=desc, file=file, unit=" task")
+        self._bar: Any = _bar_class()(total=total, desc=one_line(desc), file=file, unit=" task")
         self._failed = 0
         self._retried = 0
 

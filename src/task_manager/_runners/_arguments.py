@@ -31,12 +31,11 @@ def pack_calls(calls: list[Any], unpack: bool) -> Iterator[Share]:
 
     unpack: The calls are tuples of arguments.
     """
-    if unpack and not {tuple}.issuperset(map(type, calls)):  # a subclass is pickled by its name, which
-        return _pack_each(calls, unpack)  # may fail
-    kinds = set(map(type, chain.from_iterable(calls) if unpack else calls))
-    if not _wire.PLAIN.issuperset(kinds):
+    if unpack and not _wire.all_of(_wire.TUPLE, calls):
+        return _pack_each(calls, unpack)  # a subclass is pickled by its name, which may fail
+    if not _wire.all_of(_wire.PLAIN, chain.from_iterable(calls) if unpack else calls):
         return _pack_each(calls, unpack)
-    if _wire.SMALL.issuperset(kinds):
+    if _wire.all_of(_wire.SMALL, chain.from_iterable(calls) if unpack else calls):
         return iter([Share(len(calls), _wire.Column(True, calls), {})])
     if unpack:
         sizes = [sum(map(sys.getsizeof, call)) for call in calls]
