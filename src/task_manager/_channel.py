@@ -6,6 +6,8 @@ import socket
 import struct
 from collections.abc import Iterator
 
+from ._fork import end_a_copy, this_process
+
 HEADER = struct.Struct("!Q")
 CHUNK = 1 << 18  # bytes that are sent or received at once
 KEPT = 1 << 24  # bytes of a buffer that is kept for the next large frame: fresh memory is slow
@@ -14,7 +16,7 @@ NAP = 0.005  # seconds in which news may gather, where nobody waits for an answe
 
 
 class Channel:
-    """Owns one end of a socket pair.
+    """Owns one end of a socket pair. In a copy of this process it is not to be used, and ends that.
 
     ended: The other side has closed it, or died.
     little: So little came the last time that one who reads it at once does so for each single frame.
@@ -23,6 +25,7 @@ class Channel:
 
     def __init__(self, pipe: socket.socket) -> None:
         self._pipe = pipe
+        self._home = this_process()
         pipe.setblocking(False)
         self._buffer = bytearray(CHUNK)  # what has arrived and is not used up: from _begin to _end
         self._begin = self._end = 0
@@ -40,6 +43,7 @@ class Channel:
 
     def send(self, frame: bytes) -> None:
         """Queue a frame (b"": none), and send as much as the pipe takes now."""
+        end_a_copy(self._home)
         if frame:
             self._outgoing += HEADER.pack(len(frame))
             self._outgoing += frame
@@ -65,6 +69,7 @@ class Channel:
 
     def _read(self) -> bool:
         """Take what has arrived, as far as there is room; whether there may be more."""
+        end_a_copy(self._home)
         room = memoryview(self._buffer)[self._end :]
         try:
             count = self._pipe.recv_into(room)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from ._ctrl_c import CtrlC
+from ._fork import end_a_copy, this_process
 from ._run import Run
 from ._runners import AwaitedRunner, Runner
 from .errors import ConfigurationError
@@ -13,30 +14,38 @@ from .errors import ConfigurationError
 
 def pump(run: Run, runner: Runner, ctrl_c: CtrlC) -> None:
     """Let the run flow through the runner until it is over."""
+    home = this_process()
     while not run.over:
         while room := runner.room(run.depth):
             batch = run.next_batch()
+            end_a_copy(home)
             if batch is None:
                 break
             runner.submit(batch)
         answers = ctrl_c.through(runner.collect, run.patience(full=not room))
+        end_a_copy(home)
         for batch, outcomes in answers:
             run.finish(batch, outcomes)
+            end_a_copy(home)
         if not answers:
             run.idle()
 
 
 async def pump_awaiting(run: Run, runner: AwaitedRunner) -> None:
     """The same, in an event loop that others use as well."""
+    home = this_process()
     while not run.over:
         while room := runner.room(run.depth):
             batch = run.next_batch()
+            end_a_copy(home)
             if batch is None:
                 break
             runner.submit(batch)
         answers = await runner.collect(run.patience(full=not room))
+        end_a_copy(home)
         for batch, outcomes in answers:
             run.finish(batch, outcomes)
+            end_a_copy(home)
         if not answers:
             run.idle()
 

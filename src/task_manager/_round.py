@@ -26,7 +26,14 @@ from ._book import Book
 from ._call import IDLE
 from ._channel import NAP, Channel
 from ._ctrl_c import CtrlC
-from ._processes import FAREWELL, Glance, end_process, uninterrupted
+from ._processes import (
+    FAREWELL,
+    Glance,
+    end_process,
+    refusals_named,
+    tells_of_death,
+    uninterrupted,
+)
 from ._recorder import Recorder
 from ._run import TICK
 from ._runners._slot import SharedSlot, start_with_slot
@@ -129,7 +136,8 @@ class Round:
         self._started: list[StageProcess] = []
         self._ends: list[socket.socket] = []  # of the links
         self._way_in: Channel
-        self._selector = selectors.DefaultSelector()
+        with refusals_named("stage process"):
+            self._selector = selectors.DefaultSelector()
         self._feed = self._parcels()
         self._fed = False
         self._glance = Glance()
@@ -166,14 +174,15 @@ class Round:
     def _start(self) -> None:
         way_out: socket.socket | None = None
         for stage in reversed(self._stages):
-            way_in, incoming = socket.socketpair()
-            # Kept open here as well: what the end of a stage means is decided here, and not by the next.
-            self._ends += [way_in, incoming]
-            with uninterrupted():
+            with uninterrupted(), refusals_named("stage process"):
+                way_in, incoming = socket.socketpair()
+                # Kept open here as well: what the end of a stage means is decided here, not by the next.
+                self._ends += [way_in, incoming]
                 stage.start(incoming, way_out)
                 self._started.append(stage)
-            self._selector.register(stage.channel, selectors.EVENT_READ, stage)
-            self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
+                self._selector.register(stage.channel, selectors.EVENT_READ, stage)
+                if tells_of_death(stage.context):
+                    self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
             way_out = way_in
         self._way_in = Channel(way_in)
 

@@ -29,8 +29,10 @@ from .._processes import (
     Glance,
     end_process,
     hopeless,
+    refusals_named,
     refuse_daemons,
     stillborn_error,
+    tells_of_death,
     uninterrupted,
 )
 from .._task import Batch, Failure, Outcomes, Unrun
@@ -41,10 +43,12 @@ from ..errors import (
     WorkerDiedError,
     WorkerStartError,
 )
-from . import Answer, Orders
+from . import Answer, Orders, cores
 from ._slot import SharedSlot, start_with_slot
 from ._worker import GOODBYE, READY, Report, work
 
+COMING_UP = 20.0  # seconds that a worker may take to be ready, at least; where `task_timeout` is set
+HANGING = 2  # workers in a row that are not ready by then; then there is no hope
 FRUITLESS = 3  # deaths of workers that had taken a task and not begun a call; then it has its error
 
 
@@ -75,6 +79,8 @@ class Worker:
         self.held: deque[Held] = deque()
         self.sent = 0  # attempts, ever
         self.ready = False
+        self.refusal = ""  # why it cannot work, in its own words or in ours
+        self.began = clock()
         self.pace = 0.0  # seconds a call, in its last report
 
     @property
@@ -100,8 +106,9 @@ class ProcessRunner:
         self._crew: list[Worker] = []
         self._load = 0
         self._answers: list[Answer] = []
-        self._selector = selectors.DefaultSelector()
-        self._stillborn = 0
+        with refusals_named("worker process"):
+            self._selector = selectors.DefaultSelector()
+        self._stillborn = self._hanging = 0
         self._fruitless: dict[int, int] = {}  # deaths by the index of a task that they were about
         self._glance = Glance()
         self._owner = this_process()
@@ -144,6 +151,7 @@ class ProcessRunner:
             self._bury(worker)
         if self._timeout is not None:
             self._end_overdue(self._timeout)
+            self._end_hanging(self._timeout)
         answers, self._answers = self._answers, []
         return answers
 
@@ -179,22 +187,47 @@ class ProcessRunner:
         if least is None or (least.held and len(self._crew) < self._most):
             try:
                 return self._hire()
-            except OSError as error:
+            except WorkerStartError:
                 if least is None:
-                    raise WorkerStartError(f"no worker process can be started: {error}") from error
+                    raise
                 self._most = len(self._crew)  # the system has no room for more
         return least
 
     def _hire(self) -> Worker:
-        with uninterrupted():
+        with uninterrupted(), refusals_named("worker process"):
             process, pipe, slot = start_with_slot(
                 self._context, work, self._func, name="task_manager-worker"
             )
-            worker = Worker(process, Channel(pipe), slot)
+            try:
+                worker = Worker(process, Channel(pipe), slot)
+                self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+                if tells_of_death(self._context):
+                    self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
+            except BaseException:  # it has no owner yet
+                pipe.close()
+                process.kill()
+                end_process(process, FAREWELL)
+                slot.close()
+                raise
             self._crew.append(worker)
-            self._selector.register(worker.channel, selectors.EVENT_READ, worker)
-            self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
         return worker
+
+    def _end_hanging(self, timeout: float) -> None:
+        """Kill the workers that do not come up, as in an import that never ends.
+
+        A slow import is no fault: each has COMING_UP seconds, or `task_timeout` if that is more, and in
+        proportion more where so many come up at once that they wait for each other's processors.
+        """
+        coming = [worker for worker in self._crew if not worker.ready]
+        limit = max(timeout, COMING_UP) * max(1.0, len(coming) / cores())
+        for worker in coming:
+            if clock() - worker.began >= limit:
+                worker.refusal = (
+                    f"a worker process was not ready after {limit:g} s. If it needs longer, as for its "
+                    "imports, set a larger task_timeout: that holds for this as well"
+                )
+                worker.process.kill()
+                self._bury(worker, TaskTimeoutError(timeout))
 
     def _end_overdue(self, timeout: float) -> None:
         """Kill the workers whose call takes too long."""
@@ -215,7 +248,8 @@ class ProcessRunner:
         """
         self._crew.remove(worker)
         self._selector.unregister(worker.channel)
-        self._selector.unregister(worker.process.sentinel)
+        if tells_of_death(self._context):
+            self._selector.unregister(worker.process.sentinel)
         pid = worker.process.pid
         exitcode = end_process(worker.process, FAREWELL)
         error = reason or WorkerDiedError(pid, exitcode)
@@ -231,7 +265,7 @@ class ProcessRunner:
             worker.channel.close()
             worker.slot.close()
         if not worker.ready:
-            self._count_stillborn(exitcode)
+            self._count_stillborn(worker, exitcode)
 
     def _blame(self, worker: Worker, in_hand: int) -> int:
         """The number of the call that this death is charged to, if it is one that is held.
@@ -259,10 +293,21 @@ class ProcessRunner:
         if unrun:
             self._answers.append((held.batch, Unrun(unrun)))
 
-    def _count_stillborn(self, exitcode: int | None) -> None:
-        self._stillborn += 1
-        if hopeless(self._stillborn, exitcode):
-            raise stillborn_error("worker processes", exitcode)
+    def _count_stillborn(self, worker: Worker, exitcode: int | None) -> None:
+        """This one never came to work: others go on without it, and where none works that is the end."""
+        if worker.refusal:
+            self._hanging += 1
+        else:
+            self._stillborn += 1
+        if self._hanging < HANGING and not hopeless(self._stillborn, exitcode):
+            return
+        if any(other.ready for other in self._crew):
+            self._most = len(self._crew)
+        elif worker.refusal:
+            raise WorkerStartError(worker.refusal)
+        else:
+            method = self._context.get_start_method()
+            raise stillborn_error("worker processes", exitcode, method)
 
     # ------------------------------------------------------------------ pipes
 
@@ -278,9 +323,12 @@ class ProcessRunner:
         for frame in worker.channel.receive():
             if not worker.ready:
                 if frame != READY:
-                    raise WorkerStartError(_wire.loads(frame))
+                    worker.refusal = _wire.loads(frame)
+                    if not any(other.ready for other in self._crew):
+                        raise WorkerStartError(worker.refusal)
+                    continue
                 worker.ready = True
-                self._stillborn = 0
+                self._stillborn = self._hanging = 0
                 continue
             self._take(worker, Report(*_wire.loads(frame)))
 
