@@ -14,7 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from multiprocessing import popen_fork, resource_tracker
+from multiprocessing import forkserver, popen_fork, resource_tracker
 from multiprocessing.process import BaseProcess
 from time import sleep
 from typing import Any
@@ -41,12 +41,12 @@ def launch(make: Callable[[], BaseProcess], method: str) -> BaseProcess:
     of a fork server that does not stay alive.
     """
     with _broken_streams_aside(), _without_sigpipe():
-        _keep_spare_files(SPARE[method])
         for attempt in range(1, ATTEMPTS + 1):
             process = make()
             try:
                 if method != "fork":
-                    _ready_servants()
+                    _ready_servants(method)
+                _keep_spare_files(SPARE[method])
                 process.start()
             except BaseException as error:
                 _clear_up(error)
@@ -81,14 +81,16 @@ def refusal(error: BaseException) -> str:
 
 def in_a_copy() -> None:
     """In a forked child: threads of the parent may have held the locks of multiprocessing's servants."""
-    for module, name in (("forkserver", "_forkserver"), ("resource_tracker", "_resource_tracker")):
-        servant = getattr(sys.modules.get(f"multiprocessing.{module}"), name, None)
-        with contextlib.suppress(AttributeError):
-            servant._lock._at_fork_reinit()  # type: ignore[union-attr]
+    servants: tuple[Any, ...] = (
+        forkserver._forkserver,
+        resource_tracker._resource_tracker,
+    )
+    for servant in servants:
+        servant._lock._at_fork_reinit()
 
 
-def _ready_servants() -> None:
-    """The resource tracker runs, and no fork server is known but one that is a child of ours."""
+def _ready_servants(method: str) -> None:
+    """The resource tracker runs, and so does a fork server that is a child of ours, if one is needed."""
     restore_script_file()
     # Where it has to be started, that unblocks signals which are blocked for the time of our start.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
@@ -96,7 +98,9 @@ def _ready_servants() -> None:
         resource_tracker.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    _forget_a_strange_fork_server()
+    if method == "forkserver":
+        _forget_a_strange_fork_server()
+        forkserver.ensure_running()
 
 
 def _forget_a_strange_fork_server() -> None:
@@ -104,9 +108,8 @@ def _forget_a_strange_fork_server() -> None:
 
     So it does where the script ignores SIGCHLD, or waits for all children, and the server has died.
     """
-    module = sys.modules.get("multiprocessing.forkserver")
-    server: Any = getattr(module, "_forkserver", None)
-    if server is None or not hasattr(os, "waitid"):  # not on every platform
+    server: Any = forkserver._forkserver
+    if not hasattr(os, "waitid"):  # not on every platform
         return
     with server._lock:
         if server._forkserver_pid is None:
