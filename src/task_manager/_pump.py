@@ -34,20 +34,26 @@ def pump(run: Run, runner: Runner, ctrl_c: CtrlC) -> None:
 async def pump_awaiting(run: Run, runner: AwaitedRunner) -> None:
     """The same, in an event loop that others use as well."""
     home = this_process()
-    while not run.over:
-        while room := runner.room(run.depth):
-            batch = run.next_batch()
+    try:
+        while not run.over:
+            while room := runner.room(run.depth):
+                batch = run.next_batch()
+                end_a_copy(home)
+                if batch is None:
+                    break
+                runner.submit(batch)
+            answers = await runner.collect(run.patience(full=not room))
             end_a_copy(home)
-            if batch is None:
-                break
-            runner.submit(batch)
-        answers = await runner.collect(run.patience(full=not room))
-        end_a_copy(home)
-        for batch, outcomes in answers:
-            run.finish(batch, outcomes)
-            end_a_copy(home)
-        if not answers:
-            run.idle()
+            for batch, outcomes in answers:
+                run.finish(batch, outcomes)
+                end_a_copy(home)
+            if not answers:
+                run.idle()
+    except BaseException as error:
+        # A copy may not even end in peace: what asyncio does then takes the loop's wake-up pipe out of
+        # the selector, which the copy shares with its parent.
+        end_a_copy(home, error)
+        raise
 
 
 def refuse_running_loop(what: str, instead: str) -> None:
