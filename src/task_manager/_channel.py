@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ._fork import end_a_copy, this_process
+
 MARK = b"\x89TM\n"  # no text in any encoding begins like that
 HEADER = struct.Struct(f"!{len(MARK)}sHQ")
 CHUNK = 1 << 18  # bytes that are sent or received at once
@@ -62,7 +64,7 @@ def without_signal(pipe: socket.socket) -> None:
 
 
 class Channel:
-    """Owns one end of a socket pair.
+    """Owns one end of a socket pair. In a copy of this process it is not to be used, and ends that.
 
     ended: The other side has closed it, or died, or has sent what is no frame.
     garbled: It is the last of these; the other side may be alive.
@@ -73,6 +75,7 @@ class Channel:
 
     def __init__(self, pipe: socket.socket) -> None:
         self._pipe = pipe
+        self._home = this_process()
         pipe.setblocking(False)
         without_signal(pipe)
         self._buffer = bytearray(CHUNK)  # what has arrived and is not used up: from _begin to _end
@@ -95,6 +98,7 @@ class Channel:
 
     def send(self, frame: bytes, note: bytes = b"") -> None:
         """Queue a frame (b"": none); send as much as the pipe takes now. Large ones are not copied."""
+        end_a_copy(self._home)
         if frame:
             self._outgoing.extend(map(memoryview, _parts(frame, note)))
         try:
@@ -123,6 +127,7 @@ class Channel:
 
     def _read(self) -> bool:
         """Take what has arrived, as far as there is room; whether there may be more."""
+        end_a_copy(self._home)
         room = memoryview(self._buffer)[self._end :]
         if self._lost is not None:
             room = room[: self._still_lost]

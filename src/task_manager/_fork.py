@@ -16,6 +16,25 @@ def this_process() -> object:
     return _here
 
 
+def end_a_copy(home: object, error: BaseException | None = None) -> None:
+    """End this process at once, and without a word, if it is a copy of the one called `home`.
+
+    home: What `this_process` said where the run began.
+    error: What the copy would end with; a SystemExit has its exit code.
+
+    To be called where a run goes on after code of the user's: that may have forked, and let the child
+    return. The child would read what the workers send, write what they wait for, and change the
+    selector, all of which it shares with its parent.
+    """
+    if home is not _here:
+        os._exit(_exit_code(error))
+
+
+def _exit_code(error: BaseException | None) -> int:
+    code = error.code if isinstance(error, SystemExit) else error
+    return code if isinstance(code, int) else int(code is not None)
+
+
 def _in_a_copy() -> None:
     global _here
     _here = object()

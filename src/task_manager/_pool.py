@@ -43,10 +43,11 @@ class Turn:
         """The time of a run. name: What runs, for the RuntimeError if a run is going on already."""
         if not self.take():
             raise RuntimeError(f"{name} is running; {self._rule}")
+        taken = self._running  # a copy of this process that runs on has another one by then
         try:
             yield
         finally:
-            self.give_back()
+            taken.release()
 
 
 class Pool:
@@ -77,8 +78,8 @@ class Pool:
                 self._close_if_due()
 
     def runner(self, make: Callable[[], Runner]) -> Runner:
-        """The runner, made when it is first needed."""
-        if self._runner is None:
+        """The runner, made when it is first needed, and again where the interpreter's exit closed it."""
+        if self._runner is None or self._closer is None or not self._closer.alive:
             self._runner = make()
             self._closer = weakref.finalize(self, close_idle, self._runner, self._turn)
         return self._runner
@@ -113,4 +114,7 @@ def close_idle(runner: Runner, turn: Turn) -> None:
     what it has started is ended as `_processes` and `thread` say.
     """
     if turn.take():
-        runner.close()
+        try:
+            runner.close()
+        finally:
+            turn.give_back()  # an atexit function that comes later may still start a run

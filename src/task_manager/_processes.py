@@ -11,40 +11,61 @@ import contextlib
 import math
 import multiprocessing
 import os
+import select
 import signal
 import socket
-import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+
+# By name, as a function may mock these modules for a while: a signal must not go to a stranger then.
+from os import getpgrp, getpid, getppid, kill, killpg
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
+from . import _launch
+from ._script import script_file
 from ._signals import HeldSignals, ignore_ctrl_c
 from .errors import ConfigurationError, WorkerStartError
 
 FAREWELL = 1.0  # seconds that a process gets to end by itself before it is killed
 STILLBORN = 3  # processes in a row that die before they are ready; then there is no hope
 KILLED = 50  # the same, if they were killed: somebody else's doing, which may come to an end
+LOST = 255  # what multiprocessing takes for the exit code of a process whose fork server has died
 GLANCE = 0.5  # seconds between two looks at whether the parent, or a worker, still lives
+NO_MORE = "no process can be started any more: the interpreter exits"
 
 _starting = threading.Lock()  # no fork between the making of a pipe and its entry in _PARENT_ENDS
 _PARENT_ENDS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
+_ours: weakref.WeakSet[BaseProcess] = weakref.WeakSet()  # all that were made here
 _living: set[BaseProcess] = set()
 _exiting = False
 
 
 def _begin_anew() -> None:
-    """In a forked child: it has no processes yet, and nobody in it will let go of the lock."""
+    """In a forked child, whoever forked it: the processes of its parent are none of its business.
+
+    There they have ended well, so that nothing in it signals them, and multiprocessing does not wait
+    for them at its exit, which would be an AssertionError. It holds no end of their pipes either: they
+    could not see the end of their parent. And nobody in it will let go of the lock.
+    """
     global _starting
     _starting = threading.Lock()
+    for process in _ours:
+        if process._popen is not None:  # type: ignore[attr-defined]
+            process._popen.returncode = 0  # type: ignore[attr-defined]
+        multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
+    _ours.clear()
     _living.clear()
+    for end in list(_PARENT_ENDS):
+        end.close()
+    _PARENT_ENDS.clear()
+    _launch.in_a_copy()
 
 
 os.register_at_fork(after_in_child=_begin_anew)
@@ -73,7 +94,7 @@ def _one_start() -> Iterator[None]:
             yield
             return
     _stop_if_exiting()
-    raise WorkerStartError("no process can be started any more: the interpreter exits")
+    raise WorkerStartError(NO_MORE)
 
 
 def refuse_daemons() -> None:
@@ -108,23 +129,36 @@ def start_process(
     """
     refuse_daemons()
     with _one_start():
-        if context.get_start_method() != "fork":
-            # Where it has to be started, it unblocks SIGINT; the child must be born with that blocked.
-            resource_tracker.ensure_running()
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         ours, theirs = socket.socketpair()
         _PARENT_ENDS.add(ours)
+
+        def make() -> BaseProcess:
+            process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+                target=target, args=(theirs, *args), name=name
+            )
+            _ours.add(process)
+            return process
+
         try:
-            process = context.Process(target=target, args=(theirs, *args), name=name)  # type: ignore[attr-defined]
-            with _broken_streams_aside():
-                process.start()
-        except BaseException:
+            process = _launch.launch(make, context.get_start_method())
+        except BaseException as error:
             ours.close()
+            if isinstance(error, RuntimeError) and "interpreter shutdown" in str(error):
+                raise WorkerStartError(NO_MORE) from error  # CPython 3.12 refuses to fork then
             raise
         finally:
             theirs.close()
         _living.add(process)
     return process, ours
+
+
+@contextlib.contextmanager
+def refusals_named(what: str) -> Iterator[None]:
+    """What the system refuses in this block is a WorkerStartError that names it. what: Is started."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        raise WorkerStartError(f"no {what} can be started: {_launch.refusal(error)}") from error
 
 
 @contextlib.contextmanager
@@ -142,35 +176,21 @@ def uninterrupted() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-@contextlib.contextmanager
-def _broken_streams_aside() -> Iterator[None]:
-    """multiprocessing flushes stdout and stderr before a start; one that is gone must not stop it."""
-    broken = {}
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        try:
-            if stream is not None:
-                stream.flush()
-        except AttributeError:  # multiprocessing takes that well
-            continue
-        except (OSError, ValueError):
-            broken[name] = stream
-            setattr(sys, name, None)
-    try:
-        yield
-    finally:
-        for name, stream in broken.items():
-            setattr(sys, name, stream)
+def tells_of_death(context: BaseContext) -> bool:
+    """Whether a sentinel tells of the death of its process, and not also of its fork server's."""
+    return context.get_start_method() != "forkserver"
 
 
 def has_died(process: BaseProcess) -> bool:
     """Asked of the system: a sentinel is silent as long as anybody holds a copy of its other end."""
-    if process.exitcode is not None:
+    if process.exitcode not in (None, LOST):
         return True
     try:
-        os.kill(process.pid or 0, 0)
+        kill(process.pid or 0, 0)
     except ProcessLookupError:  # somebody else has waited for it
         return True
+    except PermissionError:  # it lives, as another user
+        return False
     return False
 
 
@@ -190,11 +210,11 @@ class Glance:
     """
 
     def __init__(self) -> None:
-        self._last = time.monotonic()
+        self._last = monotonic()
 
     def dead(self, keepers: Iterable[K]) -> list[K]:
         """Those whose process has died; none where the last look was not GLANCE seconds ago."""
-        now = time.monotonic()
+        now = monotonic()
         if now - self._last < GLANCE:
             return []
         self._last = now
@@ -212,7 +232,7 @@ def end_process(process: BaseProcess, patience: float) -> int | None:
         wait([process.sentinel], patience)
     if process.exitcode is None:  # alive, whatever the sentinel says, or somebody else waited for it
         process.kill()
-        process.join()
+        process._popen.wait()  # type: ignore[attr-defined] # join() would ask os.getpid, perhaps a mock
     code = process.exitcode
     if code != 0:
         _kill_group(process)
@@ -227,7 +247,7 @@ def _kill_group(process: BaseProcess) -> None:
     """Kill what a dead process of ours has left behind in its group."""
     if process.pid:
         with contextlib.suppress(OSError):  # there is nothing, or it had not come to have a group
-            os.killpg(process.pid, signal.SIGKILL)
+            killpg(process.pid, signal.SIGKILL)
 
 
 def hopeless(stillborn: int, exitcode: int | None) -> bool:
@@ -236,13 +256,21 @@ def hopeless(stillborn: int, exitcode: int | None) -> bool:
     return stillborn >= (KILLED if killed else STILLBORN)
 
 
-def stillborn_error(what: str, exitcode: int | None) -> WorkerStartError:
-    """What to raise when processes, which `what` names, keep dying before they are ready."""
-    script = getattr(sys.modules["__main__"], "__file__", None)
-    if script is None or Path(script).exists():
+def stillborn_error(
+    what: str, exitcode: int | None, start_method: str | None = None
+) -> WorkerStartError:
+    """What to raise when processes, which `what` names, keep dying before they are ready.
+
+    start_method: How they were started; None where that is not known.
+    """
+    script = script_file()
+    advice = "stderr says what they died of, as a lack of memory"
+    if start_method == "fork":
+        pass
+    elif script is None or Path(script).exists():
         advice = (
             "If this is a script, start under `if __name__ == '__main__':`, as other processes import "
-            "the script; otherwise stderr says what they died of"
+            f"the script; otherwise {advice}"
         )
     else:
         advice = (
@@ -269,31 +297,60 @@ def settle_in() -> None:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     signal.signal(signal.SIGINT, ignore_ctrl_c)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    for end in list(_PARENT_ENDS):
-        end.close()
-    _PARENT_ENDS.clear()
-    threading.Thread(target=_end_with_parent, name="task_manager-watch", daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGPIPE})
+    _watch_parent()
 
 
-def _end_with_parent() -> None:
-    """Kill this process and its group when its parent is gone, also in the middle of a call."""
+def _watch_parent() -> None:
+    """See to it that this process ends when its parent is gone, also in the middle of a call."""
     parent = multiprocessing.parent_process()
-    parent_id = os.getppid()
-    sentinels = [] if parent is None else [parent.sentinel]
-    known = [_file_at(sentinel) for sentinel in sentinels]
+    sentinel = None if parent is None else parent.sentinel
     # The sentinel tells at once, unless a younger sibling holds a copy of its other end (fork).
-    while os.getppid() == parent_id:
-        if not wait(sentinels, GLANCE):
+    poller = select.poll()
+    if sentinel is not None:
+        poller.register(sentinel, select.POLLIN)
+    known = _file_at(sentinel)
+    parent_id = getppid()
+    # Where a fork server stands between, its death is not our parent's.
+    direct = parent is None or parent.pid == parent_id
+
+    def gone(wait: float) -> bool:
+        for end, _ in poller.poll(wait * 1000):
+            if _file_at(end) == known:
+                return True
+            poller.unregister(end)  # the user's function has closed it: that is no news of our parent
+        return direct and getppid() != parent_id
+
+    def watch() -> None:
+        while not gone(GLANCE):
             continue
-        if [_file_at(sentinel) for sentinel in sentinels] == known:
-            break
-        sentinels = []  # the user's function has closed it: that is no news of our parent
-    kill_own_group()
+        kill_own_group()
+
+    try:
+        threading.Thread(target=watch, name="task_manager-watch", daemon=True).start()
+    except (RuntimeError, MemoryError):  # the system has no thread for us, and may have none for long
+        _watch_by_signal(sentinel, gone)
 
 
-def _file_at(fd: int) -> tuple[int, int] | None:
+def _watch_by_signal(sentinel: int | None, gone: Callable[[float], bool]) -> None:
+    """The same without a thread: SIGIO comes when the other end of the sentinel is closed."""
+    import fcntl
+
+    def look(*_: object) -> None:
+        if gone(0.0):
+            kill_own_group()
+
+    if sentinel is not None and hasattr(os, "O_ASYNC"):
+        signal.signal(signal.SIGIO, look)
+        fcntl.fcntl(sentinel, fcntl.F_SETOWN, getpid())
+        fcntl.fcntl(sentinel, fcntl.F_SETFL, fcntl.fcntl(sentinel, fcntl.F_GETFL) | os.O_ASYNC)
+        look()  # it may have been closed before
+
+
+def _file_at(fd: int | None) -> tuple[int, int] | None:
     """Which file has this number; None if none has."""
+    if fd is None:
+        return None
     try:
         found = os.fstat(fd)
     except OSError:
@@ -303,6 +360,6 @@ def _file_at(fd: int) -> tuple[int, int] | None:
 
 def kill_own_group() -> None:
     """End this process, and with it what the user's function has started in it."""
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os.kill(os.getpid(), signal.SIGKILL)
+    if getpgrp() == getpid():
+        killpg(0, signal.SIGKILL)
+    signal.raise_signal(signal.SIGKILL)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from ._ctrl_c import CtrlC
+from ._fork import end_a_copy, this_process
 from ._run import Run
 from ._runners import AwaitedRunner, Runner
 from .errors import ConfigurationError
@@ -13,9 +14,11 @@ from .errors import ConfigurationError
 
 def pump(run: Run, runner: Runner, ctrl_c: CtrlC) -> None:
     """Let the run flow through the runner until it is over."""
+    home = this_process()
     while not run.over:
         while room := runner.room(run.depth):
             batch = run.next_batch()
+            end_a_copy(home)
             if batch is None:
                 break
             runner.submit(batch)
@@ -25,26 +28,38 @@ def pump(run: Run, runner: Runner, ctrl_c: CtrlC) -> None:
         else:  # it waits some tenths of a second at most
             ctrl_c.deliver()
             answers = runner.collect(patience)
+        end_a_copy(home)
         for batch, outcomes in answers:
             run.finish(batch, outcomes)
+            end_a_copy(home)
         if not answers:
             run.idle()
 
 
 async def pump_awaiting(run: Run, runner: AwaitedRunner, ctrl_c: CtrlC) -> None:
     """The same, in an event loop that others use as well."""
-    while not run.over:
-        while room := runner.room(run.depth):
-            batch = run.next_batch()
-            if batch is None:
-                break
-            runner.submit(batch)
-        ctrl_c.deliver()
-        answers = await runner.collect(run.patience(full=not room))
-        for batch, outcomes in answers:
-            run.finish(batch, outcomes)
-        if not answers:
-            run.idle()
+    home = this_process()
+    try:
+        while not run.over:
+            while room := runner.room(run.depth):
+                batch = run.next_batch()
+                end_a_copy(home)
+                if batch is None:
+                    break
+                runner.submit(batch)
+            ctrl_c.deliver()
+            answers = await runner.collect(run.patience(full=not room))
+            end_a_copy(home)
+            for batch, outcomes in answers:
+                run.finish(batch, outcomes)
+                end_a_copy(home)
+            if not answers:
+                run.idle()
+    except BaseException as error:
+        # A copy may not even end in peace: what asyncio does then takes the loop's wake-up pipe out of
+        # the selector, which the copy shares with its parent.
+        end_a_copy(home, error)
+        raise
 
 
 def refuse_running_loop(what: str, instead: str) -> None:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Protocol
 
+from ._fork import this_process
 from ._repr import text_of
 from ._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
 
@@ -85,12 +86,16 @@ class Recorder:
     essential: Told first. What they raise ends the run.
     guests: One that fails is detached with one warning, and the run and its results go on.
     tally: The counts, always kept.
+
+    In a copy of this process that a hook has forked, and that ends in the middle of the run, the
+    guests are told nothing: the bar and the log are those of the parent.
     """
 
     def __init__(self, essential: Sequence[Observer], guests: Sequence[GuestObserver]) -> None:
         self.tally = Tally()
         self._essential = (*essential, self.tally)  # what is counted is kept, whatever raises
         self._guests = list(guests)
+        self._home = this_process()
 
     def open(self, total: int | None) -> None:
         for guest in tuple(self._guests):
@@ -102,26 +107,29 @@ class Recorder:
     def record(self, event: Event) -> None:
         for observer in self._essential:
             observer.observe(event)
-        for guest in tuple(self._guests):
+        for guest in self._present():
             try:
                 guest.observe(event)
             except Exception as error:
                 self._detach(guest, error)
 
     def tick(self) -> None:
-        for guest in tuple(self._guests):
+        for guest in self._present():
             try:
                 guest.tick()
             except Exception as error:
                 self._detach(guest, error)
 
     def close(self, summary: Summary) -> None:
-        for guest in tuple(self._guests):
+        for guest in self._present():
             try:
                 guest.close(summary)
             except Exception as error:
                 self._detach(guest, error)
         self._guests.clear()
+
+    def _present(self) -> tuple[GuestObserver, ...]:
+        return tuple(self._guests) if self._home is this_process() else ()
 
     def _detach(self, guest: GuestObserver, error: Exception) -> None:
         self._guests.remove(guest)

@@ -27,7 +27,7 @@ from ._ctrl_c import CtrlC
 from ._deaths import Deaths
 from ._feed import Feed
 from ._files import standard_files_taken
-from ._processes import Glance, uninterrupted
+from ._processes import Glance, refusals_named, tells_of_death, uninterrupted
 from ._recorder import Recorder
 from ._reports import (
     END,
@@ -86,7 +86,7 @@ class Round:
         self._started: list[StageProcess] = []
         self._ends: list[socket.socket] = []  # of the links
         self._way_in: Channel
-        with standard_files_taken():
+        with refusals_named("stage process"), standard_files_taken():
             self._selector = selectors.DefaultSelector()
         self._feed = Feed(book, source, self._stages, deaths.suspects, self._fail, ctrl_c)
         self._steps = self._feed.steps()
@@ -125,15 +125,16 @@ class Round:
     def _start(self) -> None:
         way_out: socket.socket | None = None
         for stage in reversed(self._stages):
-            with standard_files_taken():
-                way_in, incoming = socket.socketpair()
-            # Kept open here as well: what the end of a stage means is decided here, and not by the next.
-            self._ends += [way_in, incoming]
-            with uninterrupted():
+            with uninterrupted(), refusals_named("stage process"):
+                with standard_files_taken():
+                    way_in, incoming = socket.socketpair()
+                # Kept open here as well: what the end of a stage means is decided here, not by the next.
+                self._ends += [way_in, incoming]
                 self._started.append(stage)
                 stage.start(stage.number in self._deaths.concluded, incoming, way_out)
-            self._selector.register(stage.channel, selectors.EVENT_READ, stage)
-            self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
+                self._selector.register(stage.channel, selectors.EVENT_READ, stage)
+                if tells_of_death(stage.context):
+                    self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
             way_out = way_in
         self._way_in = Channel(way_in)
 

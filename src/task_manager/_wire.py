@@ -11,11 +11,11 @@ import pickle
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ._call import Slot
 from ._ctrl_c import let_through
+from ._script import script_can_be_imported
 from ._task import Failure
 from .errors import ConfigurationError, TransportError
 
@@ -181,8 +181,8 @@ def unpack_failure(cell: ErrorCell) -> Failure:
 def pack_object(func: object, start_method: str) -> bytes:
     """The user's function, or a stage, as bytes; through cloudpickle where pickle refuses it.
 
-    It also goes through cloudpickle where it comes from a notebook or a prompt: pickle would name it
-    as a part of `__main__`, which a process that was not forked cannot import.  Raises
+    It also goes through cloudpickle where it comes from a notebook, a prompt or a `__main__.py`: pickle
+    would name it as a part of `__main__`, which a process that was not forked cannot import.  Raises
     ConfigurationError where neither can.
     """
     try:
@@ -190,9 +190,9 @@ def pack_object(func: object, start_method: str) -> bytes:
     except Exception as error:
         refusal = text_of(error)
     else:
-        if start_method == "fork" or b"__main__" not in packed or _main_is_a_file():
+        if start_method == "fork" or b"__main__" not in packed or script_can_be_imported():
             return packed
-        refusal = "it was defined at a prompt or in a notebook"
+        refusal = "it was defined at a prompt, in a notebook or in a `__main__.py`"
     try:
         import cloudpickle
     except ImportError:
@@ -208,11 +208,6 @@ def pack_object(func: object, start_method: str) -> bytes:
             "something that can be pickled"
         ) from error
     return by_value
-
-
-def _main_is_a_file() -> bool:
-    main = sys.modules["__main__"]
-    return main.__spec__ is not None or Path(getattr(main, "__file__", None) or "").is_file()
 
 
 def cannot_load(what: str, error: BaseException) -> str:

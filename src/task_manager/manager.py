@@ -53,7 +53,10 @@ class TaskManager(Generic[T, R]):
         Then it fails with a TaskTimeoutError, which is retried by default. In process mode the
         worker is killed and replaced. In async mode the call is cancelled, and left alone if it does
         not take that; what blocks the loop cannot be ended. In thread mode the call is left alone
-        and its worker replaced, as a thread cannot be killed. Not in serial mode.
+        and its worker replaced, as a thread cannot be killed. Not in serial mode. With a limit, a worker
+        process that hangs before it is ready, as in an import that never ends, is replaced as well: it
+        has 20 s, or the limit if that is more, and more where many come up at once; a slow import is
+        no fault. The second in a row ends the run with a WorkerStartError if no worker is ready.
     start_method: How process mode starts its workers, and a chain the process of this stage: "fork",
         "forkserver" or "spawn"; None: the platform's default.
     keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. If False, tasks

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 
+from .._call import clock
 from .._channel import NAP, Channel, GarbageError
 from .._task import Batch
 from ._arguments import Share, pack_calls
@@ -69,6 +70,7 @@ class Worker:
     """What this process knows of one worker process. The first one held is the one in its hands.
 
     lost: It has sent what is no report.
+    refusal: Why it cannot work, in its own words or in ours; "" while it may.
     """
 
     def __init__(self, process: BaseProcess, channel: Channel, slot: SharedSlot) -> None:
@@ -78,8 +80,10 @@ class Worker:
         self.held: deque[Held] = deque()
         self.parts: deque[Part] = deque()
         self.sent = 0  # attempts, ever
+        self.began = clock()
         self.ready = False
         self.lost = False
+        self.refusal = ""
         self.pace = 0.0  # seconds a call, in its last report
 
     @property

@@ -29,8 +29,10 @@ from .._processes import (
     end_process,
     has_died,
     hopeless,
+    refusals_named,
     refuse_daemons,
     stillborn_error,
+    tells_of_death,
     uninterrupted,
 )
 from .._suspects import Suspects
@@ -41,7 +43,7 @@ from ..errors import (
     WorkerDiedError,
     WorkerStartError,
 )
-from . import Answer, Orders
+from . import Answer, Orders, cores
 from ._arguments import named
 from ._held import Held, Part, Worker
 from ._report import Note, open_note, open_report, refusal_in
@@ -50,6 +52,8 @@ from ._worker import GOODBYE, READY, work
 
 SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
 GAP = 0.002  # seconds between two looks at it
+COMING_UP = 20.0  # seconds that a worker may take to be ready, at least; where `task_timeout` is set
+HANGING = 2  # workers in a row that are not ready by then; then there is no hope
 
 
 class Overdue(NamedTuple):
@@ -72,9 +76,9 @@ class ProcessRunner:
         self._func = _wire.pack_object(func, self._context.get_start_method())
         self._crew: list[Worker] = []
         self._answers: list[Answer] = []
-        with standard_files_taken():
+        with refusals_named("worker process"), standard_files_taken():
             self._selector = selectors.DefaultSelector()
-        self._stillborn = 0
+        self._stillborn = self._hanging = 0
         self._suspects: Suspects[int] = Suspects()  # by the index of the task
         self._glance = Glance()
         self._owner = this_process()
@@ -111,6 +115,7 @@ class ProcessRunner:
             self._bury(worker)
         if self._timeout is not None:
             self._end_overdue(self._timeout)
+            self._end_hanging(self._timeout)
         answers, self._answers = self._answers, []
         return answers
 
@@ -138,21 +143,29 @@ class ProcessRunner:
         if least is None or (least.load and len(self._crew) < self._most):
             try:
                 return self._hire()
-            except OSError as error:
+            except WorkerStartError:
                 if least is None:
-                    raise WorkerStartError(f"no worker process can be started: {error}") from error
+                    raise
                 self._most = len(self._crew)  # the system has no room for more
         return least
 
     def _hire(self) -> Worker:
-        with uninterrupted():
+        with uninterrupted(), refusals_named("worker process"):
             process, pipe, slot = start_with_slot(
                 self._context, work, self._func, name="task_manager-worker"
             )
-            worker = Worker(process, Channel(pipe), slot)
+            try:
+                worker = Worker(process, Channel(pipe), slot)
+                self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+                if tells_of_death(self._context):
+                    self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
+            except BaseException:  # it has no owner yet
+                pipe.close()
+                process.kill()
+                end_process(process, FAREWELL)
+                slot.close()
+                raise
             self._crew.append(worker)
-            self._selector.register(worker.channel, selectors.EVENT_READ, worker)
-            self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
         return worker
 
     def _patience(self, longest: float) -> float:
@@ -161,6 +174,23 @@ class ProcessRunner:
             return longest
         began = min((worker.slot[1] for worker in self._crew), default=NEVER)
         return min(longest, self._timeout, max(0.0, began + self._timeout - clock()))
+
+    def _end_hanging(self, timeout: float) -> None:
+        """Kill the workers that do not come up, as in an import that never ends.
+
+        A slow import is no fault: each has COMING_UP seconds, or `task_timeout` if that is more, and in
+        proportion more where so many come up at once that they wait for each other's processors.
+        """
+        coming = [worker for worker in self._crew if not worker.ready]
+        limit = max(timeout, COMING_UP) * max(1.0, len(coming) / cores())
+        for worker in coming:
+            if clock() - worker.began >= limit:
+                worker.refusal = (
+                    f"a worker process was not ready after {limit:g} s. If it needs longer, as for its "
+                    "imports, set a larger task_timeout: that holds for this as well"
+                )
+                worker.process.kill()
+                self._bury(worker)
 
     def _end_overdue(self, timeout: float) -> None:
         """Kill the workers whose call takes too long."""
@@ -183,7 +213,8 @@ class ProcessRunner:
         """
         self._crew.remove(worker)
         self._selector.unregister(worker.channel)
-        self._selector.unregister(worker.process.sentinel)
+        if tells_of_death(self._context):
+            self._selector.unregister(worker.process.sentinel)
         pid = worker.process.pid
         number = int(worker.slot[0])
         alive = overdue is None and self._lives_on(worker)
@@ -201,7 +232,7 @@ class ProcessRunner:
             worker.channel.close()
             worker.slot.close()
         if not worker.ready:
-            self._count_stillborn(exitcode)
+            self._count_stillborn(worker, exitcode)
 
     def _lives_on(self, worker: Worker) -> bool:
         """Whether it is its pipe alone that has ended, or is no pipe of ours any more.
@@ -239,10 +270,21 @@ class ProcessRunner:
             if unrun:
                 self._answers.append((given.batch, Unrun(unrun)))
 
-    def _count_stillborn(self, exitcode: int | None) -> None:
-        self._stillborn += 1
-        if hopeless(self._stillborn, exitcode):
-            raise stillborn_error("worker processes", exitcode)
+    def _count_stillborn(self, worker: Worker, exitcode: int | None) -> None:
+        """This one never came to work: others go on without it, and where none works that is the end."""
+        if worker.refusal:
+            self._hanging += 1
+        else:
+            self._stillborn += 1
+        if self._hanging < HANGING and not hopeless(self._stillborn, exitcode):
+            return
+        if any(other.ready for other in self._crew):
+            self._most = len(self._crew)
+        elif worker.refusal:
+            raise WorkerStartError(worker.refusal)
+        else:
+            method = self._context.get_start_method()
+            raise stillborn_error("worker processes", exitcode, method)
 
     # ------------------------------------------------------------------ pipes
 
@@ -280,9 +322,11 @@ class ProcessRunner:
                     self._take(worker, frame)
                 elif not isinstance(frame, TooLarge) and frame == READY:
                     worker.ready = True
-                    self._stillborn = 0
+                    self._stillborn = self._hanging = 0
                 else:
-                    raise WorkerStartError(refusal_in(frame))
+                    worker.refusal = refusal_in(frame)
+                    if not any(other.ready for other in self._crew):
+                        raise WorkerStartError(worker.refusal)
         except GarbageError:
             worker.lost = True
 
