@@ -53,8 +53,9 @@ class Book:
         else:
             initial = [self._initial[ticket] for ticket in tickets]
             self._recorder.record(Succeeded(list(tickets), initial, list(results), []))
+            forget = self._initial.pop
             for ticket in tickets:
-                del self._initial[ticket]
+                forget(ticket)
         leave = self.at[stage].pop
         for ticket in tickets:
             leave(ticket)

@@ -314,7 +314,8 @@ class Round:
         tasks = [self._at(stage)[ticket] for ticket in tickets]
         for ticket in tickets:
             stage.held.pop(ticket, None)
-        self._suspects.clear(tickets)
+        if self._suspects:
+            self._suspects.clear(tickets)
         self._book.passed(stage.number, tickets, results)
         numbers = list(stage.manager._ledger.number(len(tickets)))
         stage.recorder.record(Succeeded(numbers, tasks, results, seconds))
