@@ -292,17 +292,20 @@ ENDED = """
 import threading, time
 from task_manager import TaskManager
 
-ended = threading.Event()
-
 def nap(seconds):
     time.sleep(seconds)
     return seconds
 
+def tasks():
+    yield 0.01
+    threading.main_thread().join()  # the script has ended, and the function has been packed before
+    yield 30
+    yield 0.02
+
 def run():
-    threading.main_thread().join()
     options = {'task_timeout': 0.5, 'max_retries': 0, 'logger': None}
     manager = TaskManager(nap, 'process', 1, start_method='METHOD', **options)
-    summary = manager.start([0.01, 30, 0.02])
+    summary = manager.start(tasks())
     print(summary.succeeded, summary.failed, flush=True)
     manager.shutdown_pools()
 
@@ -311,11 +314,11 @@ if __name__ == '__main__':
 """
 
 
-@by_start_method
+@pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
 def test_f07_a_run_that_outlives_the_last_line(
     start_method: str, script: Callable[[str], Script]
 ) -> None:
-    """Workers start although CPython has forgotten where the script stands."""
+    """Workers start although CPython has forgotten where the script stands. (3.12 forks no more then.)"""
     assert "2 1\n" == run(script, ENDED, METHOD=start_method)
 
 
