@@ -318,7 +318,7 @@ if __name__ == '__main__':
 def test_f07_a_run_that_outlives_the_last_line(
     start_method: str, script: Callable[[str], Script]
 ) -> None:
-    """Workers start although CPython has forgotten where the script stands. (3.12 forks no more then.)"""
+    """Workers start although CPython has forgotten where the script stands; 3.12 forks no more then."""
     assert "2 1\n" == run(script, ENDED, METHOD=start_method)
 
 

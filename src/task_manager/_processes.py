@@ -45,6 +45,7 @@ _PARENT_ENDS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 _ours: weakref.WeakSet[BaseProcess] = weakref.WeakSet()  # all that were made here
 _living: set[BaseProcess] = set()
 _exiting = False
+_deaf_to: list[int] = []  # signals that were blocked for the last fork
 
 
 def _begin_anew() -> None:
@@ -140,7 +141,8 @@ def start_process(
             return process
 
         try:
-            process = _launch.launch(make, context.get_start_method())
+            with _deaf_births(context.get_start_method()):
+                process = _launch.launch(make, context.get_start_method())
         except BaseException as error:
             ours.close()
             if isinstance(error, RuntimeError) and "interpreter shutdown" in str(error):
@@ -150,6 +152,24 @@ def start_process(
             theirs.close()
         _living.add(process)
     return process, ours
+
+
+@contextlib.contextmanager
+def _deaf_births(method: str) -> Iterator[None]:
+    """A process that is forked in this block hears no signal that the script handles, until `settle_in`.
+
+    A service that is told to stop is told so with its whole group. The script's handler would run in the
+    child as well, and what it raises there, Python's at-fork callbacks swallow.
+    """
+    numbers: set[int] = set()
+    if method == "fork":
+        numbers = {number for number in signal.valid_signals() if callable(signal.getsignal(number))}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    _deaf_to[:] = numbers - set(blocked)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _deaf_to)
 
 
 @contextlib.contextmanager
@@ -297,7 +317,7 @@ def settle_in() -> None:
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     signal.signal(signal.SIGINT, ignore_ctrl_c)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGPIPE})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGPIPE, *_deaf_to})
     _watch_parent()
 
 

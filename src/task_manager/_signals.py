@@ -31,6 +31,9 @@ _context: Any = vars(BaseException)["__context__"]  # whatever an error's class 
 
 _active: list[HeldSignals] = []  # in the main thread, in the order of their beginnings
 _raised: list[BaseException] = []  # by handlers, while some were active
+_inside: list[
+    BaseException
+] = []  # those of them that were raised in code of the user's, and not seen since
 
 
 class HeldSignals:
@@ -101,14 +104,18 @@ class HeldSignals:
             _remember(error)
             if not _active or _active[-1] is not self:
                 raise
-            if self.allowed or now - self._since >= self._patience:
-                raise
-            if self.ends_allowed and not isinstance(error, Exception):
+            if self._may_raise(error, now):
+                _inside[:] = [error]
                 raise
             self._hold_back(error)
         finally:
             if not self.allowed:
                 self._since = min(self._since, now)
+
+    def _may_raise(self, error: BaseException, now: float) -> bool:
+        stuck = now - self._since >= self._patience
+        ends = self.ends_allowed and not isinstance(error, Exception)
+        return self.allowed or stuck or ends
 
     def _hold_back(self, *errors: BaseException) -> None:
         """Keep it for later. Of two the later one is raised, as it would have been without us."""
@@ -135,6 +142,7 @@ class HeldSignals:
         self._over = True
         if not _active:
             _raised.clear()
+            _inside.clear()
 
     def _put_back(self, number: int) -> None:
         handler = self._handlers[number]
@@ -149,23 +157,34 @@ def comes_from_a_handler(error: BaseException) -> bool:
     """Whether a signal handler of the script raised this error, and not the object that was used.
 
     It is so as well where the end of the script that a handler wanted, no Exception, was replaced by
-    another error on its way, in a `finally` for instance.
+    another error on its way out of that object, in a `finally` for instance.
     """
+    if isinstance(error, Exception) and not _raised:
+        return False  # soon said, as of each task that cannot be hashed
     if threading.current_thread() is not threading.main_thread():
         return False  # handlers are run in the main thread alone
     if not _active:
-        deaf = (ignore_ctrl_c, signal.SIG_IGN)
-        return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) not in deaf
-    if _was_raised(error):
+        return isinstance(error, KeyboardInterrupt | SystemExit) and not _deaf(error)
+    if any(error is other for other in _raised):
+        _inside.clear()
         return True
-    before = _context.__get__(error) if _raised else None
+    before = _context.__get__(error) if _inside else None
     for _ in range(DEEP):
         if before is None:
             break
-        if not isinstance(before, Exception) and _was_raised(before):
+        if not isinstance(before, Exception) and any(before is other for other in _inside):
+            _inside.clear()
             return True
         before = _context.__get__(before)
     return False
+
+
+def _deaf(error: BaseException) -> bool:
+    """Whether no handler can have raised it: in a process of ours, or where a Ctrl-C is ignored."""
+    handler = signal.getsignal(signal.SIGINT)
+    return handler is ignore_ctrl_c or (
+        isinstance(error, KeyboardInterrupt) and handler == signal.SIG_IGN
+    )
 
 
 def let_through(error: BaseException) -> None:
@@ -181,12 +200,8 @@ def ignore_ctrl_c(number: int, frame: FrameType | None) -> None:
     """The handler of processes of ours. Other programs that they start would inherit SIG_IGN."""
 
 
-def _was_raised(error: BaseException) -> bool:
-    return any(error is other for other in _raised)
-
-
 def _remember(error: BaseException) -> None:
-    if not _was_raised(error):
+    if not any(error is other for other in _raised):
         _raised.append(error)
         del _raised[:-REMEMBERED]
 

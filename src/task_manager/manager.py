@@ -266,7 +266,7 @@ class TaskManager(Generic[T, R]):
     ) -> Summary:
         """The same, in the running event loop. ctrl_c: Held back by the caller."""
         with self._pool.one_run(repr(self)):
-            runner = self._awaited_runner()
+            runner = self._awaited_runner(ctrl_c)
             run = self._new_run(source, recorder, distinct, runner, ctrl_c)
             with self._ending(run, recorder):
                 try:
@@ -348,12 +348,12 @@ class TaskManager(Generic[T, R]):
     def _kept_runner(self) -> Runner:
         return self._pool.runner(lambda: MODES[self.execution_mode].load()(self.func, self._orders))
 
-    def _awaited_runner(self) -> AwaitedRunner:
+    def _awaited_runner(self, ctrl_c: CtrlC) -> AwaitedRunner:
         """A runner for the running loop: one that lives as long as the run, or the kept one."""
         if self._awaits:
             runner: AwaitedRunner = MODES[self.execution_mode].load()(self.func, self._orders)
             return runner
-        return Awaited(self._kept_runner())
+        return Awaited(self._kept_runner(), ctrl_c)
 
     @property
     def _awaits(self) -> bool:
