@@ -387,6 +387,43 @@ def test_f26_a_script_that_is_told_to_stop_stops(way: str, number: int) -> None:
     assert {x: x for x in range(150)} == results()
 
 
+async def block_the_loop(x: int) -> int:
+    if x == 1:
+        press(signal.SIGUSR1)
+        time.sleep(30)
+    return x
+
+
+async def wait_in_vain(x: int) -> int:
+    if x == 1:
+        asyncio.get_running_loop().call_later(0.05, press, signal.SIGUSR1)
+        await asyncio.sleep(30)
+    return x
+
+
+@pytest.mark.parametrize("func", [block_the_loop, wait_in_vain])
+@pytest.mark.parametrize("way", ["start", "start_async"])
+def test_f26_a_limit_in_an_event_loop(func: Any, way: str) -> None:
+    """It is raised at once, also in the middle of a call that blocks the loop, and nowhere swallowed."""
+    manager = TaskManager(func, "async", logger=None)
+    with pytest.raises(Limit):
+        if way == "start":
+            manager.start(range(3))
+        else:
+            in_a_loop_of_ones_own(manager, range(3))
+
+    assert ({}, 0) == (manager.get_error_dict(), manager.get_summary().failed)
+
+
+def test_f26_a_limit_in_an_event_loop_ends_a_call_of_serial_mode() -> None:
+    """Awaited, it is made in the loop's thread as well."""
+    manager = TaskManager(alarmed, logger=None)
+    with pytest.raises(Limit):
+        in_a_loop_of_ones_own(manager, range(6))
+
+    assert [0, 1, 2] == list(manager.get_result_dict())
+
+
 def in_a_loop_of_ones_own(manager: TaskManager, tasks: Any) -> Any:
     """Unlike asyncio.run, it has no handler of its own for Ctrl-C."""
     loop = asyncio.new_event_loop()

@@ -127,7 +127,7 @@ def lineage(error: BaseException) -> list[BaseException]:
         following: list[BaseException] = []
         for one in generation:
             near = [_CAUSE.__get__(one), _CONTEXT.__get__(one)]
-            if isinstance(one, BaseExceptionGroup):
+            if issubclass(type(one), BaseExceptionGroup):
                 near += _MEMBERS.__get__(one)
             for relative in near:
                 if relative is not None and id(relative) not in found:

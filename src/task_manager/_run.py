@@ -11,7 +11,6 @@ are handed in, so that tests turn them by hand.
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from ._call import IDLE, NEVER, Slot
 from ._ctrl_c import CtrlC
 from ._ledger import Entered, Ledger
 from ._recorder import Recorder
+from ._repr import text_of
 from ._retry import RetryPolicy
 from ._signals import let_through
 from ._source import Source
@@ -199,7 +199,7 @@ class Run:
                 args = self._ctrl_c.through(get_args, task)
             except Exception as error:
                 let_through(error)
-                self._fail(index, task, _caused(GetArgsError(task, _say(error)), error), attempts=0)
+                self._fail(index, task, _caused(GetArgsError(task, text_of(error)), error), attempts=0)
             else:
                 entered.append((index, task, args if is_tuple(args) else (args,)))
         self._slot[1] = NEVER
@@ -265,7 +265,7 @@ class Run:
                     result = self._ctrl_c.through(self._process_result, task, value)
                 except Exception as error:
                     let_through(error)
-                    hook_error = _caused(ProcessResultError(task, _say(error)), error)
+                    hook_error = _caused(ProcessResultError(task, text_of(error)), error)
                     attempt = batch.attempt(position)
                     self._fail(attempt.index, task, hook_error, attempts=attempt.number)
                     self._leave(batch, [position])
@@ -368,21 +368,14 @@ def too_late(outcomes: Outcomes, timeout: float) -> dict[int, Failure]:
 
 def annotate(error: BaseException, note: str) -> None:
     """Add a note to an error, once. One object raised for thousands of tasks is not filled with them."""
-    with contextlib.suppress(Exception):  # an error whose notes are broken goes without
+    try:
         notes = getattr(error, "__notes__", ())
         if note not in notes and len(notes) < MOST_NOTES:
             error.add_note(note)
+    except BaseException as broken:  # an error whose notes are broken goes without
+        let_through(broken)
 
 
 def _caused(error: BaseException, cause: BaseException) -> BaseException:
     error.__cause__ = cause
     return error
-
-
-def _say(error: BaseException) -> str:
-    """Type and text of an error, also of one whose __str__ is broken."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except BaseException as broken:
-        let_through(broken)
-        return type(error).__name__

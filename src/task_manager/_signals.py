@@ -16,7 +16,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from time import monotonic  # bound here, as tests of other code stop the clock
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -29,6 +29,7 @@ DEEP = 20  # errors of a chain of contexts that are looked at
 
 _context: Any = vars(BaseException)["__context__"]  # whatever an error's class makes of the name
 
+_callers: set[CodeType] = set()
 _active: list[HeldSignals] = []  # in the main thread, in the order of their beginnings
 _raised: list[BaseException] = []  # by handlers, while some were active
 _inside: list[
@@ -64,13 +65,16 @@ class HeldSignals:
             yield
             return
         try:
-            _active.append(self)
-            for number in signal.valid_signals():
-                handler = signal.getsignal(number)
-                if callable(handler):
-                    self._handlers[number] = handler
-                    signal.signal(number, self._take)
-            yield
+            try:
+                _active.append(self)
+                for number in signal.valid_signals():
+                    handler = signal.getsignal(number)
+                    if callable(handler):
+                        self._handlers[number] = handler
+                        signal.signal(number, self._take)
+                yield
+            finally:
+                self.ends_allowed = False
         finally:
             self._give_back()
             if _active and not _active[-1].allowed:
@@ -104,7 +108,7 @@ class HeldSignals:
             _remember(error)
             if not _active or _active[-1] is not self:
                 raise
-            if self._may_raise(error, now):
+            if self._may_raise(error, now) or _in_a_call(frame):
                 _inside[:] = [error]
                 raise
             self._hold_back(error)
@@ -114,7 +118,7 @@ class HeldSignals:
 
     def _may_raise(self, error: BaseException, now: float) -> bool:
         stuck = now - self._since >= self._patience
-        ends = self.ends_allowed and not isinstance(error, Exception)
+        ends = self.ends_allowed and not issubclass(type(error), Exception)
         return self.allowed or stuck or ends
 
     def _hold_back(self, *errors: BaseException) -> None:
@@ -153,18 +157,36 @@ class HeldSignals:
                 other._handlers[number] = handler
 
 
+def makes_calls(function: Callable[P, V]) -> Callable[P, V]:
+    """Marks a coroutine function that calls the user's function in an event loop.
+
+    There nothing can be allowed around the call, which takes turns with others. But where the call is
+    just running, perhaps for long, a handler may raise as it would without us.
+    """
+    _callers.add(function.__code__)
+    return function
+
+
+def _in_a_call(frame: FrameType | None) -> bool:
+    """Whether a signal came in code that was called by one that `makes_calls`, and not in ours."""
+    inside = False
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] != __package__:
+        inside, frame = True, frame.f_back
+    return inside and frame is not None and frame.f_code in _callers
+
+
 def comes_from_a_handler(error: BaseException) -> bool:
     """Whether a signal handler of the script raised this error, and not the object that was used.
 
     It is so as well where the end of the script that a handler wanted, no Exception, was replaced by
     another error on its way out of that object, in a `finally` for instance.
     """
-    if isinstance(error, Exception) and not _raised:
+    if issubclass(type(error), Exception) and not _raised:
         return False  # soon said, as of each task that cannot be hashed
     if threading.current_thread() is not threading.main_thread():
         return False  # handlers are run in the main thread alone
     if not _active:
-        return isinstance(error, KeyboardInterrupt | SystemExit) and not _deaf(error)
+        return issubclass(type(error), (KeyboardInterrupt, SystemExit)) and not _deaf(error)
     if any(error is other for other in _raised):
         _inside.clear()
         return True
@@ -172,7 +194,7 @@ def comes_from_a_handler(error: BaseException) -> bool:
     for _ in range(DEEP):
         if before is None:
             break
-        if not isinstance(before, Exception) and any(before is other for other in _inside):
+        if not issubclass(type(before), Exception) and any(before is other for other in _inside):
             _inside.clear()
             return True
         before = _context.__get__(before)
@@ -183,7 +205,7 @@ def _deaf(error: BaseException) -> bool:
     """Whether no handler can have raised it: in a process of ours, or where a Ctrl-C is ignored."""
     handler = signal.getsignal(signal.SIGINT)
     return handler is ignore_ctrl_c or (
-        isinstance(error, KeyboardInterrupt) and handler == signal.SIG_IGN
+        issubclass(type(error), KeyboardInterrupt) and handler == signal.SIG_IGN
     )
 
 

@@ -251,8 +251,8 @@ def reason_of(error: BaseException) -> str:
 def names_of(values: Sequence[Any]) -> list[str]:
     """The types of values: a name for each, or a single one where all are alike."""
     kinds = list(map(type, values))
-    names = {kind: name_of(kind) for kind in set(kinds)}
-    return list(names.values()) if len(names) == 1 else [names[kind] for kind in kinds]
+    names = {id(kind): name_of(kind) for kind in kinds}  # by id: a type may refuse to be hashed
+    return list(names.values()) if len(names) == 1 else [names[id(kind)] for kind in kinds]
 
 
 def _try_dumps(value: Any) -> bytes | None:

@@ -71,7 +71,9 @@ def _pack_each(calls: list[Any], unpack: bool) -> Iterator[Share]:
 def _refused(call: Any, unpack: bool, error: BaseException) -> Failure:
     """What to tell of a call that cannot be pickled: of several arguments, the one that refuses."""
     culprit = _name_of_call(call, unpack)
-    for argument in call if unpack and len(call) > 1 and not isinstance(error, MemoryError) else ():
+    for argument in (
+        call if unpack and len(call) > 1 and not issubclass(type(error), MemoryError) else ()
+    ):
         try:
             _wire.dumps(argument)
         except BaseException as again:
@@ -86,7 +88,7 @@ def _refused(call: Any, unpack: bool, error: BaseException) -> Failure:
 def _name_of_call(call: Any, unpack: bool) -> str:
     """The type of a call's argument; of several those that may have refused, one after the other."""
     arguments = call if unpack else (call,)
-    suspicious = [type(argument) for argument in arguments if type(argument) not in _wire.PLAIN]
+    suspicious = [type(argument) for argument in arguments if not _wire.all_of(_wire.PLAIN, [argument])]
     return ", ".join(dict.fromkeys(map(_wire.name_of, suspicious or map(type, arguments))))
 
 

@@ -23,6 +23,7 @@ from operator import is_, length_hint
 from typing import Any, NamedTuple
 
 from .._call import LOOK_AGAIN, NEVER, clock, failure_of
+from .._signals import comes_from_a_handler, makes_calls
 from .._task import Batch, Failure, Outcomes
 from ..errors import TaskTimeoutError
 from . import Answer, Orders
@@ -95,6 +96,7 @@ class AsyncRunner:
         self._open: dict[Batch, list[int]] = {}  # positions whose outcomes are delivered
         self._dropped: Counter[tuple[Batch, int]] = Counter()
         self._failed = False  # a member has failed in code of ours
+        self._end: BaseException | None = None  # what a signal's handler has raised in a call
         self._fruitless = 0  # looks in a row that found such members, and nothing else
         self._news: asyncio.Future[None] | None = None
 
@@ -107,10 +109,12 @@ class AsyncRunner:
         self._hire()
 
     async def collect(self, timeout: float) -> list[Answer]:
-        if not self._parts and not self._failed:
+        if not self._parts and not self._failed and self._end is None:
             if self._timeout is not None:
                 timeout = min(timeout, max(0.0, self._look - clock()))
             await self._wait(timeout)
+        if self._end is not None:
+            raise self._end
         if self._timeout is not None and clock() >= self._look:
             self._leave_overdue(self._timeout)
         if self._failed or not self._parts:
@@ -213,7 +217,7 @@ class AsyncRunner:
                     self._queued.append(Opened.of(batch, [position], [batch.calls[position]]))
         self._fruitless = 0 if self._parts else self._fruitless + 1
         for error in errors:
-            serious = not isinstance(error, (Exception, asyncio.CancelledError))
+            serious = not issubclass(type(error), (Exception, asyncio.CancelledError))
             if serious or self._fruitless > FRUITLESS:
                 raise error
 
@@ -245,6 +249,7 @@ class AsyncRunner:
             del self._open[batch]
         return Outcomes(*part)
 
+    @makes_calls
     async def _work(self, member: Member) -> None:
         """The life of a crew member."""
         func = self._func
@@ -266,6 +271,8 @@ class AsyncRunner:
                     except BaseException as error:
                         if member.dismissed:
                             return
+                        if comes_from_a_handler(error):
+                            raise
                         failure = failure_of(error)
                     if member.dismissed:
                         return
@@ -287,7 +294,11 @@ class AsyncRunner:
                         member.began = NEVER
                         await asyncio.sleep(0)
             self._crew.discard(member)
-        except BaseException:
+        except BaseException as error:
+            if comes_from_a_handler(error):
+                self._end = error  # raised by `collect`: asyncio would keep an Exception to itself
+                self._wake()
+                return
             if not member.dismissed:
                 self._failed = True
                 self._wake()

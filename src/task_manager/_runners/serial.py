@@ -53,4 +53,4 @@ class SerialRunner:
 
 
 def _ends_the_run(error: BaseException) -> bool:
-    return isinstance(error, KeyboardInterrupt) or comes_from_a_handler(error)
+    return issubclass(type(error), KeyboardInterrupt) or comes_from_a_handler(error)
