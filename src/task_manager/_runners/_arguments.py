@@ -33,15 +33,13 @@ def pack_calls(calls: list[Any], unpack: bool) -> Iterator[Share]:
     """
     if unpack and not {tuple}.issuperset(map(type, calls)):  # a subclass is pickled by its name, which
         return _pack_each(calls, unpack)  # may fail
-    kinds = set(map(type, chain.from_iterable(calls) if unpack else calls))
+    flat = list(chain.from_iterable(calls)) if unpack else calls
+    kinds = set(map(type, flat))
     if not _wire.PLAIN.issuperset(kinds):
         return _pack_each(calls, unpack)
-    if _wire.SMALL.issuperset(kinds):
+    if _wire.surely_light(flat, kinds):
         return iter([Share(len(calls), _wire.Column(True, calls), {})])
-    if unpack:
-        sizes = [sum(map(sys.getsizeof, call)) for call in calls]
-    else:
-        sizes = list(map(sys.getsizeof, calls))
+    sizes = [sum(map(sys.getsizeof, call)) if unpack else sys.getsizeof(call) for call in calls]
     return (
         Share(part.stop - part.start, _wire.Column(True, calls[part]), {}) for part in _wire.cut(sizes)
     )
@@ -101,6 +99,4 @@ def named(failure: Failure, call: Any, unpack: bool) -> Failure:
     error = failure.error
     if type(error) is not TransportError or error.type_name:
         return failure
-    better = TransportError(error.what, _name_of_call(call, unpack), error.message)
-    better.__cause__ = error.__cause__
-    return Failure(better, TransportError)
+    return Failure(_wire.renamed(error, _name_of_call(call, unpack)), TransportError)
