@@ -46,6 +46,7 @@ def without(text: str, part: str, instead: str = "") -> tuple[str, str]:
 
 WORKERS, STOPPING = "test_faults_workers.py", "test_faults_stopping.py"
 SUSPECTS = "test_faults_suspects.py"
+PIPES = "test_faults_pipes.py"
 SURROUNDINGS, CHAINS = "test_faults_surroundings.py", "test_faults_chains.py"
 CONFORMANCE, PROCESS, CHAIN = "test_conformance.py", "test_process.py", "test_chain.py"
 
@@ -77,7 +78,7 @@ GUARDS = [
           (WORKERS, "f01_a_task_that_kills and fork")),
     Guard("F1", "it is looked for alone, so that no neighbour is charged", POOL,
           "for part in self._suspects.parts(batch.indices):", "for part in [slice(0, len(batch))]:",
-          (WORKERS, "f01_a_task_that_kills and fork")),
+          (PIPES, "f29_a_worker_that_dies and 1-patch_sockets")),
     Guard("F1", "a death that a copy of the worker hides", POOL,
           "ended += [worker for worker in self._glance.dead(self._crew) if worker not in ended]", "pass",
           (WORKERS, "f01_a_worker_dies_and_leaves and (fork or spawn)")),

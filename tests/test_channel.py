@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_manager._channel import CHUNK, HEADER, LITTLE, MARK, Channel, receive_frame, send_frame
+from task_manager import _channel
+from task_manager._channel import (
+    CHUNK,
+    HEADER,
+    LARGEST_FRAME,
+    LITTLE,
+    MARK,
+    Channel,
+    GarbageError,
+    TooLarge,
+    receive_frame,
+    send_frame,
+)
 
 LARGE = b"large " * CHUNK  # more than any pipe holds
 
@@ -291,3 +303,81 @@ def test_the_blocking_side_reads_what_the_other_one_sends(
     channel.close()
 
     assert [b"one", b"two", None] == [receive_frame(other) for _ in range(3)]
+
+
+# ------------------------------------------------------------------ what is no frame
+
+
+GARBAGE = {
+    "a message": b"warning: what some library has to say\n",
+    "one byte": b"x",
+    "half a mark": MARK[:2] + b"--",
+    "a length beyond all bounds": HEADER.pack(MARK, 0, LARGEST_FRAME + 1),
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
+def test_garbage_ends_a_channel(garbage: bytes, channel: Channel, other: socket.socket) -> None:
+    """What came before it is received; what comes after it is not believed any more."""
+    other.sendall(framed(b"before") + garbage)
+    first = received(channel)
+    other.sendall(framed(b"after"))
+
+    assert ([b"before"], []) == (first, received(channel))
+    assert (True, True) == (channel.garbled, channel.ended)
+
+
+@pytest.mark.parametrize("garbage", ["a message", "a length beyond all bounds"])
+def test_garbage_is_an_error_where_one_may_block(garbage: str) -> None:
+    """A worker does not take it for the length of a frame either."""
+    pipe: Any = Drip(GARBAGE[garbage])
+
+    with pytest.raises(GarbageError):
+        receive_frame(pipe)
+
+
+def test_a_note_arrives_with_its_frame(channel: Channel, other: socket.socket) -> None:
+    """Also where it comes byte by byte; a frame without one has none."""
+    pipe: Any = Drip()
+    send_frame(pipe, b"frame", b"note")
+    send_frame(pipe, b"next")
+    arrived = []
+    for byte in bytes(pipe.content):
+        other.sendall(bytes([byte]))
+        arrived += [(bytes(frame), channel.note) for frame in channel.receive()]
+
+    assert [(b"frame", b"note"), (b"next", b"")] == arrived
+    assert [b"frame", b"next", None] == [receive_frame(pipe) for _ in range(3)]
+
+
+def test_a_frame_that_there_is_no_memory_for(
+    channel: Channel, other: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read and thrown away; its note, and what comes before and after it, arrive."""
+
+    def little_memory(size: Any) -> bytearray:
+        if size > 2 * CHUNK:
+            raise MemoryError
+        return bytearray(size)
+
+    monkeypatch.setattr(_channel, "bytearray", little_memory, raising=False)
+    frames = [(b"before", b""), (b"x" * 10 * CHUNK, b"note"), (b"after", b"")]
+    sender = threading.Thread(target=lambda: [send_frame(other, *frame) for frame in frames])
+    sender.start()
+    arrived: list[Any] = []
+    while len(arrived) < 3:
+        arrived += [
+            frame if isinstance(frame, TooLarge) else bytes(frame) for frame in channel.receive()
+        ]
+    sender.join()
+
+    assert [b"before", TooLarge(b"note", HEADER.size + 4 + 10 * CHUNK), b"after"] == arrived
+    assert not channel.ended
+
+
+def test_a_large_frame_is_not_copied_to_be_sent(channel: Channel) -> None:
+    """Where it waits for room, what waits is a view of the very bytes."""
+    frame = b"x" * 10 * CHUNK
+    channel.send(frame)
+
+    assert channel._outgoing[-1].obj is frame

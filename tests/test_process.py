@@ -71,6 +71,18 @@ def test_f04_an_object_that_cannot_travel_is_the_error_of_its_task(
         assert how == "crashes" or what == error.what
 
 
+@pytest.mark.parametrize("where", ["argument", "result"])
+@pytest.mark.parametrize("kind", [f.CannotPickle, f.CannotUnpickle])
+def test_f04_the_type_of_what_cannot_travel(where: str, kind: type, process_manager: Manager) -> None:
+    """It is the object's, whichever way it went and wherever it refused."""
+    tasks: list[Any] = [[], kind()] if where == "argument" else [(1, kind), (7, kind)]
+    with process_manager(f.same if where == "argument" else f.give) as manager:
+        manager.start(tasks)
+        (error,) = manager.get_error_dict().values()
+
+        assert (where, f"functions.{kind.__name__}") == (error.what, error.type_name)
+
+
 def test_f04_an_error_that_cannot_travel_comes_as_text(process_manager: Manager) -> None:
     """Its type's name, its message and the worker's traceback are kept."""
     with process_manager(f.raise_two_arguments) as manager:

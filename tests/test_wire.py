@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from functions import Bad, CannotPickle, CannotUnpickle, Guarded, TwoArguments, Unprintable
 from task_manager import ConfigurationError, TransportError
 from task_manager._call import IDLE
-from task_manager._runners._arguments import pack_calls
+from task_manager._runners._arguments import named, pack_calls, unnamed
 from task_manager._task import Failure
 from task_manager._wire import (
     LARGEST,
@@ -300,6 +300,74 @@ def test_an_argument_that_cannot_be_pickled_costs_its_own_task_an_error(make: Ca
     assert (1, TransportError, TransportError) == (position, type(error), failure.kind)
     assert "argument" == error.what
     assert isinstance(error.__cause__, BaseException)
+
+
+@pytest.mark.parametrize(
+    ("call", "unpack", "name"),
+    [
+        (threading.Lock(), False, "_thread.lock"),
+        ((1, threading.Lock(), "a"), True, "_thread.lock"),
+        ((Fraction(1), threading.Lock()), True, "_thread.lock"),
+        ((threading.Lock(),), False, "tuple"),
+    ],
+)
+def test_a_refusing_argument_is_known_by_its_type(call: Any, unpack: bool, name: str) -> None:
+    """F4: of several arguments it is the one that refuses."""
+    failure = packed_calls([call], unpack)[1][0]
+
+    assert isinstance(failure.error, TransportError)
+    assert name == failure.error.type_name
+
+
+@pytest.mark.parametrize(
+    ("call", "unpack", "name"),
+    [
+        (Fraction(1), False, "fractions.Fraction"),
+        ((1, Fraction(1)), True, "fractions.Fraction"),
+        ((Fraction(1), {}, Fraction(2)), True, "fractions.Fraction, dict"),
+        ((1, "a"), True, "int, str"),
+    ],
+)
+def test_an_argument_that_a_worker_cannot_name(call: Any, unpack: bool, name: str) -> None:
+    """F4: it is named here, by what may have refused; any other failure stays as it is."""
+    failure = Failure(unnamed(ValueError("no number")), TransportError)
+    other = Failure(TransportError("argument", "int", "of a manager inside"), TransportError)
+    error = named(failure, call, unpack).error
+
+    assert isinstance(error, TransportError)
+    assert ("argument", name, "no number") == (error.what, error.type_name, error.message)
+    assert other is named(other, call, unpack)
+
+
+def test_arguments_are_packed_as_they_are_asked_for() -> None:
+    """F30: a share is some megabyte, one that is larger is alone, and the rest is not pickled yet."""
+    pickled: list[int] = []
+
+    class Noted:
+        def __init__(self, size: int) -> None:
+            self.size = size
+
+        def __reduce__(self) -> Any:
+            pickled.append(self.size)
+            return bytes, (b"x" * self.size,)
+
+    sizes = [10, 20, 2 * LARGEST, 30, LARGEST // 2, LARGEST // 2, 40]
+    shares_of = pack_calls([Noted(size) for size in sizes], unpack=False)
+    first = next(shares_of)
+    then = list(pickled)
+
+    assert (2, sizes[:3]) == (first.taken, then)
+    assert [1, 2, 2] == [share.taken for share in shares_of]
+    assert sizes == pickled
+
+
+@pytest.mark.parametrize("unpack", [False, True])
+def test_large_plain_arguments_are_parted(unpack: bool) -> None:
+    """F30: what travels as a whole is a megabyte at most, or one call."""
+    texts = ["x" * (LARGEST // 4)] * 8
+    calls: list[Any] = [(text, 1) for text in texts] if unpack else texts
+
+    assert [3, 3, 2] == [share.taken for share in pack_calls(calls, unpack)]
 
 
 def test_an_interrupt_while_pickling_arguments_is_raised() -> None:

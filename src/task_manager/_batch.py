@@ -49,7 +49,7 @@ class BatchSize:
     def learn(self, attempts: int, seconds: float, bytes_each: float = 0.0) -> None:
         """Take in that so many attempts took so many seconds of their workers' time, all together.
 
-        bytes_each: Of an attempt's arguments, where they travel. More counts at once, less by and by.
+        bytes_each: Of an attempt's arguments, where they travel; more is believed at once, less later.
         """
         mean = max(seconds / attempts, 1e-9)
         weight = min(0.5, max(0.1, attempts / self._size))

@@ -20,7 +20,8 @@ from ._task import Failure
 from .errors import ConfigurationError, TransportError
 
 PLAIN: frozenset[type] = frozenset({int, float, complex, bool, str, bytes, type(None)})
-SMALL = PLAIN - {str, bytes}
+TEXT: frozenset[type] = frozenset({str, bytes})
+SMALL = PLAIN - TEXT
 LARGEST = 1 << 20  # bytes of a share that is more than one object
 TUPLE = frozenset({tuple})
 PROTOCOL = pickle.HIGHEST_PROTOCOL
@@ -116,12 +117,24 @@ def shares(column: Column, beside: Mapping[int, int] | None = None) -> Iterator[
     beside: How many bytes travel beside some cells, by position.
     """
     cells = column.cells
-    if not beside and column.plain and SMALL.issuperset(map(type, cells)):
+    if not beside and surely_light(cells, set(map(type, cells))):
         return iter([slice(0, len(cells))])
     sizes = list(map(sys.getsizeof, cells))
     for position, size in (beside or {}).items():
         sizes[position] += size
     return cut(sizes)
+
+
+def surely_light(values: Sequence[Any], kinds: set[type]) -> bool:
+    """Whether these are no more than LARGEST bytes together, so that nobody need weigh each.
+
+    kinds: Their types.
+    """
+    if SMALL.issuperset(kinds):
+        return True
+    if TEXT.issuperset(kinds) and 4 * sum(map(len, values)) <= LARGEST:  # bytes of the widest text
+        return True
+    return sum(map(sys.getsizeof, values)) <= LARGEST
 
 
 def cut(sizes: Sequence[int]) -> Iterator[slice]:
@@ -138,10 +151,10 @@ def cut(sizes: Sequence[int]) -> Iterator[slice]:
     yield slice(first, len(sizes))
 
 
-def unpack_value(cell: Any, what: str = "result", type_name: str | None = None) -> Any:
+def unpack_value(cell: Any, what: str = "result") -> Any:
     """One cell that is no plain one. Raises TransportError, which says what was lost.
 
-    type_name: The object's, where it is known; otherwise the error's stands in for it.
+    Of one that does not unpickle nobody here knows the type: the error's stands in for it.
     """
     if isinstance(cell, Lost):
         raise TransportError(what, cell.type_name, cell.message)
@@ -149,7 +162,14 @@ def unpack_value(cell: Any, what: str = "result", type_name: str | None = None) 
         return loads(cell)
     except BaseException as error:
         let_through(error)
-        raise TransportError(what, type_name or name_of(type(error)), reason_of(error)) from error
+        raise TransportError(what, name_of(type(error)), reason_of(error)) from error
+
+
+def renamed(error: TransportError, type_name: str) -> TransportError:
+    """The same error, by one who knows the type of the object."""
+    better = TransportError(error.what, type_name, error.message, error.traceback)
+    better.__cause__ = error.__cause__
+    return better
 
 
 def pack_failure(failure: Failure) -> ErrorCell:

@@ -33,14 +33,12 @@ def pack_calls(calls: list[Any], unpack: bool) -> Iterator[Share]:
     """
     if unpack and not _wire.all_of(_wire.TUPLE, calls):
         return _pack_each(calls, unpack)  # a subclass is pickled by its name, which may fail
-    if not _wire.all_of(_wire.PLAIN, chain.from_iterable(calls) if unpack else calls):
+    flat = list(chain.from_iterable(calls)) if unpack else calls
+    if not _wire.all_of(_wire.PLAIN, flat):
         return _pack_each(calls, unpack)
-    if _wire.all_of(_wire.SMALL, chain.from_iterable(calls) if unpack else calls):
+    if _wire.surely_light(flat, set(map(type, flat))):
         return iter([Share(len(calls), _wire.Column(True, calls), {})])
-    if unpack:
-        sizes = [sum(map(sys.getsizeof, call)) for call in calls]
-    else:
-        sizes = list(map(sys.getsizeof, calls))
+    sizes = [sum(map(sys.getsizeof, call)) if unpack else sys.getsizeof(call) for call in calls]
     return (
         Share(part.stop - part.start, _wire.Column(True, calls[part]), {}) for part in _wire.cut(sizes)
     )
@@ -102,6 +100,4 @@ def named(failure: Failure, call: Any, unpack: bool) -> Failure:
     error = failure.error
     if type(error) is not TransportError or error.type_name:
         return failure
-    better = TransportError(error.what, _name_of_call(call, unpack), error.message)
-    better.__cause__ = error.__cause__
-    return Failure(better, TransportError)
+    return Failure(_wire.renamed(error, _name_of_call(call, unpack)), TransportError)

@@ -358,9 +358,10 @@ class ProcessRunner:
             for place, (position, cell) in enumerate(zip(positions, report.cells, strict=True)):
                 value = None
                 try:
-                    value = _wire.unpack_value(cell, type_name=report.name_of(place))
+                    value = _wire.unpack_value(cell)
                 except TransportError as error:
-                    failures.setdefault(position, Failure(error, TransportError))
+                    named_error = _wire.renamed(error, report.name_of(place) or error.type_name)
+                    failures.setdefault(position, Failure(named_error, TransportError))
                 values.append(value)
         self._come_home(
             worker, Outcomes(positions, values, failures, report.seconds, report.aside, held.weight)
