@@ -223,7 +223,7 @@ def work(
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
     try:
-        while (batch := _next_batch(inbox, hand)) is not None:
+        while not hand.dismissed and (batch := _next_batch(inbox, hand)) is not None:
             _make_calls(func, batch, outbox, hand)
             hand.batch = None
             del batch
