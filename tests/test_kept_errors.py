@@ -170,7 +170,7 @@ def test_f31_an_error_holds_nothing_of_its_neighbours(mode: str) -> None:
 def test_f31_the_text_is_the_same() -> None:
     """`format_exception` tells of an error what it told before it was kept."""
     for func in FAILING:
-        with pytest.raises(Exception, match="") as caught:
+        with pytest.raises(Exception, match=r".") as caught:
             func(3)
         before = lines_of(caught.value)
         failure_of(caught.value)
@@ -362,3 +362,26 @@ def test_f31_many_threads_raise_one_error_at_once() -> None:
         assert {ConnectionResetError} == {type(error) for error in manager.get_error_dict().values()}
         assert 4000 == len(manager.get_error_dict())
         assert 1000 > len(traceback.extract_tb(GONE.__traceback__))
+
+
+class Panic(BaseException):
+    """As extensions in Rust raise it."""
+
+
+class PanicsAtNotes(Exception):
+    @property
+    def __notes__(self) -> Any:
+        raise Panic
+
+
+def raise_with_broken_notes(n: int) -> None:
+    raise PanicsAtNotes(n)
+
+
+@pytest.mark.parametrize("mode", HERE)
+def test_f27_notes_that_panic(mode: str) -> None:
+    """The error goes without a note, and is its task's."""
+    with f.manager_of(raise_with_broken_notes, mode, max_retries=0) as manager:
+        manager.start(range(5))
+
+        assert {PanicsAtNotes} == {type(error) for error in manager.get_error_dict().values()}

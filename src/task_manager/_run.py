@@ -11,14 +11,13 @@ are handed in, so that tests turn them by hand.
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ._batch import BatchSize
-from ._ctrl_c import CtrlC
+from ._ctrl_c import CtrlC, let_through
 from ._ledger import Entered, Ledger
 from ._recorder import Recorder
 from ._retry import RetryPolicy
@@ -313,10 +312,12 @@ class Run:
 
 def annotate(error: BaseException, note: str) -> None:
     """Add a note to an error, once. One object raised for thousands of tasks is not filled with them."""
-    with contextlib.suppress(Exception):  # an error whose notes are broken goes without
+    try:
         notes = getattr(error, "__notes__", ())
-        if note not in notes and len(notes) < MOST_NOTES:
-            error.add_note(note)
+        if len(notes) < MOST_NOTES and note not in notes:
+            BaseException.add_note(error, note)
+    except BaseException as broken:  # an error whose notes are broken goes without
+        let_through(broken)
 
 
 def _caused(error: BaseException, cause: Exception) -> BaseException:
