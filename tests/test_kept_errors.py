@@ -143,15 +143,21 @@ def test_f31_frames_of_coroutines_that_are_over(func: Any) -> None:
 
 @pytest.mark.parametrize("mode", HERE)
 def test_f31_an_error_holds_nothing_of_its_neighbours(mode: str) -> None:
-    """The raw results of the same batch die, as they would without it."""
+    """The arguments and the raw results of the same batch die, as they would without it."""
     results: list[weakref.ref[Any]] = []
+    arguments: list[weakref.ref[Any]] = []
 
     class Shortens(TaskManager):
+        def get_args(self, task: Any) -> Any:
+            page = Page()
+            arguments.append(weakref.ref(page))
+            return task, page
+
         def process_result(self, task: Any, result: Any) -> Any:
             results.append(weakref.ref(result))
             return task
 
-    def page_of(n: int) -> Page:
+    def page_of(n: int, page: Page) -> Page:
         if n % 50 == 7:
             raise ValueError(n)
         return Page()
@@ -161,10 +167,10 @@ def test_f31_an_error_holds_nothing_of_its_neighbours(mode: str) -> None:
         manager.start(range(3000, 3050))
         errors = list(manager.get_error_dict().values())
     gc.collect()
-    alive = sum(result() is not None for result in results)
+    alive = sum(thing() is not None for thing in [*results, *arguments])
 
     assert 61 == len(errors)
-    assert 100 > alive
+    assert 200 > alive
 
 
 def test_f31_the_text_is_the_same() -> None:

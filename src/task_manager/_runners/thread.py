@@ -264,6 +264,8 @@ def _make_calls(func: Callable[..., Any], batch: Batch, outbox: SimpleQueue[Answ
             outbox.put((batch, alone))
             if hand.dismissed:
                 return
+    finally:  # errors hold the frames that they came through, and with them this one
+        del batch
 
 
 def _call_alone(invoke: Callable[[Any], Any], call: Any, position: int, hand: Hand) -> Outcomes:
