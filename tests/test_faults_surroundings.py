@@ -1,4 +1,4 @@
-"""Scripts that cannot work, disks that are full, terminals that are gone: F7 and F17."""
+"""Scripts that cannot work, full disks, terminals that are gone, no more threads: F7, F17, F32."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 import functions as f
 from scripts import Script
-from task_manager import ConfigurationError, TaskChain, TaskLogger, TaskManager
+from task_manager import ConfigurationError, TaskChain, TaskLogger, TaskManager, WorkerStartError
 
 by_start_method = pytest.mark.parametrize("start_method", f.START_METHODS)
 
@@ -208,3 +208,82 @@ def test_f17_a_script_whose_stderr_is_gone(line: str, script: Callable[[str], Sc
 
     assert "200 200\n" == out
     assert [] == running.left_after(5)
+
+
+# ------------------------------------------------------------------ F32: threads run out
+
+
+def no_more_threads(patch: pytest.MonkeyPatch, names: str, after: int) -> None:
+    """Of the threads whose name begins so, no more than this can be started."""
+    start = threading.Thread.start
+    started = []
+
+    def start_some(thread: threading.Thread) -> None:
+        if thread.name.startswith(names):
+            started.append(thread)
+            if len(started) > after:
+                raise RuntimeError("can't start new thread")
+        start(thread)
+
+    patch.setattr(threading.Thread, "start", start_some)
+
+
+def test_f32_the_threads_there_are_do_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no more can be started: every task has its result."""
+    no_more_threads(monkeypatch, "task_manager-worker", after=2)
+    with f.manager_of(f.same, "thread", worker_limit=8) as manager:
+        summary = manager.start(range(200))
+
+        assert (200, 0) == (summary.succeeded, summary.failed)
+
+
+def test_f32_no_thread_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error that says what has run out; the next start, where there are threads, has all results."""
+    with f.manager_of(f.same, "thread", worker_limit=8) as manager:
+        with monkeypatch.context() as patch:
+            no_more_threads(patch, "task_manager-worker", after=0)
+            with pytest.raises(WorkerStartError, match="Threads have run out"):
+                manager.start(range(20))
+
+        assert manager.get_summary().taken == manager.get_summary().not_started
+        assert 20 == manager.start(range(20)).succeeded
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_f32_no_thread_in_the_place_of_one_that_hangs(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What timed out is an error; the rest is run by the other thread, or is not started."""
+    enough = threading.Event()
+    no_more_threads(monkeypatch, "task_manager-worker", after=threads)
+
+    def hang_on_seven(n: int) -> int:
+        if n == 7:
+            enough.wait(20)
+        return n
+
+    options: dict[str, Any] = {"worker_limit": threads, "task_timeout": 0.1, "max_retries": 0}
+    try:
+        with f.manager_of(hang_on_seven, "thread", **options) as manager:
+            if threads == 1:
+                with pytest.raises(WorkerStartError, match="Threads have run out"):
+                    manager.start(range(20))
+            else:
+                manager.start(range(20))
+            summary = manager.get_summary()
+    finally:
+        enough.set()
+
+    assert summary.taken == summary.succeeded + summary.failed + summary.not_started
+    assert [7] == list(manager.get_error_dict())
+    assert (threads == 2) == (19 == summary.succeeded)
+
+
+@pytest.mark.parametrize("way", ["serial", "thread", "fork"])
+def test_f32_no_thread_to_wait_in(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`start_async` looks for outcomes from the loop then, in every mode."""
+    no_more_threads(monkeypatch, "task_manager-wait", after=0)
+    with f.manager_of(f.same, way) as manager:
+        summary = asyncio.run(manager.start_async(range(200)))
+
+        assert (200, 0) == (summary.succeeded, summary.failed)

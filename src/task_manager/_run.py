@@ -370,8 +370,8 @@ def annotate(error: BaseException, note: str) -> None:
     """Add a note to an error, once. One object raised for thousands of tasks is not filled with them."""
     try:
         notes = getattr(error, "__notes__", ())
-        if note not in notes and len(notes) < MOST_NOTES:
-            error.add_note(note)
+        if len(notes) < MOST_NOTES and note not in notes:
+            BaseException.add_note(error, note)
     except BaseException as broken:  # an error whose notes are broken goes without
         let_through(broken)
 

@@ -125,6 +125,7 @@ class AsyncRunner:
 
     async def close(self) -> None:
         self._queued.clear()
+        self._opened = Opened.of(NOTHING, [], [])
         for member in list(self._crew):
             self._dismiss(member)
         if self._left:
@@ -304,6 +305,7 @@ class AsyncRunner:
                 self._wake()
             raise
         finally:  # errors hold the frames that they came through, and with them this one
+            member.batch = NOTHING
             batch = call = value = failure = context = None  # type: ignore[assignment]
 
 

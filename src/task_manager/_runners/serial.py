@@ -45,7 +45,10 @@ class SerialRunner:
         if outcomes.positions[-1] == len(batch) - 1:
             self._batch = None
             next(self._calling, None)  # to its end: it lets go of what errors would hold of it
-        return [(batch, outcomes)]
+        try:
+            return [(batch, outcomes)]
+        finally:  # errors hold the frames that they came through, and with them this one
+            del batch, outcomes
 
     def close(self) -> None:
         self._batch = None

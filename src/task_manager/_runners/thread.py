@@ -223,7 +223,7 @@ def work(
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
     try:
-        while (batch := _next_batch(inbox, hand)) is not None:
+        while not hand.dismissed and (batch := _next_batch(inbox, hand)) is not None:
             _make_calls(func, batch, outbox, hand)
             hand.batch = None
             del batch
@@ -264,6 +264,8 @@ def _make_calls(func: Callable[..., Any], batch: Batch, outbox: SimpleQueue[Answ
             outbox.put((batch, alone))
             if hand.dismissed:
                 return
+    finally:  # errors hold the frames that they came through, and with them this one
+        del batch
 
 
 def _call_alone(invoke: Callable[[Any], Any], call: Any, position: int, hand: Hand) -> Outcomes:
