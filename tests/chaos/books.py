@@ -13,6 +13,8 @@ from .plan import Scenario
 from .tasks import Tasks
 
 DEATHS = ("WorkerDiedError", "StageDiedError")
+RESTARTS = 3  # of the stages of a chain, in one start
+TRIES = 3  # deaths that one task of a stage may cause until it is charged
 RAISED = {"int": "KeyboardInterrupt", "alarm": "TimeLimit", "term": "SystemExit"}
 
 
@@ -90,6 +92,8 @@ class Books:
                 yield f"{', '.join(now.stopped)} came, and the start went on to its end"
             elif first not in (None, usual, *(RAISED[name] for name in now.stopped)):
                 yield f"{first} was raised, and not what the handler of {now.stopped} raises"
+        elif first in (None, usual) and self._may_be_given_up(now):
+            return
         elif first != usual and not (scenario.feed == "frontier" and first and "mutated" in first):
             yield f"{first} was raised instead of {usual}"
 
@@ -112,7 +116,8 @@ class Books:
                 charged.append(number)
             else:
                 yield f"task {number} has {_short(outcome)}, which is none of {_short(fate.outcomes)}"
-        if len(charged) > now.kills and not self._all_in_hand_pay(now):
+        charged = [number for number in charged if not isinstance(now.errors[number], TimeoutError)]
+        if len(charged) > now.kills and not self._others_may_pay(now):
             yield f"tasks {charged} are charged for {now.kills} kills"
         done = set(now.results) | set(now.errors)
         if now.through and now.given is not None:
@@ -127,20 +132,30 @@ class Books:
 
     def _may_be_charged(self, outcome: Any) -> bool:
         kind = type(outcome).__name__
-        return kind in DEATHS or (kind == "TaskTimeoutError" and self._scenario.family == "stop")
+        return kind in DEATHS or (kind == "TaskTimeoutError" and self._may_be_late)
 
-    def _all_in_hand_pay(self, now: Account) -> bool:
-        """A stage that is not serial takes all with it that are in its hands; so does a fork server."""
-        stages = self._scenario.stages
-        if self._scenario.server_killed or self._scenario.family == "stop":
-            return True
-        deadly = now.kills or any(
-            deed.what in ("dies", "dies once") and not stage.in_process
-            for stage in stages
-            for deed in stage.deeds.values()
-        )
-        many_in_hand = any(stage.way != "serial" for stage in stages)
-        return self._scenario.chain == "process" and bool(deadly) and many_in_hand
+    @property
+    def _may_be_late(self) -> bool:
+        """Time goes on for who is stopped."""
+        limited = any(stage.timeout for stage in self._scenario.stages)
+        return limited and self._scenario.family == "stop"
+
+    def _others_may_pay(self, now: Account) -> bool:
+        """A fork server takes its workers with it, and a stage that is given up all before it."""
+        return self._scenario.server_killed or self._may_be_given_up(now)
+
+    def _may_be_given_up(self, now: Account) -> bool:
+        """A stage may die so often that it is the end for all that have not passed it.
+
+        Where it is not serial, it may not be known at once who has killed it: then suspects run alone.
+        """
+        if self._scenario.chain != "process":
+            return False
+        deaths = now.kills
+        for stage in self._scenario.stages:
+            dying = sum(deed.what in ("dies", "dies once") for deed in stage.deeds.values())
+            deaths += 0 if stage.in_process else dying if stage.way == "serial" else TRIES * dying
+        return deaths > RESTARTS
 
     # ------------------------------------------------------------------ counts
 
@@ -184,7 +199,8 @@ class Books:
             if summary.succeeded + summary.failed != len(fed) and (self._kept or now.number == 0):
                 yield f"{len(fed)} tasks were to be run: {summary}"
         kinds = [self._fates[number].succeeds for number in fed]
-        sure = None not in kinds and not now.kills and not self._all_in_hand_pay(now)
+        sure = None not in kinds and not now.kills and not self._others_may_pay(now)
+        sure = sure and not self._may_be_late
         if not sure or not (self._kept or now.number == 0):
             return
         if summary.succeeded != kinds.count(True) or summary.failed != kinds.count(False):

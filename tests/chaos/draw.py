@@ -219,7 +219,7 @@ class Draw:
     def _kills(self) -> tuple[Trouble, ...]:
         if "forkserver" in self.ways and self.often(0.2):
             return (Trouble("kill server", self._around(0.01, 0.8)),)
-        most = 2 if self.chain == "process" else 8
+        most = max(1, 3 - self.dead_stages) if self.chain == "process" else 8
         kills = [Trouble("kill", self._around(0.005, 1.0)) for _ in range(self.chance.randint(1, most))]
         if self.often(0.2) and self.begin != "thread":
             kills.append(self._signal())
