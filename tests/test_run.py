@@ -14,11 +14,11 @@ from task_manager import GetArgsError, ProcessResultError, Summary
 from task_manager import _run as run_module
 from task_manager._batch import BatchSize
 from task_manager._call import IDLE, NEVER, Slot
-from task_manager._ctrl_c import CtrlC
 from task_manager._ledger import Ledger
 from task_manager._recorder import Recorder
 from task_manager._retry import RetryPolicy
 from task_manager._run import DRY, MOST_NOTES, TICK, Run
+from task_manager._signals import HeldSignals
 from task_manager._task import (
     Batch,
     Event,
@@ -54,7 +54,7 @@ class FakeSource:
     def ended(self) -> bool:
         return not self._reads
 
-    def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
+    def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
         self.asked.append((limit, wait))
         return list(self._reads.popleft()) if self._reads else []
 
@@ -120,7 +120,7 @@ class Stand:
             process_result=process_result,
             clock=self.clock,
             chance=deque(chances).popleft,
-            ctrl_c=CtrlC(),
+            signals=HeldSignals(),
             slot=slot,
         )
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from task_manager import ConfigurationError, _source
-from task_manager._ctrl_c import CtrlC
+from task_manager._signals import HeldSignals
 from task_manager._source import PATIENCE, IterableSource
 
 
@@ -40,7 +40,7 @@ def numbers(upto: int) -> Iterator[int]:
 def read_all(source: IterableSource, limit: int) -> list[list[Any]]:
     reads = []
     while not source.ended:
-        reads.append(source.read(limit, 0.0, CtrlC()))
+        reads.append(source.read(limit, 0.0, HeldSignals()))
     return reads
 
 
@@ -70,7 +70,7 @@ def test_any_iterable_is_read_in_order(tasks: Any, clock: Clock) -> None:
 def test_no_task_is_lost_between_two_reads(count: int, limits: list[int], listed: bool) -> None:
     """However the reads are cut, together they are the input."""
     source = IterableSource(list(range(count)) if listed else numbers(count))
-    reads = [source.read(limit, 0.0, CtrlC()) for limit in limits]
+    reads = [source.read(limit, 0.0, HeldSignals()) for limit in limits]
     taken = list(itertools.chain(*reads))
     rest = list(itertools.chain(*read_all(source, limit=100)))
 
@@ -84,7 +84,7 @@ def test_an_empty_input_ends_with_the_first_read(tasks: Any) -> None:
     source = IterableSource(tasks)
 
     assert not source.ended
-    assert [] == source.read(5, 0.0, CtrlC())
+    assert [] == source.read(5, 0.0, HeldSignals())
     assert source.ended
 
 
@@ -100,7 +100,7 @@ def test_remaining_counts_down() -> None:
     source = IterableSource(range(5))
     remaining = [source.remaining]
     while not source.ended:
-        source.read(2, 0.0, CtrlC())
+        source.read(2, 0.0, HeldSignals())
         remaining.append(source.remaining)
 
     assert [5, 3, 1, 0] == remaining
@@ -110,7 +110,7 @@ def test_nobody_knows_the_length_of_a_generator() -> None:
     """remaining is None, before the first read and after."""
     source = IterableSource(numbers(5))
     before = source.remaining
-    source.read(2, 0.0, CtrlC())
+    source.read(2, 0.0, HeldSignals())
 
     assert (None, None) == (before, source.remaining)
 
@@ -127,7 +127,7 @@ def test_a_length_that_lies_does_not_count_below_zero() -> None:
 
     source = IterableSource(Lying())
     first = source.remaining
-    read = source.read(3, 0.0, CtrlC())
+    read = source.read(3, 0.0, HeldSignals())
 
     assert (2, [0, 1, 2], 0) == (first, read, source.remaining)
     assert [[3]] == read_all(source, limit=3)
@@ -143,8 +143,8 @@ def test_a_generator_is_read_no_further_than_wanted() -> None:
             yield n
 
     source = IterableSource(tasks())
-    source.read(3, 0.0, CtrlC())
-    source.read(1, 0.0, CtrlC())
+    source.read(3, 0.0, HeldSignals())
+    source.read(1, 0.0, HeldSignals())
 
     assert [0, 1, 2, 3] == pulled
     assert not source.ended
@@ -180,10 +180,10 @@ def test_an_error_of_the_input_ends_it(tasks: Any) -> None:
     """F13: what was read before is given, the error is kept, and nothing more comes."""
     source = IterableSource(tasks)
 
-    assert [1] == source.read(10, 0.0, CtrlC())
+    assert [1] == source.read(10, 0.0, HeldSignals())
     assert source.ended
     assert ("LookupError", "the cursor is gone") == (type(source.error).__name__, str(source.error))
-    assert [] == source.read(10, 0.0, CtrlC())
+    assert [] == source.read(10, 0.0, HeldSignals())
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
@@ -195,7 +195,7 @@ def test_an_interrupt_in_the_input_is_raised(error: type[BaseException]) -> None
         yield
 
     with pytest.raises(error):
-        IterableSource(tasks()).read(10, 0.0, CtrlC())
+        IterableSource(tasks()).read(10, 0.0, HeldSignals())
 
 
 def test_a_slow_input_does_not_hold_back_what_has_come(clock: Clock) -> None:
@@ -221,7 +221,7 @@ def test_a_slow_end_is_the_end(clock: Clock) -> None:
 
     source = IterableSource(tasks())
 
-    assert [1] == source.read(10, 0.0, CtrlC())
+    assert [1] == source.read(10, 0.0, HeldSignals())
     assert source.ended
 
 

@@ -13,8 +13,8 @@ from task_manager import _wire
 from task_manager._book import Tickets
 from task_manager._call import IDLE, NEVER
 from task_manager._channel import send_frame
-from task_manager._ctrl_c import CtrlC
 from task_manager._reports import END, Parcel, Report, TookReport
+from task_manager._signals import HeldSignals
 from task_manager._stage import LinkSource
 from task_manager._wire import Lost
 
@@ -67,7 +67,7 @@ def send(link: tuple[socket.socket, socket.socket], *parcels: Parcel) -> None:
 
 
 def read(source: LinkSource, limit: int, wait: float = 0.0) -> list[Any]:
-    return source.read(limit, wait, CtrlC())
+    return source.read(limit, wait, HeldSignals())
 
 
 def test_tasks_come_in_order_and_up_to_the_limit(source: LinkSource, told: Told, link: Any) -> None:

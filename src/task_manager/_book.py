@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ._ctrl_c import CtrlC
 from ._ledger import Ledger
 from ._recorder import Recorder
 from ._repr import short_repr
 from ._run import annotate
+from ._signals import HeldSignals
 from ._source import Source
 from ._task import Failed, Repeated, Retrying, Succeeded, Summary
 
@@ -138,10 +138,10 @@ class EntranceSource:
     def dropped(self) -> int:
         return self._source.dropped
 
-    def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
+    def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
         fresh: list[Any] = []
         while not fresh and not self._source.ended:
-            tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait, ctrl_c))
+            tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait, signals))
             if repeats:
                 self._recorder.record(Repeated(repeats))
             self._tickets.come(tickets)

@@ -14,8 +14,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, Generic, TypeVar
 
-from ._ctrl_c import let_through
 from ._digest import PLAIN, compared_fields, digest_of, is_big
+from ._signals import let_through
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -90,14 +90,21 @@ def key_of(task: Any) -> Hashable:
         return key_of_unhashable(task)
     try:
         hash(task)
-        if kind in _STEADY:
-            return task  # type: ignore[no-any-return]
-        if kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__:
-            return task  # type: ignore[no-any-return]
-        return HashedKey(task)
     except BaseException as error:
         let_through(error)
         return key_of_unhashable(task)
+    return task if _is_steady(kind) else HashedKey(task)
+
+
+def _is_steady(kind: Any) -> bool:
+    """Whether what is hashable and of this type cannot be changed, or is equal to itself alone."""
+    try:
+        steady = kind.__hash__ is object.__hash__ and kind.__eq__ is object.__eq__
+        steady = steady or kind in _STEADY
+    except BaseException as error:  # the class itself cannot be hashed
+        let_through(error)
+        return False
+    return steady
 
 
 def key_of_unhashable(task: Any) -> Hashable:

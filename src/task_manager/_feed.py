@@ -8,8 +8,8 @@ from typing import Any
 from . import _wire
 from ._batch import LARGEST, BatchSize
 from ._book import Book
-from ._ctrl_c import CtrlC
 from ._reports import Parcel, noted, pack_column, parcels
+from ._signals import HeldSignals
 from ._source import Source
 from ._stage_process import StageProcess
 from ._suspects import Suspects
@@ -33,14 +33,14 @@ class Feed:
         stages: Sequence[StageProcess],
         suspects: Suspects[int],
         fail: Callable[[StageProcess, int, BaseException, int], None],
-        ctrl_c: CtrlC,
+        signals: HeldSignals,
     ) -> None:
         self._book = book
         self._source = source
         self._stages = stages
         self._suspects = suspects
         self._fail = fail
-        self._ctrl_c = ctrl_c
+        self._signals = signals
         self.size = BatchSize(workers=1)
         self.weight = 1.0
 
@@ -64,7 +64,7 @@ class Feed:
                 yield False  # the first stage reports when it takes some
                 continue
             limit = min(self._batch, self.size.size(self._source.remaining))
-            tickets, tasks, repeats = self._book.enter(self._source.read(limit, 0.0, self._ctrl_c))
+            tickets, tasks, repeats = self._book.enter(self._source.read(limit, 0.0, self._signals))
             if repeats:
                 self._stages[0].recorder.record(Repeated(repeats))
             if tasks:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
-from ._ctrl_c import let_through
 from ._dedupe import HashedKey, IdentityKey, all_hashable, key_of, key_of_unhashable
+from ._signals import let_through
 from ._task import Event, Failed, Succeeded
 
 

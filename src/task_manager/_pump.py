@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from ._ctrl_c import CtrlC
 from ._fork import end_a_copy, this_process
 from ._run import Run
 from ._runners import AwaitedRunner, Runner
+from ._signals import HeldSignals
 from .errors import ConfigurationError
 
 
-def pump(run: Run, runner: Runner, ctrl_c: CtrlC) -> None:
+def pump(run: Run, runner: Runner, signals: HeldSignals) -> None:
     """Let the run flow through the runner until it is over."""
     home = this_process()
     while not run.over:
@@ -24,9 +24,9 @@ def pump(run: Run, runner: Runner, ctrl_c: CtrlC) -> None:
             runner.submit(batch)
         patience = run.patience(full=not room)
         if runner.calls_here:
-            answers = ctrl_c.through(runner.collect, patience)
+            answers = signals.through(runner.collect, patience)
         else:  # it waits some tenths of a second at most
-            ctrl_c.deliver()
+            signals.deliver()
             answers = runner.collect(patience)
         end_a_copy(home)
         for batch, outcomes in answers:
@@ -36,7 +36,7 @@ def pump(run: Run, runner: Runner, ctrl_c: CtrlC) -> None:
             run.idle()
 
 
-async def pump_awaiting(run: Run, runner: AwaitedRunner, ctrl_c: CtrlC) -> None:
+async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals) -> None:
     """The same, in an event loop that others use as well."""
     home = this_process()
     try:
@@ -47,7 +47,7 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner, ctrl_c: CtrlC) -> None:
                 if batch is None:
                     break
                 runner.submit(batch)
-            ctrl_c.deliver()
+            signals.deliver()
             answers = await runner.collect(run.patience(full=not room))
             end_a_copy(home)
             for batch, outcomes in answers:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from ._ctrl_c import let_through
+from ._signals import let_through
 
 LONGEST = 200
 SORTED = 1000  # elements of a set; of a larger one, some are shown

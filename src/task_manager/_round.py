@@ -23,7 +23,6 @@ from . import _wire
 from ._batch import LARGEST
 from ._book import Book
 from ._channel import NAP, Channel, TooLarge
-from ._ctrl_c import CtrlC
 from ._deaths import Deaths
 from ._feed import Feed
 from ._files import standard_files_taken
@@ -45,6 +44,7 @@ from ._reports import (
     no_memory,
 )
 from ._run import TICK
+from ._signals import HeldSignals
 from ._source import Source
 from ._stage_process import StageProcess
 from ._task import Failed, Retrying, Succeeded
@@ -59,7 +59,7 @@ class Round:
     first: The first stage that is still used, from 0; those before it have been given up, and no
         initial task can enter any more.
     deaths: Those in the rounds before, of this start of the chain.
-    ctrl_c: Held back by the caller; let through while nothing happens and while the input is read.
+    signals: Held back by the caller; let through while nothing happens and while the input is read.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class Round:
         source: Source,
         first: int,
         deaths: Deaths,
-        ctrl_c: CtrlC,
+        signals: HeldSignals,
     ) -> None:
         self._book = book
         self._source = source
         self._first = first
         self._deaths = deaths
         self._suspects = deaths.suspects
-        self._ctrl_c = ctrl_c
+        self._signals = signals
         self._stages = [
             StageProcess(number, manager, recorder)
             for number, (manager, recorder) in enumerate(zip(stages, recorders, strict=True))
@@ -88,7 +88,7 @@ class Round:
         self._way_in: Channel
         with refusals_named("stage process"), standard_files_taken():
             self._selector = selectors.DefaultSelector()
-        self._feed = Feed(book, source, self._stages, deaths.suspects, self._fail, ctrl_c)
+        self._feed = Feed(book, source, self._stages, deaths.suspects, self._fail, signals)
         self._steps = self._feed.steps()
         self._fed = False
         self._glance = Glance()
@@ -104,8 +104,8 @@ class Round:
             while not all(stage.ended for stage in self._stages):
                 more = self._fill()
                 if not more and self._may_nap():
-                    self._ctrl_c.through(time.sleep, NAP)
-                ready = self._ctrl_c.through(self._selector.select, 0.0 if more else TICK)
+                    self._signals.through(time.sleep, NAP)
+                ready = self._signals.through(self._selector.select, 0.0 if more else TICK)
                 died = [stage for stage in map(self._hear, ready) if stage is not None]
                 died += self._silently_dead()
                 died += [stage for stage in self._stages if stage.garbled and not stage.ended]
@@ -351,6 +351,6 @@ class Round:
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""
         while not self._source.ended and self._source.remaining is not None:
-            self._book.enter(self._source.read(LARGEST, 0.0, self._ctrl_c))
+            self._book.enter(self._source.read(LARGEST, 0.0, self._signals))
         for ticket in self._book.stranded(stage.number):
             self._fail(stage, ticket, stage.error, attempts=0)

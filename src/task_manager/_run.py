@@ -18,12 +18,11 @@ from typing import Any
 
 from ._batch import BatchSize
 from ._call import IDLE, NEVER, Slot
-from ._ctrl_c import CtrlC
 from ._ledger import Entered, Ledger
 from ._recorder import Recorder
 from ._repr import text_of
 from ._retry import RetryPolicy
-from ._signals import let_through
+from ._signals import HeldSignals, let_through
 from ._source import Source
 from ._task import (
     Attempt,
@@ -53,7 +52,7 @@ class Run:
         they can; one that comes home late all the same is late.
     get_args, process_result: The hooks, or None where nobody overrode them.
     clock: Seconds, from anywhere. chance: As `random.random`.
-    ctrl_c: Let through while the input is read and a hook is called, held back by the caller otherwise.
+    signals: Let through while the input is read and a hook is called, held back by the caller otherwise.
     slot: Told for which task a hook is called, as the hook may end this process.
 
     From the moment a task is entered it has an owner, whatever raises: it is in limbo, in an open batch
@@ -74,7 +73,7 @@ class Run:
         clock: Callable[[], float],
         chance: Callable[[], float],
         task_timeout: float | None = None,
-        ctrl_c: CtrlC,
+        signals: HeldSignals,
         slot: Slot | None = None,
     ) -> None:
         self._source = source
@@ -88,7 +87,7 @@ class Run:
         self._clock = clock
         self._chance = chance
         self._task_timeout = task_timeout
-        self._ctrl_c = ctrl_c
+        self._signals = signals
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
 
         self._began = self._ticked = clock()
@@ -167,7 +166,7 @@ class Run:
         if source.ended or len(self._waiting) >= MOST_WAITING:
             return None
         wait = 0.0 if self._open else self.patience(full=False)
-        read = source.read(self._size.size(source.remaining), wait, self._ctrl_c)
+        read = source.read(self._size.size(source.remaining), wait, self._signals)
         if not read:
             self._look_again = DRY if self._open and not source.ended else 0.0
             return None
@@ -196,7 +195,7 @@ class Run:
             self._slot[0] = index
             self._slot[1] = 0.0
             try:
-                args = self._ctrl_c.through(get_args, task)
+                args = self._signals.through(get_args, task)
             except Exception as error:
                 let_through(error)
                 self._fail(index, task, _caused(GetArgsError(task, text_of(error)), error), attempts=0)
@@ -262,7 +261,7 @@ class Run:
                 self._slot[0] = batch.indices[position]
                 self._slot[1] = 0.0
                 try:
-                    result = self._ctrl_c.through(self._process_result, task, value)
+                    result = self._signals.through(self._process_result, task, value)
                 except Exception as error:
                     let_through(error)
                     hook_error = _caused(ProcessResultError(task, text_of(error)), error)

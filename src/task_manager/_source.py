@@ -8,8 +8,7 @@ from itertools import islice
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any, Protocol
 
-from ._ctrl_c import CtrlC
-from ._signals import comes_from_a_handler, let_through
+from ._signals import HeldSignals, comes_from_a_handler, let_through
 from .errors import ConfigurationError
 
 PATIENCE = 0.01  # seconds that are spent on reading a batch, before what was read must go
@@ -38,7 +37,7 @@ class Source(Protocol):
     @property
     def remaining(self) -> int | None: ...
 
-    def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
+    def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
         """Up to `limit` tasks; waits up to `wait` seconds where the first is not there yet."""
         ...
 
@@ -64,14 +63,14 @@ class IterableSource:
     def remaining(self) -> int | None:
         return None if self._size is None else max(0, self._size - self._count)
 
-    def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
+    def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
         tasks: list[Any] = []
         try:
             if self._ready:
                 tasks += islice(self._tasks, limit)  # keeps what came before an error
                 over = len(tasks) < limit
             else:
-                over = self._read_by_one(tasks, limit, ctrl_c)
+                over = self._read_by_one(tasks, limit, signals)
         except Exception as error:
             if comes_from_a_handler(error):
                 self.dropped = len(tasks)
@@ -86,7 +85,7 @@ class IterableSource:
         self._count += len(tasks)
         return tasks
 
-    def _read_by_one(self, tasks: list[Any], limit: int, ctrl_c: CtrlC) -> bool:
+    def _read_by_one(self, tasks: list[Any], limit: int, signals: HeldSignals) -> bool:
         """As far as the tasks come at once: a slow input does not hold back what has come.
 
         Answers whether that was all. A signal's handler may interrupt the iterator, but not between its
@@ -94,18 +93,18 @@ class IterableSource:
         """
         deadline = monotonic() + PATIENCE
         try:
-            ctrl_c.deliver()
-            ctrl_c.allowed = True
+            signals.deliver()
+            signals.allowed = True
             for task in islice(self._tasks, limit):
-                ctrl_c.allowed = False
+                signals.allowed = False
                 tasks.append(task)
                 if monotonic() >= deadline:
                     return False
-                ctrl_c.deliver()
-                ctrl_c.allowed = True
+                signals.deliver()
+                signals.allowed = True
             return len(tasks) < limit
         finally:
-            ctrl_c.allowed = False
+            signals.allowed = False
 
 
 def _size_of(tasks: Iterable[Any]) -> int | None:

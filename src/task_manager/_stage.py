@@ -28,7 +28,6 @@ from . import _wire
 from ._book import Tickets
 from ._call import IDLE, NEVER, Slot
 from ._channel import CHUNK, Channel, TooLarge, send_frame, without_signal
-from ._ctrl_c import CtrlC
 from ._fork import this_process
 from ._processes import settle_in
 from ._recorder import Recorder
@@ -52,6 +51,7 @@ from ._reports import (
     parcels,
 )
 from ._runners._slot import SharedSlot
+from ._signals import HeldSignals
 from ._task import Event, Failed, Failure, Retrying, Succeeded
 from .errors import TransportError
 from .manager import TaskManager
@@ -82,7 +82,7 @@ class LinkSource:
     def ended(self) -> bool:
         return self._over and not self._arrived
 
-    def read(self, limit: int, wait: float, ctrl_c: CtrlC) -> list[Any]:
+    def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
         self._receive(limit)
         if wait > 0 and not self._arrived and not self._over:
             wait_for([self._channel.fileno()], wait)

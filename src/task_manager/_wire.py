@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ._call import Slot
-from ._ctrl_c import let_through
 from ._script import script_can_be_imported
+from ._signals import let_through
 from ._task import Failure
 from .errors import ConfigurationError, TransportError
 

@@ -9,7 +9,6 @@ from typing import Any, SupportsIndex
 
 from . import _options as options
 from ._book import Book, EntranceSource, Tickets
-from ._ctrl_c import CtrlC
 from ._deaths import Deaths
 from ._ledger import Ledger
 from ._pool import Turn
@@ -18,6 +17,7 @@ from ._pump import refuse_running_loop
 from ._recorder import Observer, Recorder
 from ._results import Results
 from ._round import Round
+from ._signals import HeldSignals
 from ._source import IterableSource, Source
 from ._task import Event, Failed, Retrying, Succeeded, Summary
 from .errors import ConfigurationError
@@ -142,8 +142,8 @@ class TaskChain:
     ) -> Summary:
         if not self._stages:
             raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
-        ctrl_c = CtrlC()
-        with ctrl_c.held(), self._turn.one_run("this chain"):
+        signals = HeldSignals()
+        with signals.held(), self._turn.one_run("this chain"):
             source = IterableSource(tasks)
             names = [stage._name for stage in self._stages]
             self._results.begin_run(repeats=True)
@@ -154,7 +154,7 @@ class TaskChain:
                 for stage in self._stages:
                     at_the_end.callback(stage.shutdown_pools)
                 at_the_end.callback(self._close, book, source)
-                error = ctrl_c.through(flow, source, book)
+                error = signals.through(flow, source, book)
             if error is not None:
                 raise error
             if source.error is not None:
@@ -193,15 +193,15 @@ class TaskChain:
         stages = self._stages
         recorders = [stage._recorder() for stage in stages]
         first_error: BaseException | None = None
-        ctrl_c = CtrlC()
+        signals = HeldSignals()
         with ExitStack() as stack:
-            stack.enter_context(ctrl_c.held())
+            stack.enter_context(signals.held())
             for stage, recorder in zip(stages, recorders, strict=True):
                 stack.enter_context(stage._one_chain_run(recorder, initial.remaining))
             deaths = Deaths()
             first = stillborn = 0
             while first < len(stages):
-                round_ = Round(stages, recorders, book, initial, first, deaths, ctrl_c)
+                round_ = Round(stages, recorders, book, initial, first, deaths, signals)
                 died = round_.run()
                 if died is not None:
                     stillborn = 0 if died.ready else stillborn + 1

@@ -13,7 +13,6 @@ from typing import Any, Generic, Self
 from . import _options as options
 from ._batch import BatchSize
 from ._call import Slot
-from ._ctrl_c import CtrlC
 from ._generic import R, T
 from ._ledger import Ledger
 from ._pool import Pool
@@ -25,6 +24,7 @@ from ._retry import RetryPolicy
 from ._run import Run, is_tuple
 from ._runners import MODES, AwaitedRunner, Orders, Runner
 from ._runners.awaited import Awaited
+from ._signals import HeldSignals
 from ._source import IterableSource, Source
 from ._task import Summary
 from .logger import TaskLogger
@@ -176,10 +176,10 @@ class TaskManager(Generic[T, R]):
 
         The loop goes on meanwhile, except in serial mode, where the function runs in its thread.
         """
-        ctrl_c = CtrlC()
-        with ctrl_c.held():
+        signals = HeldSignals()
+        with signals.held():
             return await self._flow_awaiting(
-                IterableSource(task_list), self._recorder(), self.deduplicate, ctrl_c
+                IterableSource(task_list), self._recorder(), self.deduplicate, signals
             )
 
     def get_result_dict(self) -> Mapping[T, R]:
@@ -240,40 +240,40 @@ class TaskManager(Generic[T, R]):
 
     def _flow(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
         """One run, in this thread. distinct: Repeats are not run."""
-        ctrl_c = CtrlC()
+        signals = HeldSignals()
         if self._awaits:
             refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
-            with ctrl_c.held():  # before the loop is made, as asyncio has no safe places either
-                return asyncio.run(self._flow_alone(source, recorder, distinct, ctrl_c))
-        with ctrl_c.held(), self._pool.one_run(repr(self)):
+            with signals.held():  # before the loop is made, as asyncio has no safe places either
+                return asyncio.run(self._flow_alone(source, recorder, distinct, signals))
+        with signals.held(), self._pool.one_run(repr(self)):
             runner = self._kept_runner()
-            run = self._new_run(source, recorder, distinct, runner, ctrl_c)
+            run = self._new_run(source, recorder, distinct, runner, signals)
             with self._ending(run, recorder):
-                pump(run, runner, ctrl_c)
+                pump(run, runner, signals)
         return self._conclude(run)
 
     async def _flow_alone(
-        self, source: Source, recorder: Recorder, distinct: bool, ctrl_c: CtrlC
+        self, source: Source, recorder: Recorder, distinct: bool, signals: HeldSignals
     ) -> Summary:
         """The same, in an event loop that ends with it."""
         try:
-            return await self._flow_awaiting(source, recorder, distinct, ctrl_c)
+            return await self._flow_awaiting(source, recorder, distinct, signals)
         finally:
-            ctrl_c.ends_allowed = True
+            signals.ends_allowed = True
 
     async def _flow_awaiting(
-        self, source: Source, recorder: Recorder, distinct: bool, ctrl_c: CtrlC
+        self, source: Source, recorder: Recorder, distinct: bool, signals: HeldSignals
     ) -> Summary:
-        """The same, in the running event loop. ctrl_c: Held back by the caller."""
+        """The same, in the running event loop. signals: Held back by the caller."""
         with self._pool.one_run(repr(self)):
-            runner = self._awaited_runner(ctrl_c)
-            run = self._new_run(source, recorder, distinct, runner, ctrl_c)
+            runner = self._awaited_runner(signals)
+            run = self._new_run(source, recorder, distinct, runner, signals)
             with self._ending(run, recorder):
                 try:
-                    await pump_awaiting(run, runner, ctrl_c)
+                    await pump_awaiting(run, runner, signals)
                 finally:
                     await runner.close()
-        return ctrl_c.through(self._conclude, run)
+        return signals.through(self._conclude, run)
 
     @contextlib.contextmanager
     def _one_chain_run(self, recorder: Recorder, total: int | None) -> Iterator[None]:
@@ -294,7 +294,7 @@ class TaskManager(Generic[T, R]):
         recorder: Recorder,
         distinct: bool,
         runner: Runner | AwaitedRunner,
-        ctrl_c: CtrlC,
+        signals: HeldSignals,
     ) -> Run:
         self._ledger.begin_run()
         self._ledger.keeps_keys = self.keep_results
@@ -312,7 +312,7 @@ class TaskManager(Generic[T, R]):
             clock=time.monotonic,
             chance=random.random,
             task_timeout=self.task_timeout,
-            ctrl_c=ctrl_c,
+            signals=signals,
             slot=self._slot,
         )
 
@@ -348,12 +348,12 @@ class TaskManager(Generic[T, R]):
     def _kept_runner(self) -> Runner:
         return self._pool.runner(lambda: MODES[self.execution_mode].load()(self.func, self._orders))
 
-    def _awaited_runner(self, ctrl_c: CtrlC) -> AwaitedRunner:
+    def _awaited_runner(self, signals: HeldSignals) -> AwaitedRunner:
         """A runner for the running loop: one that lives as long as the run, or the kept one."""
         if self._awaits:
             runner: AwaitedRunner = MODES[self.execution_mode].load()(self.func, self._orders)
             return runner
-        return Awaited(self._kept_runner(), ctrl_c)
+        return Awaited(self._kept_runner(), signals)
 
     @property
     def _awaits(self) -> bool:

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from .. import _wire
-from .._ctrl_c import let_through
+from .._signals import let_through
 from .._task import Failure
 from ..errors import TransportError
 

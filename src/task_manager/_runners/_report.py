@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .. import _wire
 from .._call import NEVER, Slot, clock
 from .._channel import CHUNK, GarbageError, TooLarge
-from .._ctrl_c import let_through
+from .._signals import let_through
 from .._task import Outcomes, Unrun
 
 HEAVY = 4 * _wire.LARGEST  # bytes of a report about several calls; a heavier one is made two

@@ -15,11 +15,11 @@ LOOK = 0.005  # seconds between two looks for outcomes, where no thread can be h
 class Awaited:
     """Waits for outcomes in a thread of its own; everything else happens in the loop's thread."""
 
-    def __init__(self, runner: Runner, ctrl_c: HeldSignals) -> None:
+    def __init__(self, runner: Runner, signals: HeldSignals) -> None:
         self.workers = runner.workers
         self.sharing = runner.sharing
         self._runner = runner
-        self._ctrl_c = ctrl_c
+        self._signals = signals
         self._waiter: ThreadPoolExecutor | None = None
         if not runner.calls_here:
             self._waiter = ThreadPoolExecutor(1, thread_name_prefix="task_manager-wait")
@@ -34,7 +34,7 @@ class Awaited:
         waiting = self._in_a_thread(timeout)
         if waiting is None:
             # In this very frame: what a signal's handler raises meets no step of the event loop.
-            answers = self._ctrl_c.through(self._runner.collect, 0.0)
+            answers = self._signals.through(self._runner.collect, 0.0)
             longest = timeout if self._runner.calls_here else min(timeout, LOOK)
             await asyncio.sleep(0.0 if answers else longest)
             return answers
