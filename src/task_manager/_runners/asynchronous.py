@@ -89,6 +89,7 @@ class AsyncRunner:
         self._context = copy_context()
         self._variables = list(self._context.values())
         self._queued: deque[Opened] = deque()
+        self._behind = 0  # attempts of the batches that are queued
         self._opened = Opened.of(NOTHING, [], [])
         self._crew: set[Member] = set()
         self._left: set[asyncio.Task[None]] = set()  # tasks of dismissed members, not ended yet
@@ -106,6 +107,7 @@ class AsyncRunner:
     def submit(self, batch: Batch) -> None:
         self._open[batch] = []
         self._queued.append(Opened.of(batch, range(len(batch)), batch.calls))
+        self._behind += len(batch)
         self._hire()
 
     async def collect(self, timeout: float) -> list[Answer]:
@@ -125,6 +127,7 @@ class AsyncRunner:
 
     async def close(self) -> None:
         self._queued.clear()
+        self._behind = 0
         self._opened = Opened.of(NOTHING, [], [])
         for member in list(self._crew):
             self._dismiss(member)
@@ -149,7 +152,7 @@ class AsyncRunner:
     @property
     def _ahead(self) -> int:
         """Attempts that no member has taken yet."""
-        return length_hint(self._opened.rest) + sum(len(one.positions) for one in self._queued)
+        return length_hint(self._opened.rest) + self._behind
 
     def _more(self) -> bool:
         """Whether there is an attempt to take; where a batch is through, the next one is opened."""
@@ -157,6 +160,7 @@ class AsyncRunner:
             if not self._queued:
                 return False
             self._opened = self._queued.popleft()
+            self._behind -= len(self._opened.positions)
         return True
 
     def _hire(self) -> None:
@@ -216,6 +220,7 @@ class AsyncRunner:
                     self._record(batch, position, None, 0.0, Failure(errors[-1], type(errors[-1])))
                 else:
                     self._queued.append(Opened.of(batch, [position], [batch.calls[position]]))
+        self._behind = sum(len(one.positions) for one in self._queued)
         self._fruitless = 0 if self._parts else self._fruitless + 1
         for error in errors:
             serious = not issubclass(type(error), (Exception, asyncio.CancelledError))
