@@ -162,7 +162,7 @@ class Draw:
         if timeout is not None:
             names += ["hang", "late"]
         elif self.family in ("moment", "fatal") and self._ends_long_calls(way):
-            names += ["long"]
+            names += ["long"] * (3 if self.family == "fatal" else 1)
         if kind in ("dict", "list") and place == 0:
             names += ["changes"]
         stage_may_die = self.chain == "process" and self.dead_stages < 2
