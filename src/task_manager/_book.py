@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 from ._ledger import Ledger
@@ -32,7 +32,7 @@ class Book:
         self._initial: dict[int, Any] = {}
         self._taken = 0
         self.at: list[dict[int, Any]] = [{} for _ in names]
-        self._began = time.monotonic()
+        self._began = monotonic()
         self._recorder = recorder
 
     def enter(self, tasks: list[Any]) -> tuple[list[int], list[Any], list[Any]]:
@@ -86,7 +86,7 @@ class Book:
         dropped: Tasks that were read and did not come to enter.
         """
         self._ledger.forget()  # and the tasks that it holds
-        counts = self._recorder.tally.summary(time.monotonic() - self._began, not_started=0)
+        counts = self._recorder.tally.summary(monotonic() - self._began, not_started=0)
         return replace(counts, not_started=self._taken + dropped - counts.taken)
 
 

@@ -17,7 +17,6 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 
@@ -249,7 +248,10 @@ def end_process(process: BaseProcess, patience: float) -> int | None:
     _stop_if_exiting()
     _living.discard(process)
     if process.exitcode is None:
-        wait([process.sentinel], patience)
+        # Not multiprocessing's wait, which asks the clock: that may be stopped, by tests of other code.
+        poller = select.poll()
+        poller.register(process.sentinel, select.POLLIN)
+        poller.poll(patience * 1000)
     if process.exitcode is None:  # alive, whatever the sentinel says, or somebody else waited for it
         process.kill()
         process._popen.wait()  # type: ignore[attr-defined] # join() would ask os.getpid, perhaps a mock

@@ -22,6 +22,7 @@ from typing import Any
 from . import _wire
 from ._batch import LARGEST
 from ._book import Book
+from ._call import release
 from ._channel import NAP, Channel, TooLarge
 from ._deaths import Deaths
 from ._feed import Feed
@@ -305,6 +306,7 @@ class Round:
                     if known(ticket):  # otherwise its last word was spoken where its task was made
                         arrived.append((ticket, result, took))
                 except TransportError as error:
+                    release(error)
                     self._fail(stage, ticket, error, attempts=1)
             tickets = [ticket for ticket, _, _ in arrived]
             results = [result for _, result, _ in arrived]

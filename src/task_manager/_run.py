@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from ._batch import BatchSize
-from ._call import IDLE, NEVER, Slot
+from ._call import IDLE, NEVER, Slot, release
 from ._ledger import Entered, Ledger
 from ._recorder import Recorder
 from ._repr import text_of
@@ -376,5 +376,6 @@ def annotate(error: BaseException, note: str) -> None:
 
 
 def _caused(error: BaseException, cause: BaseException) -> BaseException:
+    release(cause)
     error.__cause__ = cause
     return error

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import functools
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any, Generic, Self
 
 from . import _options as options
@@ -278,14 +278,14 @@ class TaskManager(Generic[T, R]):
     @contextlib.contextmanager
     def _one_chain_run(self, recorder: Recorder, total: int | None) -> Iterator[None]:
         """A run whose calls are made elsewhere: in the stage process of a chain."""
-        began = time.monotonic()
+        began = monotonic()
         with self._pool.one_run(repr(self)):
             self._results.begin_run(repeats=True)
             recorder.open(total)
             try:
                 yield
             finally:
-                self._summary = recorder.tally.summary(time.monotonic() - began, not_started=0)
+                self._summary = recorder.tally.summary(monotonic() - began, not_started=0)
                 recorder.close(self._summary)
 
     def _new_run(
@@ -309,7 +309,7 @@ class TaskManager(Generic[T, R]):
             BatchSize(runner.workers, runner.sharing),
             get_args=self._overridden("get_args"),
             process_result=self._overridden("process_result"),
-            clock=time.monotonic,
+            clock=monotonic,
             chance=random.random,
             task_timeout=self.task_timeout,
             signals=signals,

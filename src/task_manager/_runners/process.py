@@ -19,7 +19,7 @@ from time import sleep  # by name: tests of other code put something else into t
 from typing import Any, NamedTuple
 
 from .. import _wire
-from .._call import NEVER, clock
+from .._call import NEVER, clock, release
 from .._channel import NAP, Channel, GarbageError, TooLarge
 from .._files import standard_files_taken
 from .._fork import this_process
@@ -361,6 +361,7 @@ class ProcessRunner:
                     value = _wire.unpack_value(cell)
                 except TransportError as error:
                     named_error = _wire.renamed(error, report.name_of(place) or error.type_name)
+                    release(named_error)
                     failures.setdefault(position, Failure(named_error, TransportError))
                 values.append(value)
         self._come_home(
