@@ -4,7 +4,7 @@
     ├── ConfigurationError    (also a ValueError)  a wrong option; raised, not kept
     ├── WorkerError                                something happened to a worker
     │   ├── WorkerDiedError                        a worker process died with a task in hand
-    │   ├── WorkerStartError                       no worker process comes up; ends the run
+    │   ├── WorkerStartError                       no worker comes up; ends the run
     │   └── StageDiedError                         a stage process of a chain died
     ├── TaskTimeoutError      (also a TimeoutError) a call took longer than task_timeout
     ├── TransportError                             an object could not cross a process boundary
