@@ -255,15 +255,11 @@ def test_f20_the_last_error_of_a_stage_stands(chain_mode: str, calls: Path) -> N
 def end_slowly(x: int, ends: dict[int, str]) -> tuple[int, dict[int, str]]:
     """One task at a time is in the hands of a stage whose tasks are this slow."""
     time.sleep(0.02)
-    match ends.get(x):
-        case None:
-            return x, ends
-        case "exit":
-            os._exit(9)
-        case name:
-            os.kill(os.getpid(), getattr(signal, name))
-            time.sleep(10)
-            raise AssertionError("alive")
+    if x not in ends:
+        return x, ends
+    if ends[x] == "exit":
+        os._exit(9)
+    f.die_of(ends[x])
 
 
 def pass_on(x: int, ends: dict[int, str]) -> tuple[int, dict[int, str]]:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-import signal
 import stat
 import threading
 import time
@@ -28,8 +27,7 @@ any_means = pytest.mark.parametrize(("how", "start_method"), WAYS)
 def end_this_process(how: str) -> None:
     if how == "exit":
         os._exit(5)
-    os.kill(os.getpid(), getattr(signal, how))
-    time.sleep(10)
+    f.die_of(how)
 
 
 class Fatal(TaskManager):

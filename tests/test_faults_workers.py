@@ -35,8 +35,7 @@ def end_on_seven(x: int, how: str) -> int:
     if x == 7:
         if how == "exit":
             os._exit(3)
-        os.kill(os.getpid(), getattr(signal, how))
-        time.sleep(10)
+        f.die_of(how)
     return x
 
 

@@ -176,6 +176,7 @@ class AsyncRunner:
                 self._crew.discard(member)
                 working.close()
                 raise
+            member.task.add_done_callback(_heard)
 
     def _dismiss(self, member: Member) -> None:
         """Whatever its call does now, its outcome is nobody's."""
@@ -312,6 +313,12 @@ class AsyncRunner:
         finally:  # errors hold the frames that they came through, and with them this one
             member.batch = NOTHING
             batch = call = value = failure = context = None  # type: ignore[assignment]
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    """Whatever it ended with is known here: asyncio need not complain that nobody has asked."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _shed_cancellation(task: asyncio.Task[Any]) -> None:
