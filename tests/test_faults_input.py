@@ -233,11 +233,11 @@ def test_f27_a_hash_that_raises_what_is_no_exception(monkeypatch: pytest.MonkeyP
     """As extensions in Rust do. The tasks before it, and itself, have an owner."""
 
     def panic(task: Any) -> Any:
-        raise SystemExit("no memory")
+        raise f.Custom("no memory")
 
     class Panics:
         def __hash__(self) -> int:
-            raise SystemExit("called `Option::unwrap()` on a `None` value")
+            raise f.Custom("called `Option::unwrap()` on a `None` value")
 
     tasks = [1, 2, Panics(), 3]
     manager = TaskManager(is_there, logger=None, worker_limit=1)
@@ -246,7 +246,7 @@ def test_f27_a_hash_that_raises_what_is_no_exception(monkeypatch: pytest.MonkeyP
     other = TaskManager(is_there, logger=None)
     with monkeypatch.context() as patch:
         patch.setattr("task_manager._ledger.key_of_unhashable", panic)
-        with pytest.raises(SystemExit):
+        with pytest.raises(f.Custom):
             other.start(tasks)
     summary = other.get_summary()
 
