@@ -9,8 +9,8 @@ import pytest
 
 import functions as f
 from task_manager import TaskTimeoutError
-from task_manager._run import too_late
 from task_manager._task import Failure, Outcomes
+from task_manager._timeouts import too_late
 
 
 def test_what_ends_above_its_limit_is_late() -> None:

@@ -12,7 +12,7 @@ are handed in, so that tests turn them by hand.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,8 +35,11 @@ from ._task import (
     Succeeded,
     Summary,
     Unrun,
+    has_tuples,
+    is_tuple,
 )
-from .errors import GetArgsError, ProcessResultError, TaskTimeoutError
+from ._timeouts import too_late
+from .errors import GetArgsError, ProcessResultError
 
 DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
 MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
@@ -335,34 +338,6 @@ class Run:
         if not self._broken_off:
             return settled
         return replace(settled, not_started=self._read + self._source.dropped - settled.taken)
-
-
-def has_tuples(tasks: list[Any]) -> bool:
-    """Whether one of them is a tuple, whatever their classes make of being asked or hashed."""
-    try:
-        kinds: Iterable[type] = set(map(type, tasks))
-    except BaseException as error:  # a metaclass with an __eq__ and no __hash__
-        let_through(error)
-        kinds = map(type, tasks)
-    return any(issubclass(kind, tuple) for kind in kinds)
-
-
-def is_tuple(value: Any) -> bool:
-    """As isinstance, which would ask the value for its __class__."""
-    return issubclass(type(value), tuple)
-
-
-def too_late(outcomes: Outcomes, timeout: float) -> dict[int, Failure]:
-    """What ended above its time limit before anybody looked: the same as what was ended for it."""
-    late = {}
-    for position, took in zip(outcomes.positions, outcomes.seconds, strict=True):
-        failure = outcomes.failures.get(position)
-        if took > timeout and (failure is None or failure.kind is not TaskTimeoutError):
-            error = TaskTimeoutError(timeout)
-            late[position] = Failure(
-                error if failure is None else _caused(error, failure.error), TaskTimeoutError
-            )
-    return late
 
 
 def annotate(error: BaseException, note: str) -> None:

@@ -6,9 +6,11 @@ attempt.  A per-task object costs more than a tiny task is worth.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from ._signals import let_through
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +96,21 @@ class Unrun:
     """Attempts that come back from a runner without having been made: they are due again, uncharged."""
 
     positions: Sequence[int]
+
+
+def has_tuples(tasks: list[Any]) -> bool:
+    """Whether one of them is a tuple, whatever their classes make of being asked or hashed."""
+    try:
+        kinds: Iterable[type] = set(map(type, tasks))
+    except BaseException as error:  # a metaclass with an __eq__ and no __hash__
+        let_through(error)
+        kinds = map(type, tasks)
+    return any(issubclass(kind, tuple) for kind in kinds)
+
+
+def is_tuple(value: Any) -> bool:
+    """As isinstance, which would ask the value for its __class__."""
+    return issubclass(type(value), tuple)
 
 
 # ------------------------------------------------------------------ events

@@ -21,12 +21,12 @@ from ._recorder import GuestObserver, Observer, Recorder
 from ._repr import name_of
 from ._results import Results
 from ._retry import RetryPolicy
-from ._run import Run, is_tuple
+from ._run import Run
 from ._runners import MODES, AwaitedRunner, Orders, Runner
 from ._runners.awaited import Awaited
 from ._signals import HeldSignals
 from ._source import IterableSource, Source
-from ._task import Summary
+from ._task import Summary, is_tuple
 from .logger import TaskLogger
 from .progress import ProgressObserver
 
