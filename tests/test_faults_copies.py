@@ -96,7 +96,7 @@ CASES = [
     *((way, "process_result", RETURN, 0) for way in WAYS),
     *((way, "input", RETURN, 0) for way in ("serial", "async", "fork", "chain")),
     *((way, "handle_error", RETURN, 3) for way in ("thread", "fork")),
-    # In a copy no run holds back or takes in what would end it: a SystemExit does, as a task is pickled too.
+    # In a copy no run takes in what would end it: a SystemExit ends it, also while a task is pickled.
     *((way, "pickle", EXIT, 3) for way in ("fork", "chain")),
     *((way, "thread", EXIT, 0) for way in ("fork", "chain")),  # the thread ends, and with it the copy
     ("chain", "input", EXIT, 3),

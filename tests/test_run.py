@@ -276,7 +276,9 @@ def test_a_hook_may_raise_what_has_no_text() -> None:
     stand = Stand(["a"], get_args=get_args)
     stand.run.next_batch()
 
-    assert [f"get_args raised {Unprintable.__qualname__}"] == [str(error) for error in stand.diary.errors]
+    assert [f"get_args raised {Unprintable.__qualname__}"] == [
+        str(error) for error in stand.diary.errors
+    ]
 
 
 # ------------------------------------------------------------------ how the source is read
