@@ -119,7 +119,8 @@ def short_repr(value: Any) -> str:
     """The repr of a value, cut and on one line; `<unreprable T>` where it has none. Never raises."""
     try:
         if id(type(value)) in _EXACT:
-            return _cut(repr(value), 4 * LONGEST)
+            text = repr(value)
+            return text if len(text) <= LONGEST else _cut(text, 4 * LONGEST)
         return _cut(one_line(_cut(_short(value), 4 * LONGEST)), 4 * LONGEST)
     except BaseException as error:
         let_through(error)
