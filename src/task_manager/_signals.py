@@ -32,9 +32,8 @@ _context: Any = vars(BaseException)["__context__"]  # whatever an error's class 
 _callers: set[CodeType] = set()
 _active: list[HeldSignals] = []  # in the main thread, in the order of their beginnings
 _raised: list[BaseException] = []  # by handlers, while some were active
-_inside: list[
-    BaseException
-] = []  # those of them that were raised in code of the user's, and not seen since
+# Those of them that were raised in code of the user's, and not seen since.
+_inside: list[BaseException] = []
 
 
 class HeldSignals:
@@ -170,7 +169,7 @@ def makes_calls(function: Callable[P, V]) -> Callable[P, V]:
 def _in_a_call(frame: FrameType | None) -> bool:
     """Whether a signal came in code that was called by one that `makes_calls`, and not in ours."""
     inside = False
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] != __package__:
+    while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] != __package__:
         inside, frame = True, frame.f_back
     return inside and frame is not None and frame.f_code in _callers
 
