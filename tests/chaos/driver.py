@@ -100,8 +100,8 @@ class Child:
                     yield from map(json.loads, lines)
                     if not piece:
                         return
-                elif self._process.poll() is not None:  # somebody else holds its stdout
-                    return
+                elif self._process.poll() is not None and not selector.select(0):
+                    return  # it has ended, what it said last is read, and somebody else holds its stdout
                 yield None
 
     def _listen(self, stderr: Path) -> None:
