@@ -424,6 +424,22 @@ def test_f26_a_limit_in_an_event_loop_ends_a_call_of_serial_mode() -> None:
     assert [0, 1, 2] == list(manager.get_result_dict())
 
 
+class Complaining(TaskManager):
+    def handle_error(self) -> None:
+        raise LookupError("a complaint")
+
+
+def test_f26_a_limit_in_a_chain_is_not_taken_for_a_complaint() -> None:
+    """What a stage's handle_error raises waits for the other stages; what a handler raises does not."""
+    stages = [Complaining(f.same, logger=None), f.stage(alarmed), f.stage(f.same)]
+    chain = TaskChain(stages)
+    with pytest.raises(Limit):
+        chain.start_chain(range(6))
+    summary = chain.get_summary()
+
+    assert (0, 0, 6) == (summary.succeeded, summary.failed, summary.not_started)
+
+
 def in_a_loop_of_ones_own(manager: TaskManager, tasks: Any) -> Any:
     """Unlike asyncio.run, it has no handler of its own for Ctrl-C."""
     loop = asyncio.new_event_loop()

@@ -17,7 +17,7 @@ from ._pump import refuse_running_loop
 from ._recorder import Observer, Recorder
 from ._results import Results
 from ._round import Round
-from ._signals import HeldSignals
+from ._signals import HeldSignals, let_through
 from ._source import IterableSource, Source
 from ._task import Event, Failed, Retrying, Succeeded, Summary
 from .errors import ConfigurationError
@@ -185,6 +185,7 @@ class TaskChain:
             try:
                 stage._flow(source, recorder, distinct=False)
             except Exception as error:
+                let_through(error)
                 first_error = first_error or error
         return first_error
 
