@@ -436,7 +436,7 @@ import os, time
 from task_manager import TaskManager, WorkerStartError
 from task_manager._runners import process
 
-process.COMING_UP = 1.0
+process.COMING_UP = SECONDS  # where the next worker is to come up in them, also on a machine at work
 
 if __name__ == '__mp_main__':
     try:
@@ -455,14 +455,16 @@ if __name__ == '__main__':
         try:
             print(manager.start(range(5)).succeeded)
         except WorkerStartError as error:
-            print('was not ready after 1 s' in str(error), manager.get_summary().not_started)
+            print('was not ready after SECONDS s' in str(error), manager.get_summary().not_started)
 """
 
 
 @pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
-@pytest.mark.parametrize(("twice", "said"), [("pass", "5"), ("time.sleep(1000)", "True 1")])
+@pytest.mark.parametrize(
+    ("twice", "seconds", "said"), [("pass", "5", "5"), ("time.sleep(1000)", "1", "True 1")]
+)
 def test_f06_a_worker_that_hangs_as_it_comes_up(
-    twice: str, said: str, start_method: str, script: Callable[[str], Script]
+    twice: str, seconds: str, said: str, start_method: str, script: Callable[[str], Script]
 ) -> None:
     """With `task_timeout` one is replaced, the second in a row ends the run, and no task is charged."""
-    assert f"{said}\n" == run(script, HANGS, TWICE=twice, METHOD=start_method)
+    assert f"{said}\n" == run(script, HANGS, TWICE=twice, SECONDS=seconds, METHOD=start_method)
