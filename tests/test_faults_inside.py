@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import functions as f
-from task_manager import TaskManager
+from task_manager import TaskManager, WorkerDiedError, _wire
 from task_manager._runners import asynchronous, thread
 from task_manager._runners.asynchronous import AsyncRunner, Member
 from task_manager._runners.thread import Hand, ThreadRunner
@@ -199,3 +199,19 @@ def test_f27_a_thread_that_somebody_ends(monkeypatch: pytest.MonkeyPatch) -> Non
         manager.start(TASKS)
 
         assert {n: n for n in TASKS} == manager.get_result_dict()
+
+
+def spoil_the_packing(x: int) -> int:
+    """From this call on its worker fails in code of ours, when it packs what it has done."""
+    if x == 5:
+        _wire.pack_values = None  # type: ignore[assignment]
+    return x
+
+
+def test_f29_a_worker_that_fails_in_our_code_charges_no_innocent() -> None:
+    """Before it is known whose result is being packed, it is the fault of no call in particular."""
+    with f.manager_of(spoil_the_packing, "fork", worker_limit=1) as manager:
+        summary = manager.start(range(40))
+
+        assert {5: WorkerDiedError} == {x: type(error) for x, error in manager.get_error_dict().items()}
+        assert 39 == summary.succeeded

@@ -434,9 +434,9 @@ def test_f11_a_start_in_an_atexit_function(mode: str, script: Callable[[str], Sc
 HANGS = """
 import os, time
 from task_manager import TaskManager, WorkerStartError
-from task_manager._runners import process
+from task_manager import _processes
 
-process.COMING_UP = SECONDS  # where the next worker is to come up in them, also on a machine at work
+_processes.COMING_UP = SECONDS  # where the next worker is to come up in them, also on a machine at work
 
 if __name__ == '__mp_main__':
     try:
@@ -468,3 +468,36 @@ def test_f06_a_worker_that_hangs_as_it_comes_up(
 ) -> None:
     """With `task_timeout` one is replaced, the second in a row ends the run, and no task is charged."""
     assert f"{said}\n" == run(script, HANGS, TWICE=twice, SECONDS=seconds, METHOD=start_method)
+
+
+STAGE_HANGS = """
+import time
+from task_manager import TaskChain, TaskManager, WorkerStartError
+from task_manager import _processes
+
+_processes.COMING_UP = 1.0
+
+if __name__ == '__mp_main__':
+    time.sleep(1000)
+
+def same(x):
+    return x
+
+if __name__ == '__main__':
+    chain = TaskChain(
+        [
+            TaskManager(same, logger=None, start_method='spawn'),
+            TaskManager(same, 'thread', task_timeout=0.5, logger=None, start_method='spawn'),
+        ],
+        'process',
+    )
+    try:
+        chain.start_chain(range(5))
+    except WorkerStartError as error:
+        print('the process of stage 2 was not ready after' in str(error), chain.get_final_error_dict())
+"""
+
+
+def test_f06_a_stage_that_hangs_as_it_comes_up(script: Callable[[str], Script]) -> None:
+    """Where its calls have a time limit, `start_chain` ends and says so, and no task is charged."""
+    assert "True {}\n" == run(script, STAGE_HANGS)

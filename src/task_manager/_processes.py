@@ -35,6 +35,9 @@ FAREWELL = 1.0  # seconds that a process gets to end by itself before it is kill
 STILLBORN = 3  # processes in a row that die before they are ready; then there is no hope
 KILLED = 50  # the same, if they were killed: somebody else's doing, which may come to an end
 LOST = 255  # what multiprocessing takes for the exit code of a process whose fork server has died
+COMING_UP = (
+    20.0  # seconds that a process may take to be ready, at least, where its calls have a time limit
+)
 GLANCE = 0.5  # seconds between two looks at whether the parent, or a worker, still lives
 NO_MORE = "no process can be started any more: the interpreter exits"
 
@@ -270,6 +273,23 @@ def _kill_group(process: BaseProcess) -> None:
     if process.pid:
         with contextlib.suppress(OSError):  # there is nothing, or it had not come to have a group
             killpg(process.pid, signal.SIGKILL)
+
+
+def time_to_come_up(timeout: float, coming: int) -> float:
+    """Seconds after which a process that is not ready hangs, as in an import that never ends.
+
+    A slow import is no fault: each has COMING_UP, or the time limit of a call if that is more, and in
+    proportion more where so many come up at once that they wait for each other's processors.
+    """
+    return max(timeout, COMING_UP) * max(1.0, coming / (os.cpu_count() or 1))
+
+
+def not_ready(what: str, seconds: float) -> str:
+    """What to tell of a process, which `what` names, that hangs as it comes up."""
+    return (
+        f"{what} was not ready after {seconds:g} s. If it needs longer, as for its imports, set a "
+        "larger task_timeout: that holds for this as well"
+    )
 
 
 def hopeless(stillborn: int, exitcode: int | None) -> bool:

@@ -22,12 +22,19 @@ from typing import Any
 from . import _wire
 from ._batch import LARGEST
 from ._book import Book
-from ._call import release
+from ._call import clock, release
 from ._channel import NAP, Channel, TooLarge
 from ._deaths import Deaths
 from ._feed import Feed
 from ._files import standard_files_taken
-from ._processes import Glance, refusals_named, tells_of_death, uninterrupted
+from ._processes import (
+    Glance,
+    not_ready,
+    refusals_named,
+    tells_of_death,
+    time_to_come_up,
+    uninterrupted,
+)
 from ._recorder import Recorder
 from ._reports import (
     END,
@@ -117,6 +124,7 @@ class Round:
                 if not ready and not more:
                     for stage in self._stages:
                         stage.recorder.tick()
+                    self._refuse_hanging()
             return None
         finally:
             self._stop()
@@ -204,6 +212,16 @@ class Round:
                 if end in self._selector.get_map():
                     self._selector.unregister(end)
         return None
+
+    def _refuse_hanging(self) -> None:
+        """Raise WorkerStartError where a stage whose calls have a time limit does not come up."""
+        coming = [stage for stage in self._stages if not stage.ready]
+        for stage in coming:
+            timeout = stage.manager.task_timeout
+            if timeout is not None:
+                limit = time_to_come_up(timeout, len(coming))
+                if clock() - stage.began >= limit:
+                    raise WorkerStartError(not_ready(f"the process of stage {stage.number + 1}", limit))
 
     def _silently_dead(self) -> list[StageProcess]:
         """Stages whose death nothing else tells, after what they had to say."""

@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from . import _wire
-from ._call import IDLE, NEVER
+from ._call import IDLE, NEVER, clock
 from ._channel import Channel
 from ._processes import FAREWELL, end_process
 from ._recorder import Recorder
@@ -27,7 +27,7 @@ class StageProcess:
 
     opening: The tickets that may be unpickled there just now, where the slot does not tell which.
     held: The tickets in its hands, and the number of each there, in the order taken, from 0.
-    ready: It has come up.
+    began, ready: When it was started; it has come up.
     concluding: It has told all about its tasks, and calls `handle_error`.
     ended: It has said that it is through.
     garbled: What came out of its pipe, or of its link to the next stage, is nothing that it says.
@@ -44,6 +44,7 @@ class StageProcess:
         self.concluding = False
         self.ended = False
         self.garbled = False
+        self.began = clock()
         self.process: BaseProcess
         self.channel: Channel
         self._slot: SharedSlot | None = None  # as long as there is a process
@@ -59,6 +60,7 @@ class StageProcess:
 
     def start(self, concluded: bool, incoming: socket.socket, outgoing: socket.socket | None) -> None:
         """To be called inside `uninterrupted`; `end` may be called whatever this raises."""
+        self.began = clock()
         # The parent writes the log and draws the bar.
         travelling = copy.copy(self.manager)
         travelling.logger = None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from .. import _wire
-from .._call import NEVER, Slot, clock
+from .._call import IDLE, NEVER, Slot, clock
 from .._channel import CHUNK, GarbageError, TooLarge
 from .._signals import let_through
 from .._task import Outcomes, Unrun
@@ -70,6 +70,7 @@ def reports_of(outcomes: Outcomes | Unrun, slot: Slot, base: int) -> Iterator[tu
     if isinstance(outcomes, Unrun):
         yield _dump(GIVEN_BACK), b""
         return
+    slot[0] = IDLE  # until it is known whose: what fails before that is the fault of no call
     slot[1] = began = clock()  # pickling has the time of a call; sending depends on the parent
     first, last = outcomes.positions[0], outcomes.positions[-1]
     values = outcomes.values

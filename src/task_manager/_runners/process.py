@@ -29,10 +29,12 @@ from .._processes import (
     end_process,
     has_died,
     hopeless,
+    not_ready,
     refusals_named,
     refuse_daemons,
     stillborn_error,
     tells_of_death,
+    time_to_come_up,
     uninterrupted,
 )
 from .._suspects import Suspects
@@ -43,7 +45,7 @@ from ..errors import (
     WorkerDiedError,
     WorkerStartError,
 )
-from . import Answer, Orders, cores
+from . import Answer, Orders
 from ._arguments import named
 from ._held import Held, Part, Worker
 from ._report import Note, open_note, open_report, refusal_in
@@ -52,7 +54,6 @@ from ._worker import GOODBYE, READY, work
 
 SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
 GAP = 0.002  # seconds between two looks at it
-COMING_UP = 20.0  # seconds that a worker may take to be ready, at least; where `task_timeout` is set
 HANGING = 2  # workers in a row that are not ready by then; then there is no hope
 
 
@@ -176,19 +177,12 @@ class ProcessRunner:
         return min(longest, self._timeout, max(0.0, began + self._timeout - clock()))
 
     def _end_hanging(self, timeout: float) -> None:
-        """Kill the workers that do not come up, as in an import that never ends.
-
-        A slow import is no fault: each has COMING_UP seconds, or `task_timeout` if that is more, and in
-        proportion more where so many come up at once that they wait for each other's processors.
-        """
+        """Kill the workers that do not come up."""
         coming = [worker for worker in self._crew if not worker.ready]
-        limit = max(timeout, COMING_UP) * max(1.0, len(coming) / cores())
+        limit = time_to_come_up(timeout, len(coming))
         for worker in coming:
             if clock() - worker.began >= limit:
-                worker.refusal = (
-                    f"a worker process was not ready after {limit:g} s. If it needs longer, as for its "
-                    "imports, set a larger task_timeout: that holds for this as well"
-                )
+                worker.refusal = not_ready("a worker process", limit)
                 worker.process.kill()
                 self._bury(worker)
 
