@@ -7,8 +7,10 @@ import pickle
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from fractions import Fraction
+from importlib.machinery import ModuleSpec
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,6 +21,7 @@ from functions import Bad, CannotPickle, CannotUnpickle, Guarded, TwoArguments, 
 from task_manager import ConfigurationError, TransportError
 from task_manager._call import IDLE
 from task_manager._runners._arguments import named, pack_calls, unnamed
+from task_manager._signals import HeldSignals
 from task_manager._task import Failure
 from task_manager._wire import (
     LARGEST,
@@ -37,6 +40,15 @@ from task_manager._wire import (
     unpack_failure,
     unpack_value,
 )
+
+
+@pytest.fixture(autouse=True)
+def in_a_run(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where it is known what a signal's handler has raised; an interrupt is tried outside of one."""
+    with ExitStack() as stack:
+        if "interrupt" not in request.node.name:
+            stack.enter_context(HeldSignals().held())
+        yield
 
 
 class Raises:
@@ -628,7 +640,8 @@ prompted.__qualname__ = "triple"
         (None, "<stdin>", "forkserver", True),
         (None, "<stdin>", "fork", False),  # a forked process has it
         (None, __file__, "spawn", False),  # a script: workers import it
-        ("a spec", None, "spawn", False),  # python -m
+        (ModuleSpec("package.tool", None), None, "spawn", False),  # python -m package.tool
+        (ModuleSpec("package.__main__", None), None, "spawn", True),  # python -m package
     ],
 )
 def test_a_function_from_a_prompt_crosses_by_value(
@@ -648,7 +661,7 @@ def test_a_function_from_a_prompt_needs_cloudpickle(monkeypatch: pytest.MonkeyPa
     """F7: told before any task."""
     monkeypatch.setitem(sys.modules, "__main__", Main(None, None))
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    with pytest.raises(ConfigurationError, match="it was defined at a prompt or in a notebook"):
+    with pytest.raises(ConfigurationError, match="it was defined at a prompt, in a notebook or"):
         pack_object(prompted, "spawn")
 
 
