@@ -11,7 +11,7 @@ import pytest
 
 import task_manager
 from task_manager import errors
-from task_manager._processes import stillborn_error
+from task_manager._processes.life import stillborn_error
 from task_manager.errors import (
     ConfigurationError,
     GetArgsError,

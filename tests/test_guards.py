@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from guards import GUARDS, PACKAGE, TESTS, Guard
+from guards import GUARDS, PACKAGE, Guard, file_of
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{guard.demand} {guard.what}")
@@ -12,7 +12,7 @@ def test_a_guard_stands_where_it_is_said_to(guard: Guard) -> None:
     """Its text occurs exactly once in its file, and its file of tests is there."""
     assert 1 == (PACKAGE / guard.file).read_text().count(guard.text)
     assert guard.text != guard.instead
-    assert (TESTS / guard.test[0]).is_file()
+    assert file_of(guard.test[0]).is_file()
 
 
 def test_every_demand_has_a_guard() -> None:

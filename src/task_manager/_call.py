@@ -98,11 +98,16 @@ def call_batch(
 def failure_of(error: BaseException) -> Failure:
     """The error of a call, without the frames of ours at the head of its traceback, and released."""
     head = _TRACEBACK.__get__(error)  # whatever its class makes of the name
-    while head is not None and head.tb_frame.f_globals.get("__package__") in _OURS:
+    while head is not None and _is_ours(head):
         head = head.tb_next
     BaseException.with_traceback(error, head)  # works on a frozen error, and on one that overrides it
     release(error)
     return Failure(error, type(error))
+
+
+def _is_ours(entry: TracebackType) -> bool:
+    package = str(entry.tb_frame.f_globals.get("__package__"))
+    return package.partition(".")[0] == __package__
 
 
 def release(error: BaseException) -> None:
@@ -174,7 +179,6 @@ def _clear(frame: FrameType) -> None:
         frame.clear()
 
 
-_OURS = frozenset([__package__, f"{__package__}._runners"])
 _MAY_WAIT = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _TRACEBACK: Any = vars(BaseException)["__traceback__"]
 _CAUSE: Any = vars(BaseException)["__cause__"]

@@ -8,17 +8,17 @@ from contextlib import ExitStack
 from typing import Any, SupportsIndex
 
 from . import _options as options
-from ._book import Book, EntranceSource, Tickets
-from ._deaths import Deaths
-from ._ledger import Ledger
-from ._pool import Turn
-from ._processes import hopeless, stillborn_error
-from ._pump import refuse_running_loop
-from ._recorder import Observer, Recorder
-from ._results import Results
-from ._round import Round
+from ._chain.book import Book, EntranceSource, Tickets
+from ._chain.deaths import Deaths
+from ._chain.round import Round
+from ._processes.life import hopeless, stillborn_error
+from ._run.ledger import Ledger
+from ._run.pump import refuse_running_loop
+from ._run.recorder import Observer, Recorder
+from ._run.results import Results
+from ._run.source import IterableSource, Source
+from ._runners.kept import Turn
 from ._signals import HeldSignals, let_through
-from ._source import IterableSource, Source
 from ._task import Event, Failed, Retrying, Succeeded, Summary
 from .errors import ConfigurationError
 from .manager import TaskManager

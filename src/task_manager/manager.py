@@ -8,27 +8,37 @@ import functools
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import monotonic  # bound here, as tests of other code stop the clock
-from typing import Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from . import _options as options
-from ._batch import BatchSize
 from ._call import Slot
-from ._generic import R, T
-from ._ledger import Ledger
-from ._pool import Pool
-from ._pump import pump, pump_awaiting, refuse_running_loop
-from ._recorder import GuestObserver, Observer, Recorder
 from ._repr import name_of
-from ._results import Results
-from ._retry import RetryPolicy
-from ._run import Run
+from ._rules.batch_size import BatchSize
+from ._rules.retry import RetryPolicy
+from ._run.ledger import Ledger
+from ._run.pump import pump, pump_awaiting, refuse_running_loop
+from ._run.recorder import GuestObserver, Observer, Recorder
+from ._run.results import Results
+from ._run.run import Run
+from ._run.source import IterableSource, Source
 from ._runners import MODES, AwaitedRunner, Orders, Runner
 from ._runners.awaited import Awaited
+from ._runners.kept import KeptRunner
 from ._signals import HeldSignals
-from ._source import IterableSource, Source
 from ._task import Summary, is_tuple
 from .logger import TaskLogger
 from .progress import ProgressObserver
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)  # of a task; where nobody names it, it is Any
+    R = TypeVar("R", default=Any)  # of a result
+else:  # defaults come with Python 3.13
+    from typing import TypeVar
+
+    T = TypeVar("T")
+    R = TypeVar("R")
 
 
 class TaskManager(Generic[T, R]):
@@ -114,7 +124,7 @@ class TaskManager(Generic[T, R]):
         self._ledger = Ledger()
         self._results = Results(self._ledger.keys)
         self._summary = Summary()
-        self._pool = Pool()
+        self._pool = KeptRunner()
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy in another process has the options and what a subclass added; results stay here."""

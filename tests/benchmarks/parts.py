@@ -22,8 +22,8 @@ from typing import Any
 from unittest import mock
 
 from task_manager import TaskManager
-from task_manager._recorder import Recorder
-from task_manager._run import Run
+from task_manager._run.recorder import Recorder
+from task_manager._run.run import Run
 from task_manager._runners import MODES
 
 from .ours import fitting

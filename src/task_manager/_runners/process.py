@@ -18,12 +18,14 @@ from collections.abc import Callable
 from time import sleep  # by name: tests of other code put something else into the module
 from typing import Any, NamedTuple
 
-from .. import _wire
 from .._call import NEVER, clock, release
-from .._channel import NAP, Channel, GarbageError, TooLarge
-from .._files import standard_files_taken
-from .._fork import this_process
-from .._processes import (
+from .._platform import this_process
+from .._processes import wire
+from .._processes.arguments import named
+from .._processes.channel import NAP, Channel, GarbageError, TooLarge
+from .._processes.files import standard_files_taken
+from .._processes.held import Held, Part, Worker
+from .._processes.life import (
     FAREWELL,
     Glance,
     end_process,
@@ -37,7 +39,10 @@ from .._processes import (
     time_to_come_up,
     uninterrupted,
 )
-from .._suspects import Suspects
+from .._processes.report import Note, open_note, open_report, refusal_in
+from .._processes.slot import start_with_slot
+from .._processes.worker import GOODBYE, READY, work
+from .._rules.suspects import Suspects
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import (
     TaskTimeoutError,
@@ -46,11 +51,6 @@ from ..errors import (
     WorkerStartError,
 )
 from . import Answer, Orders
-from ._arguments import named
-from ._held import Held, Part, Worker
-from ._report import Note, open_note, open_report, refusal_in
-from ._slot import start_with_slot
-from ._worker import GOODBYE, READY, work
 
 SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
 GAP = 0.002  # seconds between two looks at it
@@ -74,7 +74,7 @@ class ProcessRunner:
         self.workers = self._most = orders.workers
         self._timeout = orders.task_timeout
         self._context = multiprocessing.get_context(orders.start_method)
-        self._func = _wire.pack_object(func, self._context.get_start_method())
+        self._func = wire.pack_object(func, self._context.get_start_method())
         self._crew: list[Worker] = []
         self._answers: list[Answer] = []
         with refusals_named("worker process"), standard_files_taken():
@@ -299,7 +299,7 @@ class ProcessRunner:
                 self._answers.append((part.batch, _failed(failures)))
                 positions = [position for position in positions if position not in failures]
             if positions:
-                frame = _wire.dumps((part.batch.unpack, *share.column))
+                frame = wire.dumps((part.batch.unpack, *share.column))
                 worker.hold(part.batch, positions, len(frame))
                 del share
                 worker.channel.send(frame)
@@ -344,7 +344,7 @@ class ProcessRunner:
         for place, cell in report.failures.items():
             if place not in places:
                 raise GarbageError
-            failure, position = _wire.unpack_failure(cell), held.positions[place]
+            failure, position = wire.unpack_failure(cell), held.positions[place]
             failures[position] = named(failure, held.batch.calls[position], held.batch.unpack)
         values = report.cells
         if not report.plain:
@@ -352,9 +352,9 @@ class ProcessRunner:
             for place, (position, cell) in enumerate(zip(positions, report.cells, strict=True)):
                 value = None
                 try:
-                    value = _wire.unpack_value(cell)
+                    value = wire.unpack_value(cell)
                 except TransportError as error:
-                    named_error = _wire.renamed(error, report.name_of(place) or error.type_name)
+                    named_error = wire.renamed(error, report.name_of(place) or error.type_name)
                     release(named_error)
                     failures.setdefault(position, Failure(named_error, TransportError))
                 values.append(value)

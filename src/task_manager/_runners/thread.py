@@ -24,8 +24,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from .._call import IDLE, LOOK_AGAIN, NEVER, TOO_LONG, call_batch, clock, invoker
-from .._fork import this_process
-from .._processes import uninterrupted
+from .._platform import this_process
+from .._processes.life import uninterrupted
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
 from . import Answer, Orders

@@ -1,0 +1,1 @@
+"""Chains: where each initial task is, and the processes of the stages."""

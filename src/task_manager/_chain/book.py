@@ -1,0 +1,148 @@
+"""Where every initial task of a chain is. It is followed by its ticket, never by its value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+from .._repr import short_repr
+from .._run.ledger import Ledger
+from .._run.recorder import Recorder
+from .._run.run import annotate
+from .._run.source import Source
+from .._signals import HeldSignals
+from .._task import Failed, Repeated, Retrying, Succeeded, Summary
+
+
+class Book:
+    """One start of a chain: who entered, who has got how far, who has arrived.
+
+    A ticket is the number of an initial task in the chain's ledger.
+
+    at: By stage, from 0: the tickets that have got there, and the task of each.
+    """
+
+    def __init__(self, ledger: Ledger, recorder: Recorder, names: Sequence[str], distinct: bool) -> None:
+        ledger.forget()  # what earlier starts have taken: repeats are those within one start
+        self._ledger = ledger
+        self._names = names
+        self._enter = ledger.enter_new if distinct else ledger.enter_all
+        self._initial: dict[int, Any] = {}
+        self._taken = 0
+        self.at: list[dict[int, Any]] = [{} for _ in names]
+        self._began = monotonic()
+        self._recorder = recorder
+
+    def enter(self, tasks: list[Any]) -> tuple[list[int], list[Any], list[Any]]:
+        """Give tickets to new initial tasks: tickets, tasks, and what is a repeat and has none."""
+        self._taken += len(tasks)
+        tickets, fresh, repeats = self._enter(tasks)
+        entered = dict(zip(tickets, fresh, strict=True))
+        self._initial.update(entered)
+        self.at[0].update(entered)
+        if repeats:
+            self._recorder.record(Repeated(repeats))
+        return tickets, fresh, repeats
+
+    def passed(self, stage: int, tickets: Sequence[int], results: Sequence[Any]) -> None:
+        """These have their results of this stage, and go on; from the last stage, arrive."""
+        if stage + 1 < len(self._names):
+            self.at[stage + 1].update(zip(tickets, results, strict=True))
+        else:
+            initial = [self._initial[ticket] for ticket in tickets]
+            self._recorder.record(Succeeded(list(tickets), initial, list(results), []))
+            forget = self._initial.pop
+            for ticket in tickets:
+                forget(ticket)
+        leave = self.at[stage].pop
+        for ticket in tickets:
+            leave(ticket)
+
+    def failed(self, stage: int, ticket: int, error: BaseException, attempts: int) -> None:
+        """This one goes no further."""
+        task = self._initial[ticket]
+        place = f"stage {stage + 1} of {len(self._names)} ({self._names[stage]})"
+        annotate(error, f"task_manager: in {place}, for the initial task {short_repr(task)}")
+        self._recorder.record(Failed(ticket, task, error, attempts))
+        del self.at[stage][ticket]
+        del self._initial[ticket]
+
+    def stranded(self, stage: int) -> list[int]:
+        """The tickets that have not passed this stage, which is the end of the way for them."""
+        for earlier in self.at[:stage]:
+            self.at[stage].update(earlier)
+            earlier.clear()
+        return sorted(self.at[stage])
+
+    def retrying(self, ticket: int, error: BaseException, number: int, delay: float) -> None:
+        """This one is tried again where it is."""
+        self._recorder.record(Retrying(ticket, self._initial[ticket], error, number, delay))
+
+    def close(self, dropped: int) -> Summary:
+        """The end: what was taken and has no outcome is not started, wherever it has been left.
+
+        dropped: Tasks that were read and did not come to enter.
+        """
+        self._ledger.forget()  # and the tasks that it holds
+        counts = self._recorder.tally.summary(monotonic() - self._began, not_started=0)
+        return replace(counts, not_started=self._taken + dropped - counts.taken)
+
+
+class Tickets:
+    """Which ticket a stage's own numbers stand for: the stage numbers its tasks as they come.
+
+    first: The number that the next task of the stage will get.
+    """
+
+    def __init__(self, first: int) -> None:
+        self._next = first
+        self._of: dict[int, int] = {}
+
+    def come(self, tickets: Sequence[int]) -> None:
+        """The holders of these enter the stage, in this order."""
+        self._of.update(enumerate(tickets, self._next))
+        self._next += len(tickets)
+
+    def of(self, number: int) -> int:
+        return self._of[number]
+
+    def leave(self, numbers: Sequence[int]) -> list[int]:
+        """The tickets of those who are done with the stage."""
+        return [self._of.pop(number) for number in numbers]
+
+
+class EntranceSource:
+    """The initial tasks, as the first stage of a chain reads them: entered into the book.
+
+    The error of the input is kept back: the chain raises it, when all stages are through.
+    """
+
+    def __init__(self, initial: Source, book: Book, tickets: Tickets, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._source = initial
+        self._book = book
+        self._tickets = tickets
+        self.error: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self._source.ended
+
+    @property
+    def remaining(self) -> int | None:
+        return self._source.remaining
+
+    @property
+    def dropped(self) -> int:
+        return self._source.dropped
+
+    def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
+        fresh: list[Any] = []
+        while not fresh and not self._source.ended:
+            tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait, signals))
+            if repeats:
+                self._recorder.record(Repeated(repeats))
+            self._tickets.come(tickets)
+        return fresh

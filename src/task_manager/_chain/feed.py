@@ -1,0 +1,113 @@
+"""What goes into the first link of a round of a chain, parcel by parcel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from .._processes import wire
+from .._rules.batch_size import LARGEST, BatchSize
+from .._rules.suspects import Suspects
+from .._run.source import Source
+from .._signals import HeldSignals
+from .._task import Repeated
+from ..errors import TransportError
+from .book import Book
+from .reports import Parcel, noted, pack_column, parcels
+from .stage_process import StageProcess
+
+AHEAD = 8  # batches that are read before the first stage takes them
+
+
+class Feed:
+    """Decides what enters next, and reads the input.
+
+    stages: Those of the round. fail: Told of a task that cannot be sent, with its stage and its error.
+    size: Of the batches in which the input is read. weight: Bytes of a task, about.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        source: Source,
+        stages: Sequence[StageProcess],
+        suspects: Suspects[int],
+        fail: Callable[[StageProcess, int, BaseException, int], None],
+        signals: HeldSignals,
+    ) -> None:
+        self._book = book
+        self._source = source
+        self._stages = stages
+        self._suspects = suspects
+        self._fail = fail
+        self._signals = signals
+        self.size = BatchSize(workers=1)
+        self.weight = 1.0
+
+    def steps(self) -> Iterator[Parcel | bool]:
+        """First those that have got somewhere already, the furthest first, then the initial tasks.
+
+        Where there is no parcel: whether to ask again at once.
+        """
+        at = [sorted(entries.items()) for entries in self._book.at]
+        for stage, entries in reversed(list(enumerate(at))):
+            others = [entry for entry in entries if entry[0] not in self._suspects]
+            for ticket, task in [entry for entry in entries if entry[0] in self._suspects]:
+                yield from self._pack(stage, [ticket], [task])
+                while ticket in self._suspects:
+                    yield False  # it is alone in the stage until that has told of it
+            for first in range(0, len(others), LARGEST):
+                tickets, tasks = map(list, zip(*others[first : first + LARGEST], strict=True))
+                yield from self._pack(stage, tickets, tasks)
+        while not self._source.ended and not self._stages[0].number:
+            if self._ahead >= AHEAD * self._batch:
+                yield False  # the first stage reports when it takes some
+                continue
+            limit = min(self._batch, self.size.size(self._source.remaining))
+            tickets, tasks, repeats = self._book.enter(self._source.read(limit, 0.0, self._signals))
+            if repeats:
+                self._stages[0].recorder.record(Repeated(repeats))
+            if tasks:
+                yield from self._pack(0, tickets, tasks)
+            else:
+                yield True
+
+    def packed(self, parcel: Parcel) -> tuple[bytes, bytes] | None:
+        """The frame of a parcel and its note; None where there is no memory for it."""
+        first = parcel.tickets[0]
+        try:
+            frame, note = noted(parcel, self._book.at[parcel.stage].get(first))
+        except TransportError as error:
+            self._fail(self._at(parcel.stage), first, error, 0)
+            return None
+        weight = len(frame) / len(parcel.tickets)
+        self.weight = max(weight, self.weight + 0.1 * (weight - self.weight))
+        return frame, note
+
+    @property
+    def worth(self) -> float:
+        """Seconds that the first stage has to do with what it has not taken."""
+        return self.size.worth(self._ahead)
+
+    @property
+    def _batch(self) -> int:
+        """Tasks that are read at once: worth some time of the first stage, and not too many bytes."""
+        return max(1, min(self.size.size(None), int(wire.LARGEST / self.weight)))
+
+    @property
+    def _ahead(self) -> int:
+        """Tasks that have got to the first stage, and that it has not taken."""
+        first = self._stages[0]
+        return len(self._book.at[first.number]) - len(first.held)
+
+    def _at(self, number: int) -> StageProcess:
+        return self._stages[number - self._stages[0].number]
+
+    def _pack(self, stage: int, tickets: list[int], tasks: list[Any]) -> Iterator[Parcel]:
+        column = pack_column(tasks)
+        if not column.plain:
+            for ticket, cell in zip(tickets, column.cells, strict=True):
+                if isinstance(cell, wire.Lost):
+                    error = TransportError("argument", cell.type_name, cell.message)
+                    self._fail(self._at(stage), ticket, error, 0)
+        return parcels(stage, tickets, column, [])

@@ -1,0 +1,308 @@
+"""A stage process of a chain.
+
+     link ──▶ LinkSource ──▶ the manager's run ──▶ Reporter ──▶ link to the next stage
+                  │                                   │
+                  └────────── pipe to the parent ◀────┘
+
+The stage tells the parent first and passes on afterwards, so the parent never hears from a stage
+of a task that it does not know to be there.
+
+A link is a pair of sockets, with one writer and one reader. It holds what the system gives it room
+for; a stage that finds it full waits for the next one. A feeder thread, as the one of
+multiprocessing.Queue, would fight with every short call for the interpreter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from multiprocessing.connection import wait as wait_for
+from typing import Any, NoReturn
+
+from .._call import IDLE, NEVER, Slot
+from .._platform import this_process
+from .._processes import wire
+from .._processes.channel import CHUNK, Channel, TooLarge, send_frame, without_signal
+from .._processes.life import settle_in
+from .._processes.slot import SharedSlot
+from .._run.recorder import Recorder
+from .._signals import HeldSignals
+from .._task import Event, Failed, Failure, Retrying, Succeeded
+from ..errors import TransportError
+from ..manager import TaskManager
+from .book import Tickets
+from .reports import (
+    END,
+    ConcludingReport,
+    EndedReport,
+    FailedReport,
+    GarbledLinkReport,
+    Note,
+    OpeningReport,
+    Parcel,
+    ReadyReport,
+    Report,
+    RetryingReport,
+    TookReport,
+    no_memory,
+    note_of,
+    noted,
+    opening,
+    parcels,
+)
+
+
+class LinkSource:
+    """The tasks that the stage before hands on.
+
+    slot: Told which of them is being unpickled; None where that says nothing, as other calls go on.
+    """
+
+    remaining = None
+    dropped = 0
+    error: Exception | None = None
+
+    def __init__(
+        self, stage: int, link: socket.socket, reporter: Reporter, tickets: Tickets, slot: Slot | None
+    ) -> None:
+        self._stage = stage
+        self._channel = Channel(link)
+        self._reporter = reporter
+        self._tickets = tickets
+        self._slot = slot
+        self._arrived: deque[tuple[int, Any]] = deque()
+        self._over = False
+
+    @property
+    def ended(self) -> bool:
+        return self._over and not self._arrived
+
+    def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
+        self._receive(limit)
+        if wait > 0 and not self._arrived and not self._over:
+            wait_for([self._channel.fileno()], wait)
+            self._receive(limit)
+        count = min(limit, len(self._arrived))
+        entries = [self._arrived.popleft() for _ in range(count)]
+        if entries:
+            tickets = [ticket for ticket, _ in entries]
+            self._tickets.come(tickets)
+            self._reporter.report(TookReport(tickets))
+        return [task for _, task in entries]
+
+    def _receive(self, enough: int) -> None:
+        """Open what has come, until there are enough tasks or bytes. The rest stays in the link."""
+        weight = 0
+        frames = self._channel.receive()
+        while len(self._arrived) < enough and weight < wire.LARGEST:
+            frame = next(frames, None)
+            if frame is None:
+                break
+            weight += len(frame)
+            if isinstance(frame, TooLarge):
+                self._lose(frame.size)
+                continue
+            if frame == END:
+                self._over = True
+                return
+            parcel = self._parcel_of(frame)
+            if parcel is not None and parcel.stage > self._stage:
+                self._reporter.hand_on(frame, self._channel.note)
+            elif parcel is not None:
+                self._open(parcel)
+        if self._channel.ended:  # and not over: our parent keeps the other end open
+            self._reporter.despair()
+
+    def _parcel_of(self, frame: memoryview) -> Parcel | None:
+        """The parcel in a frame; None where there is no memory for it, which has been told then."""
+        try:
+            parcel = wire.loads(frame)
+        except MemoryError:
+            self._lose(len(frame))
+            return None
+        except Exception:
+            parcel = None
+        if not isinstance(parcel, Parcel):
+            self._reporter.despair()
+        return parcel
+
+    def _lose(self, size: int) -> None:
+        """There is no memory for the frame that has come. Raises MemoryError if it has no note."""
+        if not self._channel.note:
+            raise MemoryError(f"there is no memory for {size:,} bytes")
+        note = Note(*wire.loads(self._channel.note))
+        self._reporter.fail(note.ticket, no_memory("argument", note.type_name, size), attempts=0)
+
+    def _open(self, parcel: Parcel) -> None:
+        if parcel.plain:
+            self._arrived.extend(zip(parcel.tickets, parcel.cells, strict=True))
+            return
+        slot = [IDLE, NEVER] if self._slot is None else self._slot
+        if self._slot is None:
+            self._reporter.report(OpeningReport(parcel.tickets))
+        for ticket, cell in zip(parcel.tickets, parcel.cells, strict=True):
+            if isinstance(cell, wire.Lost):
+                continue
+            slot[0] = opening(ticket)
+            slot[1] = 0.0
+            try:
+                task = wire.unpack_value(cell, "argument")
+            except TransportError as error:
+                self._reporter.fail(ticket, error, attempts=0)
+            else:
+                self._arrived.append((ticket, task))
+        slot[1] = NEVER
+
+
+class Reporter:
+    """The observer of a stage's run: tells the parent, and passes results on.
+
+    slot: Told whose result or error is being pickled.
+    """
+
+    def __init__(
+        self,
+        stage: int,
+        pipe: socket.socket,
+        outgoing: socket.socket | None,
+        tickets: Tickets,
+        slot: Slot,
+    ) -> None:
+        for end in (pipe, outgoing):
+            if end is not None:
+                without_signal(end)
+        self._home = this_process()
+        self._stage = stage
+        self._pipe = pipe
+        self._outgoing = outgoing
+        self._tickets = tickets
+        self._slot = slot
+
+    def report(self, report: Report) -> None:
+        """Tell the parent. SystemExit if it is not there any more."""
+        frame = wire.dumps(report)
+        self._tell(frame, note_of(report) if len(frame) > CHUNK else b"")
+
+    def _tell(self, frame: bytes, note: bytes = b"") -> None:
+        try:
+            self._send(self._pipe, frame, note)
+        except OSError:
+            sys.exit(1)
+
+    def _pass_on(self, parcel: Parcel, value: Any) -> None:
+        """Tell the parent first, and the next stage afterwards. value: The first of the results."""
+        try:
+            frame, note = noted(parcel, value)
+        except TransportError as error:
+            self.fail(parcel.tickets[0], error, attempts=1)
+            return
+        self._tell(frame, note)
+        self.hand_on(frame, note)
+
+    def hand_on(self, frame: bytes | memoryview, note: bytes = b"") -> None:
+        """Send to the next stage; waits as long as there is no room for it."""
+        if self._outgoing is not None:
+            self._send(self._outgoing, frame, note)
+
+    def despair(self) -> NoReturn:
+        """The link brings what no stage says. It is for the parent to end this process."""
+        self.report(GarbledLinkReport())
+        while True:
+            time.sleep(1)
+
+    def _send(self, end: socket.socket, frame: bytes | memoryview, note: bytes) -> None:
+        if self._home is not this_process():  # a copy that the function has forked, and let return
+            os._exit(0)
+        send_frame(end, frame, note)
+
+    def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
+        self.report(FailedReport(ticket, _pack(error), attempts))
+
+    def observe(self, event: Event) -> None:
+        match event:
+            case Succeeded(indices, _, results, seconds):
+                tickets = self._tickets.leave(indices)
+                with self._in_hand(IDLE):
+                    column = wire.pack_values(results, self._slot, indices)
+                first = 0
+                for parcel in parcels(self._stage + 1, tickets, column, seconds):
+                    self._pass_on(parcel, results[first])
+                    first += len(parcel.tickets)
+            case Failed(index, _, error, attempts):
+                (ticket,) = self._tickets.leave([index])
+                with self._in_hand(index):
+                    cell = _pack(error)
+                self.report(FailedReport(ticket, cell, attempts))
+            case Retrying(index, _, error, number, delay):
+                with self._in_hand(index):
+                    cell = _pack(error)
+                self.report(RetryingReport(self._tickets.of(index), cell, number, delay))
+
+    @contextlib.contextmanager
+    def _in_hand(self, number: float) -> Iterator[None]:
+        """The time in which this one, or the ones that the slot is told of next, may end the process."""
+        self._slot[0] = number
+        self._slot[1] = 0.0
+        yield
+        self._slot[1] = NEVER
+
+
+def _pack(error: BaseException) -> wire.ErrorCell:
+    return wire.pack_failure(Failure(error, type(error)))
+
+
+def run_stage(
+    pipe: socket.socket,
+    packed: TaskManager | bytes,
+    stage: int,
+    beside: bool,
+    concluded: bool,
+    incoming: socket.socket,
+    outgoing: socket.socket | None,
+) -> None:
+    """The life of a stage process.
+
+    packed: The manager, pickled unless the process was forked.
+    beside: Its calls go on beside all else, so that nobody could say whose it was that has ended it.
+    concluded: Its `handle_error` was called already, in a process that was there before this one.
+    """
+    settle_in()
+    try:
+        shared = SharedSlot.receive(pipe)
+    except (EOFError, OSError):  # the parent is gone
+        sys.exit(1)
+    # In a copy of this process the next write to the slot fails, at the latest after the call.
+    os.register_at_fork(after_in_child=shared.cells.release)
+    slot: Slot = [IDLE, NEVER] if beside else shared.cells
+    tickets = Tickets(first=0)
+    reporter = Reporter(stage, pipe, outgoing, tickets, slot)
+    try:
+        manager: TaskManager = wire.loads(packed) if isinstance(packed, bytes) else packed
+    except BaseException as error:
+        reporter.report(ReadyReport(wire.cannot_load("stage", error)))
+        return
+    reporter.report(ReadyReport(""))
+    handle_error = manager.handle_error
+
+    def conclude() -> None:
+        reporter.report(ConcludingReport())
+        if not concluded:
+            handle_error()
+
+    manager.handle_error = conclude  # type: ignore[method-assign]
+    manager._slot = slot
+    source = LinkSource(stage, incoming, reporter, tickets, None if beside else slot)
+    ended = EndedReport(None, through=True)
+    try:
+        manager._flow(source, Recorder([*manager._keepers(), reporter], []), distinct=False)
+    except BaseException as error:
+        ended = EndedReport(_pack(error), source.ended)
+    manager.shutdown_pools()
+    if ended.through:
+        reporter.hand_on(END)
+    reporter.report(ended)

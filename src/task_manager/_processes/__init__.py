@@ -1,0 +1,1 @@
+"""Processes of ours: their start and end, their life inside, and what crosses to them and back."""

@@ -1,0 +1,188 @@
+"""Starts a process through multiprocessing, and sees to what that leaves open.
+
+Its fork server and its resource tracker may be killed at any moment, or may be those of another
+process; a start that is refused leaves files behind; and it writes into pipes whose reader may be
+dead, which kills a script whose SIGPIPE is at its default.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from multiprocessing import forkserver, popen_fork, resource_tracker
+from multiprocessing.process import BaseProcess
+from time import sleep
+from typing import Any
+
+from .script import restore_script_file
+
+ATTEMPTS = 5  # at one start, while the servants of multiprocessing die
+PAUSE = 0.02  # seconds, and more each time: one that dies is not seen to be dead at once
+SPARE = {"fork": 4, "spawn": 6, "forkserver": 6}  # files that a start has open at once, at the most
+
+HINTS = {
+    errno.EAGAIN: "as many processes and threads as this user or this container may have, as "
+    "`ulimit -u` or its pids.max says",
+    errno.ENOMEM: "no memory is left",
+    errno.EMFILE: "as many files as this process may have open, as `ulimit -n` says",
+    errno.ENFILE: "as many files as the system may have open",
+}
+
+
+def launch(make: Callable[[], BaseProcess], method: str) -> BaseProcess:
+    """A started process. make: Makes a Process that was not started. method: How it is started.
+
+    Raises what the system refuses, as an OSError or a MemoryError; in the end also the ConnectionError
+    of a fork server that does not stay alive.
+    """
+    with _broken_streams_aside(), _without_sigpipe():
+        for attempt in range(1, ATTEMPTS + 1):
+            process = make()
+            try:
+                if method != "fork":
+                    _ready_servants(method)
+                _keep_spare_files(SPARE[method])
+                process.start()
+            except BaseException as error:
+                _clear_up(error)
+                gone = isinstance(error, (ConnectionError, ChildProcessError, EOFError, Warning))
+                if method == "fork" or not gone:
+                    raise
+                if attempt == ATTEMPTS:
+                    what = "the fork server" if method == "forkserver" else "a new process"
+                    raise ConnectionError(
+                        f"{what} died at each of {ATTEMPTS} attempts, as it does where processes, files "
+                        f"or memory run out; stderr may say which ({type(error).__name__}: {error})"
+                    ) from error
+                sleep(PAUSE * attempt)
+            else:
+                if method == "fork" or attempt == ATTEMPTS or not restore_script_file():
+                    break
+                # The script ended in the middle: nobody knows if this process was told where it is.
+                process.kill()
+                process.join()
+                process.close()
+    return process
+
+
+def refusal(error: BaseException) -> str:
+    """What the system has refused, in words."""
+    said = str(error) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"{said}: {HINTS[errno.ENOMEM]}"
+    hint = HINTS.get(error.errno or 0) if isinstance(error, OSError) else None
+    return said if hint is None else f"{said}: {hint}"
+
+
+def in_a_copy() -> None:
+    """In a forked child: threads of the parent may have held the locks of multiprocessing's servants."""
+    servants: tuple[Any, ...] = (
+        forkserver._forkserver,
+        resource_tracker._resource_tracker,
+    )
+    for servant in servants:
+        servant._lock._at_fork_reinit()
+
+
+def _ready_servants(method: str) -> None:
+    """The resource tracker runs, and so does a fork server that is a child of ours, if one is needed."""
+    restore_script_file()
+    # Where it has to be started, that unblocks signals which are blocked for the time of our start.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if method == "forkserver":
+        _forget_a_strange_fork_server()
+        forkserver.ensure_running()
+
+
+def _forget_a_strange_fork_server() -> None:
+    """A forked process knows the fork server of its parent; then CPython waits for it, and fails.
+
+    So it does where the script ignores SIGCHLD, or waits for all children, and the server has died.
+    """
+    server: Any = forkserver._forkserver
+    if not hasattr(os, "waitid"):  # not on every platform
+        return
+    with server._lock:
+        if server._forkserver_pid is None:
+            return
+        try:
+            os.waitid(os.P_PID, server._forkserver_pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            with contextlib.suppress(OSError):
+                os.close(server._forkserver_alive_fd)
+            server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None
+
+
+def _keep_spare_files(count: int) -> None:
+    """Raise OSError now where files would run out in the middle: CPython then leaves some open."""
+    spare: list[int] = []
+    try:
+        while len(spare) < count:
+            spare += os.pipe()
+    finally:
+        for fd in spare:
+            os.close(fd)
+
+
+def _clear_up(error: BaseException) -> None:
+    """Take away what a start that failed has left: open files, or a process without an owner."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        popen = frame.f_locals.get("self")
+        if frame.f_code.co_name != "_launch" or not isinstance(popen, popen_fork.Popen):
+            continue
+        if popen.method == "fork" and not hasattr(popen, "pid"):  # its pipes are open, and stay so
+            for name in ("parent_r", "parent_w", "child_r", "child_w"):
+                if name in frame.f_locals:
+                    os.close(frame.f_locals[name])
+        popen.close()
+        if popen.method == "spawn" and hasattr(popen, "pid"):
+            popen.kill()
+            popen.wait()
+
+
+@contextlib.contextmanager
+def _without_sigpipe() -> Iterator[None]:
+    """A write into a pipe that nobody reads is an error here, whatever the script does with SIGPIPE."""
+    number = getattr(signal, "SIGPIPE", None)
+    if number is None or signal.getsignal(number) is signal.SIG_IGN:
+        yield
+        return
+    came_before = number in signal.sigpending()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        if not came_before and number in signal.sigpending():
+            signal.sigwait({number})
+        if number not in mask:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+
+
+@contextlib.contextmanager
+def _broken_streams_aside() -> Iterator[None]:
+    """multiprocessing flushes stdout and stderr before a start; one that is gone must not stop it."""
+    broken = {}
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        try:
+            if stream is not None:
+                stream.flush()
+        except AttributeError:  # multiprocessing takes that well
+            continue
+        except (OSError, ValueError):
+            broken[name] = stream
+            setattr(sys, name, None)
+    try:
+        yield
+    finally:
+        for name, stream in broken.items():
+            setattr(sys, name, stream)

@@ -1,0 +1,295 @@
+"""What crosses a process boundary, as bytes.
+
+Each pickle belongs to one task, so that an object that cannot travel costs its own task a named
+error and nothing else.  Only plain values (numbers, strings, bytes, None) share one pickle, for
+those cannot fail.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .._call import Slot
+from .._signals import let_through
+from .._task import Failure
+from ..errors import ConfigurationError, TransportError
+from .script import script_can_be_imported
+
+PLAIN: frozenset[type] = frozenset({int, float, complex, bool, str, bytes, type(None)})
+TEXT: frozenset[type] = frozenset({str, bytes})
+SMALL = PLAIN - TEXT
+LARGEST = 1 << 20  # bytes of a share that is more than one object
+TUPLE = frozenset({tuple})
+PROTOCOL = pickle.HIGHEST_PROTOCOL
+_CAUSE: Any = vars(BaseException)["__cause__"]
+
+
+def all_of(kinds: frozenset[type], values: Iterable[Any]) -> bool:
+    """Whether all values are of these types. A type that cannot be hashed is none of them."""
+    try:
+        return kinds.issuperset(map(type, values))
+    except BaseException as error:  # its metaclass has an __eq__ alone, or a __hash__ that raises
+        let_through(error)
+        return False
+
+
+class Column(NamedTuple):
+    """Values of a batch, ready to be pickled as a whole.
+
+    plain: The cells are the values themselves; otherwise each is a pickle of its own.
+    """
+
+    plain: bool
+    cells: list[Any]
+
+
+class Lost(NamedTuple):
+    """The cell of a value that could not be packed; stands in a Column for what it held."""
+
+    type_name: str
+    message: str
+
+
+class ErrorCell(NamedTuple):
+    """An error ready to travel, with its text beside it for the case that it does not arrive.
+
+    error, kind: Pickles of the error and of its type, or None where they refused.
+    """
+
+    error: bytes | None
+    kind: bytes | None
+    type_name: str
+    message: str
+    traceback: str
+
+    @property
+    def weight(self) -> int:
+        """Its size in bytes, about."""
+        return sum(map(sys.getsizeof, self))
+
+
+class WorkerTraceback(Exception):
+    """The traceback of another process as text; the `__cause__` of an error that came from there."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+_dumps = pickle.dumps  # as they are now, whatever the user's function, or a test of it, makes of them
+loads = pickle.loads
+
+
+def dumps(value: Any) -> bytes:
+    return _dumps(value, PROTOCOL)
+
+
+def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column:
+    """Pack results; one that refuses becomes a Lost cell.
+
+    slot: Told whose result is being pickled, as a pickle may kill its process; `numbers` has them.
+    """
+    if all_of(PLAIN, values):
+        return Column(True, values)
+    cells: list[Any] = []
+    for number, value in zip(numbers, values, strict=True):
+        slot[0] = number
+        try:
+            cells.append(dumps(value))
+        except BaseException as error:
+            let_through(error)
+            cells.append(Lost(name_of(type(value)), reason_of(error)))
+    return Column(False, cells)
+
+
+def shares(column: Column, beside: Mapping[int, int] | None = None) -> Iterator[slice]:
+    """A column cut into shares of a bounded size: what is on its way at a time stays small.
+
+    A cell beyond the bound has a share of its own.
+
+    beside: How many bytes travel beside some cells, by position.
+    """
+    cells = column.cells
+    if not beside and surely_light(cells, set(map(type, cells))):
+        return iter([slice(0, len(cells))])
+    sizes = list(map(sys.getsizeof, cells))
+    for position, size in (beside or {}).items():
+        sizes[position] += size
+    return cut(sizes)
+
+
+def surely_light(values: Sequence[Any], kinds: set[type]) -> bool:
+    """Whether these are no more than LARGEST bytes together, so that nobody need weigh each.
+
+    kinds: Their types.
+    """
+    if SMALL.issuperset(kinds):
+        return True
+    if TEXT.issuperset(kinds) and 4 * sum(map(len, values)) <= LARGEST:  # bytes of the widest text
+        return True
+    return sum(map(sys.getsizeof, values)) <= LARGEST
+
+
+def cut(sizes: Sequence[int]) -> Iterator[slice]:
+    """Slices of what has these sizes, none larger than LARGEST unless it is of one."""
+    if sum(sizes) <= LARGEST:
+        yield slice(0, len(sizes))
+        return
+    first = weight = 0
+    for position, size in enumerate(sizes):
+        if weight + size > LARGEST and position > first:
+            yield slice(first, position)
+            first, weight = position, 0
+        weight += size
+    yield slice(first, len(sizes))
+
+
+def unpack_value(cell: Any, what: str = "result") -> Any:
+    """One cell that is no plain one. Raises TransportError, which says what was lost.
+
+    Of one that does not unpickle nobody here knows the type: the error's stands in for it.
+    """
+    if isinstance(cell, Lost):
+        raise TransportError(what, cell.type_name, cell.message)
+    try:
+        return loads(cell)
+    except BaseException as error:
+        let_through(error)
+        raise TransportError(what, name_of(type(error)), reason_of(error)) from error
+
+
+def renamed(error: TransportError, type_name: str) -> TransportError:
+    """The same error, by one who knows the type of the object."""
+    better = TransportError(error.what, type_name, error.message, error.traceback)
+    better.__cause__ = error.__cause__
+    return better
+
+
+def pack_failure(failure: Failure) -> ErrorCell:
+    """Pack an error; never raises."""
+    error = failure.error
+    try:
+        text = "".join(traceback.format_exception(error))
+    except BaseException as broken:
+        let_through(broken)
+        text = ""
+    return ErrorCell(
+        _try_dumps(error), _try_dumps(failure.kind), name_of(type(error)), text_of(error), text
+    )
+
+
+def unpack_failure(cell: ErrorCell) -> Failure:
+    """The error as it was raised; a TransportError with its text where it cannot be had."""
+    error = _try_loads(cell.error, BaseException)
+    if error is None:
+        error = TransportError("error", cell.type_name, cell.message, cell.traceback)
+    elif cell.traceback:
+        _CAUSE.__set__(error, WorkerTraceback(cell.traceback))  # also on one that refuses assignments
+    kind = _try_loads(cell.kind, type)
+    if kind is None or not issubclass(kind, BaseException):
+        kind = type(error)
+    return Failure(error, kind)
+
+
+def pack_object(func: object, start_method: str) -> bytes:
+    """The user's function, or a stage, as bytes; through cloudpickle where pickle refuses it.
+
+    It also goes through cloudpickle where it comes from a notebook, a prompt or a `__main__.py`: pickle
+    would name it as a part of `__main__`, which a process that was not forked cannot import.  Raises
+    ConfigurationError where neither can.
+    """
+    try:
+        packed = dumps(func)
+    except Exception as error:
+        refusal = text_of(error)
+    else:
+        if start_method == "fork" or b"__main__" not in packed or script_can_be_imported():
+            return packed
+        refusal = "it was defined at a prompt, in a notebook or in a `__main__.py`"
+    try:
+        import cloudpickle
+    except ImportError:
+        raise ConfigurationError(
+            f"{func!r} cannot be sent to another process: {refusal}. Define it at the top level of a "
+            "module, or pip install 'task_manager[closures]' for lambdas and closures"
+        ) from None
+    try:
+        by_value: bytes = cloudpickle.dumps(func)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{func!r} cannot be sent to another process: {text_of(error)}. What it refers to must be "
+            "something that can be pickled"
+        ) from error
+    return by_value
+
+
+def cannot_load(what: str, error: BaseException) -> str:
+    """What to tell when a process cannot load its function or its stage."""
+    return (
+        f"the {what} cannot be loaded in its process: {type(error).__name__}: {text_of(error)}. "
+        "Define it at the top level of a module that other processes can import"
+    )
+
+
+def name_of(kind: type) -> str:
+    """The qualified name of a type; the script is `__main__` also where a worker knows it otherwise.
+
+    Never raises, and answers an exact str, since a subclass of it might not travel.
+    """
+    try:
+        module, name = kind.__module__, kind.__qualname__
+        if not isinstance(module, str) or module == "builtins":
+            return str.__str__(name)
+        return f"{module.replace('__mp_main__', '__main__')}.{name}"
+    except BaseException as broken:
+        let_through(broken)
+        return type.__repr__(kind)
+
+
+def text_of(error: BaseException) -> str:
+    """An error's text, also of one whose __str__ is broken; an exact str as well."""
+    try:
+        return str.__str__(str(error))
+    except BaseException as broken:
+        let_through(broken)
+        name = name_of(type(error)).rpartition(".")[2]
+        return f"<{name} without a text: its __str__ failed>"
+
+
+def reason_of(error: BaseException) -> str:
+    """An error's text, its name where it has none, as a MemoryError."""
+    return text_of(error) or name_of(type(error))
+
+
+def names_of(values: Sequence[Any]) -> list[str]:
+    """The types of values: a name for each, or a single one where all are alike."""
+    kinds = list(map(type, values))
+    names = {id(kind): name_of(kind) for kind in kinds}  # by id: a type may refuse to be hashed
+    return list(names.values()) if len(names) == 1 else [names[id(kind)] for kind in kinds]
+
+
+def _try_dumps(value: Any) -> bytes | None:
+    try:
+        return dumps(value)
+    except BaseException as error:
+        let_through(error)
+        return None
+
+
+def _try_loads(packed: bytes | None, kind: type[Any]) -> Any:
+    """The unpickled object if it is of this kind, and None otherwise."""
+    if packed is None:
+        return None
+    try:
+        value = loads(packed)
+    except BaseException as error:
+        let_through(error)
+        return None
+    return value if issubclass(type(value), kind) else None  # what it says of its class may raise

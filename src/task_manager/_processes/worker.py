@@ -1,0 +1,79 @@
+"""The life of a worker process."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from .._call import TOO_LONG, call_batch, invoker
+from .._platform import this_process
+from . import wire
+from .arguments import unnamed
+from .channel import receive_frame, send_frame, without_signal
+from .files import take_standard_files
+from .life import kill_own_group, settle_in
+from .report import reports_of
+from .slot import SharedSlot
+
+READY = b"ready"  # what a worker says first
+GOODBYE = b"goodbye"  # what is said to one that may end in peace
+
+
+def work(pipe: socket.socket, packed_function: bytes) -> None:
+    """Take batches from the pipe and send reports, until the other side says goodbye or is gone."""
+    settle_in()
+    take_standard_files()
+    without_signal(pipe)
+    worker = this_process()
+    try:
+        _serve(pipe, packed_function)
+    except (ConnectionError, EOFError):  # the parent is gone; nobody is there to be told anything
+        kill_own_group()
+    finally:
+        if worker is not this_process():  # a copy that the user's function has forked, and let return
+            os._exit(0)
+
+
+def _serve(pipe: socket.socket, packed_function: bytes) -> None:
+    """The same. Raises EOFError or a ConnectionError when the other side is gone without a goodbye."""
+    shared = SharedSlot.receive(pipe)
+    slot = shared.cells
+    # In a copy of this process the next write to the slot fails, at the latest after the call.
+    os.register_at_fork(after_in_child=slot.release)
+    try:
+        func = wire.loads(packed_function)
+    except BaseException as error:
+        send_frame(pipe, wire.dumps(wire.cannot_load("function", error)))
+        return
+
+    send_frame(pipe, READY)
+    base = 0
+    while (frame := receive_frame(pipe)) != GOODBYE:
+        if frame is None:
+            raise EOFError
+        unpack, *packed = wire.loads(frame)
+        del frame
+        column = wire.Column(*packed)
+        invoke = invoker(func, unpack) if column.plain else _loading(invoker(func, unpack))
+        numbers = range(base, base + len(column.cells))
+        for outcomes in call_batch(invoke, column.cells, slot, numbers, patience=TOO_LONG):
+            for report, note in reports_of(outcomes, slot, base):
+                send_frame(pipe, report, note)
+            del report, note
+        base += len(column.cells)
+        del packed, column, outcomes
+
+
+def _loading(invoke: Callable[[Any], Any]) -> Callable[[bytes], Any]:
+    """The same for a call that is a pickle of its own."""
+
+    def load_and_invoke(packed: bytes) -> Any:
+        try:
+            call = wire.loads(packed)
+        except BaseException as error:
+            raise unnamed(error) from error
+        return invoke(call)
+
+    return load_and_invoke

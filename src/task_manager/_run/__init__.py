@@ -1,0 +1,1 @@
+"""One run of a manager, from its source to its recorder; and what is kept from run to run."""

@@ -1,0 +1,74 @@
+"""Keeps attempts in flight: the only code that waits. It looks into no outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from .._platform import end_a_copy, this_process
+from .._runners import AwaitedRunner, Runner
+from .._signals import HeldSignals
+from ..errors import ConfigurationError
+from .run import Run
+
+
+def pump(run: Run, runner: Runner, signals: HeldSignals) -> None:
+    """Let the run flow through the runner until it is over."""
+    home = this_process()
+    while not run.over:
+        while room := runner.room(run.depth):
+            batch = run.next_batch()
+            end_a_copy(home)
+            if batch is None:
+                break
+            runner.submit(batch)
+        patience = run.patience(full=not room)
+        if runner.calls_here:
+            answers = signals.through(runner.collect, patience)
+        else:  # it waits some tenths of a second at most
+            signals.deliver()
+            answers = runner.collect(patience)
+        end_a_copy(home)
+        for batch, outcomes in answers:
+            run.finish(batch, outcomes)
+            end_a_copy(home)
+        if not answers:
+            run.idle()
+
+
+async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals) -> None:
+    """The same, in an event loop that others use as well."""
+    home = this_process()
+    try:
+        while not run.over:
+            while room := runner.room(run.depth):
+                batch = run.next_batch()
+                end_a_copy(home)
+                if batch is None:
+                    break
+                runner.submit(batch)
+            signals.deliver()
+            answers = await runner.collect(run.patience(full=not room))
+            end_a_copy(home)
+            for batch, outcomes in answers:
+                run.finish(batch, outcomes)
+                end_a_copy(home)
+            if not answers:
+                run.idle()
+    except BaseException as error:
+        # A copy may not even end in peace: what asyncio does then takes the loop's wake-up pipe out of
+        # the selector, which the copy shares with its parent.
+        end_a_copy(home, error)
+        raise
+
+
+def refuse_running_loop(what: str, instead: str) -> None:
+    """Async mode needs a loop of its own where it is started without await.
+
+    what: What is started. instead: The code that does it inside a running loop.
+    """
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise ConfigurationError(
+            f"{what} cannot start inside a running event loop: use `{instead}` there"
+        )

@@ -1,0 +1,356 @@
+"""Every decision of one run, and no waiting.
+
+    source -> next_batch() -> the pump and its runner -> finish() -> recorder
+                  ^                                         |
+                  '-------- waiting retries <---------------'
+
+What is a repeat, what may start now, what an outcome means, whether and when to try again: it is
+all decided here, for every mode.  A Run never sleeps and knows no thread; its clock and its chance
+are handed in, so that tests turn them by hand.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .._call import IDLE, NEVER, Slot, release
+from .._repr import text_of
+from .._rules.batch_size import BatchSize
+from .._rules.retry import RetryPolicy
+from .._rules.timeouts import too_late
+from .._signals import HeldSignals, let_through
+from .._task import (
+    Attempt,
+    Batch,
+    Failed,
+    Failure,
+    Outcomes,
+    Repeated,
+    Retrying,
+    Succeeded,
+    Summary,
+    Unrun,
+    has_tuples,
+    is_tuple,
+)
+from ..errors import GetArgsError, ProcessResultError
+from .ledger import Entered, Ledger
+from .recorder import Recorder
+from .source import Source
+
+DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
+MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
+MOST_NOTES = 20  # that are put on one error
+TICK = 0.2  # seconds after which observers get a word while nothing happens
+
+
+class Run:
+    """One start-to-end of a manager.
+
+    enter: The ledger's way in: all tasks, or the new ones only.
+    task_timeout: Seconds that a call may take; None: no limit. Runners end calls that take longer, where
+        they can; one that comes home late all the same is late.
+    get_args, process_result: The hooks, or None where nobody overrode them.
+    clock: Seconds, from anywhere. chance: As `random.random`.
+    signals: Let through while the input is read and a hook is called, held back by the caller otherwise.
+    slot: Told for which task a hook is called, as the hook may end this process.
+
+    From the moment a task is entered it has an owner, whatever raises: it is in limbo, in an open batch
+    or waiting, and leaves one of these only when it is in the next, or its outcome is recorded.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        ledger: Ledger,
+        enter: Callable[[list[Any]], Entered],
+        retry: RetryPolicy,
+        recorder: Recorder,
+        size: BatchSize,
+        *,
+        get_args: Callable[[Any], Any] | None,
+        process_result: Callable[[Any, Any], Any] | None,
+        clock: Callable[[], float],
+        chance: Callable[[], float],
+        task_timeout: float | None = None,
+        signals: HeldSignals,
+        slot: Slot | None = None,
+    ) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._enter = enter
+        self._retry = retry
+        self._recorder = recorder
+        self._size = size
+        self._get_args = get_args
+        self._process_result = process_result
+        self._clock = clock
+        self._chance = chance
+        self._task_timeout = task_timeout
+        self._signals = signals
+        self._slot: Slot = [IDLE, NEVER] if slot is None else slot
+
+        self._began = self._ticked = clock()
+        self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
+        self._limbo: list[int] = []  # entered, or due again, and not yet in a batch
+        self._waiting: list[tuple[float, int, Attempt]] = []
+        self._look_again: float | None = None
+        self._order = 0
+        self._read = 0  # tasks
+        self._broken_off = False
+
+    # -------------------------------------------------------------- asked by the pump
+
+    @property
+    def over(self) -> bool:
+        """Nothing is in flight, nothing waits, and the source has no more."""
+        return self._source.ended and not self._open and not self._waiting
+
+    @property
+    def depth(self) -> int:
+        """Batches that one worker may hold."""
+        return self._size.depth
+
+    def next_batch(self) -> Batch | None:
+        """What may start now, or None: `patience` then says when to ask again."""
+        self._look_again = None
+        batch = self._due() or self._fresh()
+        if batch is not None:
+            self._open[batch] = None
+            self._limbo = []
+        return batch
+
+    def patience(self, full: bool) -> float:
+        """Seconds that may be spent on waiting for outcomes.
+
+        full: No worker has room, so that only an outcome can change anything.
+        """
+        longest = TICK
+        if not full:
+            if self._look_again is not None:
+                longest = min(longest, self._look_again)
+            if self._waiting:
+                longest = min(longest, max(0.0, self._waiting[0][0] - self._clock()))
+        return longest
+
+    def idle(self) -> None:
+        """Nothing came for a while: give the observers a word, but not too often."""
+        now = self._clock()
+        if now - self._ticked >= TICK:
+            self._ticked = now
+            self._recorder.tick()
+
+    # -------------------------------------------------------------- what may start now
+
+    def _due(self) -> Batch | None:
+        """The retries whose time has come."""
+        now = self._clock()
+        due: list[Attempt] = []
+        limit = self._size.size(None)
+        while self._waiting and self._waiting[0][0] <= now and len(due) < limit:
+            self._limbo.append(self._waiting[0][2].index)
+            due.append(heapq.heappop(self._waiting)[2])
+        if not due:
+            return None
+        return Batch(
+            [attempt.index for attempt in due],
+            [attempt.task for attempt in due],
+            [attempt.args for attempt in due],
+            True,
+            [attempt.number for attempt in due],
+        )
+
+    def _fresh(self) -> Batch | None:
+        """New tasks from the source."""
+        source = self._source
+        if source.ended or len(self._waiting) >= MOST_WAITING:
+            return None
+        wait = 0.0 if self._open else self.patience(full=False)
+        read = source.read(self._size.size(source.remaining), wait, self._signals)
+        if not read:
+            self._look_again = DRY if self._open and not source.ended else 0.0
+            return None
+        self._read += len(read)
+        indices, tasks, repeats = self._enter(read)
+        self._limbo = indices
+        if repeats:
+            self._recorder.record(Repeated(repeats))
+        unpack = self._get_args is not None or has_tuples(tasks)
+        calls: list[Any] = tasks
+        if self._get_args is not None:
+            indices, tasks, calls = self._extract(self._get_args, indices, tasks)
+        elif unpack:
+            calls = [task if is_tuple(task) else (task,) for task in tasks]
+        if not tasks:
+            self._look_again = 0.0
+            return None
+        return Batch(indices, tasks, calls, unpack, [1] * len(tasks))
+
+    def _extract(
+        self, get_args: Callable[[Any], Any], indices: list[int], tasks: list[Any]
+    ) -> tuple[list[int], list[Any], list[tuple[Any, ...]]]:
+        """Call the hook for each task; what it fails on is finished here."""
+        entered: list[tuple[int, Any, tuple[Any, ...]]] = []
+        for index, task in zip(indices, tasks, strict=True):
+            self._slot[0] = index
+            self._slot[1] = 0.0
+            try:
+                args = self._signals.through(get_args, task)
+            except Exception as error:
+                let_through(error)
+                self._fail(index, task, _caused(GetArgsError(task, text_of(error)), error), attempts=0)
+            else:
+                entered.append((index, task, args if is_tuple(args) else (args,)))
+        self._slot[1] = NEVER
+        return (
+            [index for index, _, _ in entered],
+            [task for _, task, _ in entered],
+            [args for _, _, args in entered],
+        )
+
+    # -------------------------------------------------------------- what an outcome means
+
+    def finish(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
+        """Take in what came of some attempts of this batch."""
+        positions = outcomes.positions
+        match outcomes:
+            case Unrun():
+                for position in positions:
+                    self._wait(batch.attempt(position), due=0.0)
+                self._leave(batch, positions)
+            case Outcomes(_, values, failures, seconds, aside, weight):
+                if seconds:
+                    self._size.learn(len(seconds), sum(seconds) + aside, weight)
+                    if self._task_timeout is not None and max(seconds) > self._task_timeout:
+                        failures = failures | too_late(outcomes, self._task_timeout)
+                if failures:
+                    good = [i for i, position in enumerate(positions) if position not in failures]
+                    positions = [positions[i] for i in good]
+                    values = [values[i] for i in good]
+                    seconds = [seconds[i] for i in good]
+                if positions:
+                    self._succeed(batch, positions, values, seconds)
+                for position, failure in failures.items():
+                    self._judge(batch.attempt(position), failure)
+                    self._leave(batch, [position])
+
+    def _leave(self, batch: Batch, positions: Sequence[int]) -> None:
+        """These attempts are no longer in flight."""
+        if len(positions) == len(batch):
+            del self._open[batch]
+            return
+        missing = self._open[batch]
+        if missing is None:
+            missing = self._open[batch] = set(range(len(batch)))
+        missing.difference_update(positions)
+        if not missing:
+            del self._open[batch]
+
+    def _succeed(
+        self, batch: Batch, positions: Sequence[int], values: list[Any], seconds: list[float]
+    ) -> None:
+        if self._process_result is None:
+            self._keep(batch, positions, values, seconds)
+            return
+        good: list[int] = []
+        results: list[Any] = []
+        spent: list[float] = []
+        try:
+            for position, value, took in zip(positions, values, seconds, strict=True):
+                task = batch.tasks[position]
+                self._slot[0] = batch.indices[position]
+                self._slot[1] = 0.0
+                try:
+                    result = self._signals.through(self._process_result, task, value)
+                except Exception as error:
+                    let_through(error)
+                    hook_error = _caused(ProcessResultError(task, text_of(error)), error)
+                    attempt = batch.attempt(position)
+                    self._fail(attempt.index, task, hook_error, attempts=attempt.number)
+                    self._leave(batch, [position])
+                else:
+                    good.append(position)
+                    results.append(result)
+                    spent.append(took)
+        finally:  # what was processed before a signal's handler raised is kept
+            self._slot[1] = NEVER
+            if good:
+                self._keep(batch, good, results, spent)
+
+    def _keep(
+        self, batch: Batch, positions: Sequence[int], results: list[Any], seconds: list[float]
+    ) -> None:
+        whole = isinstance(positions, range) and len(positions) == len(batch)
+        done = batch if whole else batch.part(positions)
+        self._recorder.record(Succeeded(done.indices, done.tasks, results, seconds))
+        self._leave(batch, positions)
+
+    def _judge(self, attempt: Attempt, failure: Failure) -> None:
+        """Again, after a delay, or failed for good."""
+        index, task, number = attempt.index, attempt.task, attempt.number
+        delay = self._retry.delay(failure.kind, number, self._chance)
+        if delay is None:
+            self._fail(index, task, failure.error, attempts=number)
+            return
+        self._recorder.record(Retrying(index, task, failure.error, number, delay))
+        self._wait(replace(attempt, number=number + 1), due=self._clock() + delay)
+
+    def _fail(self, index: int, task: Any, error: BaseException, attempts: int) -> None:
+        self._ledger.fail(index)
+        failed = Failed(index, task, error, attempts)
+        annotate(error, f"task_manager: failed {failed.when}")
+        self._recorder.record(failed)
+
+    def _wait(self, attempt: Attempt, due: float) -> None:
+        """Lay an attempt by until it is due; the earlier laid by goes first."""
+        self._order += 1
+        heapq.heappush(self._waiting, (due, self._order, attempt))
+
+    # -------------------------------------------------------------- the end
+
+    def break_off(self) -> None:
+        """The run ends here: what has no outcome may be run again by the next run."""
+        self._broken_off = True
+        unfinished = list(self._limbo)
+        for batch, missing in self._open.items():
+            positions = range(len(batch)) if missing is None else missing
+            unfinished += [batch.indices[position] for position in positions]
+        unfinished += [attempt.index for _, _, attempt in self._waiting]
+        for index in unfinished:
+            self._ledger.fail(index)
+        self._limbo = []
+        self._open.clear()
+        self._waiting.clear()
+
+    @property
+    def error(self) -> Exception | None:
+        """What the input raised at its end."""
+        return self._source.error
+
+    @property
+    def summary(self) -> Summary:
+        """The counts up to now. What has no outcome when a run was broken off is not started."""
+        tally, seconds = self._recorder.tally, self._clock() - self._began
+        settled = tally.summary(seconds, not_started=0)
+        if not self._broken_off:
+            return settled
+        return replace(settled, not_started=self._read + self._source.dropped - settled.taken)
+
+
+def annotate(error: BaseException, note: str) -> None:
+    """Add a note to an error, once. One object raised for thousands of tasks is not filled with them."""
+    try:
+        notes = getattr(error, "__notes__", ())
+        if len(notes) < MOST_NOTES and note not in notes:
+            BaseException.add_note(error, note)
+    except BaseException as broken:  # an error whose notes are broken goes without
+        let_through(broken)
+
+
+def _caused(error: BaseException, cause: BaseException) -> BaseException:
+    release(cause)
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,120 @@
+"""The rule that one run is made at a time, and the runner that a manager keeps from run to run."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .._platform import this_process
+from . import Runner
+
+
+class Turn:
+    """One run at a time. A copy in another process, forked or pickled, is free.
+
+    rule: What to tell those who come too early.
+    """
+
+    def __init__(self, rule: str) -> None:
+        self._rule = rule
+        self._settle()
+
+    def _settle(self) -> None:
+        self._home = this_process()
+        self._running = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Turn], tuple[str]]:
+        return Turn, (self._rule,)
+
+    def take(self) -> bool:
+        """Whether nobody had it; it is then the caller's, who gives it back."""
+        if self._home is not this_process():
+            self._settle()
+        return self._running.acquire(blocking=False)
+
+    def give_back(self) -> None:
+        self._running.release()
+
+    @contextlib.contextmanager
+    def one_run(self, name: str) -> Iterator[None]:
+        """The time of a run. name: What runs, for the RuntimeError if a run is going on already."""
+        if not self.take():
+            raise RuntimeError(f"{name} is running; {self._rule}")
+        taken = self._running  # a copy of this process that runs on has another one by then
+        try:
+            yield
+        finally:
+            taken.release()
+
+
+class KeptRunner:
+    """Owns a runner, from the first run until it is shut down, dropped, or the interpreter exits.
+
+    A copy of it in a forked process has no runner: its workers are the parent's.
+    """
+
+    def __init__(self) -> None:
+        self._turn = Turn("a manager makes one run at a time")
+        self._settle()
+
+    def _settle(self) -> None:
+        self._home = this_process()
+        self._shutdown_due = False
+        self._runner: Runner | None = None
+        self._closer: weakref.finalize[..., Any] | None = None
+
+    @contextlib.contextmanager
+    def one_run(self, name: str) -> Iterator[None]:
+        """The time of a run, as `Turn.one_run`."""
+        if self._home is not this_process():
+            self._settle()
+        with self._turn.one_run(name):
+            try:
+                yield
+            finally:
+                self._close_if_due()
+
+    def runner(self, make: Callable[[], Runner]) -> Runner:
+        """The runner, made when it is first needed, and again where the interpreter's exit closed it."""
+        if self._runner is None or self._closer is None or not self._closer.alive:
+            self._runner = make()
+            self._closer = weakref.finalize(self, close_idle, self._runner, self._turn)
+        return self._runner
+
+    def shutdown(self) -> None:
+        """End the runner, when no run is going on any more."""
+        self._shutdown_due = True
+        if self._turn.take():
+            try:
+                self._close_if_due()
+            finally:
+                self._turn.give_back()
+
+    def close(self) -> None:
+        """End the runner now."""
+        if self._closer is not None:
+            self._closer.detach()
+        runner, self._runner, self._closer = self._runner, None, None
+        self._shutdown_due = False
+        if runner is not None:
+            runner.close()
+
+    def _close_if_due(self) -> None:
+        if self._shutdown_due:
+            self.close()
+
+
+def close_idle(runner: Runner, turn: Turn) -> None:
+    """Close the runner of a pool that is dropped, or left at exit.
+
+    At exit a run may be going on in a daemon thread, and a runner is no business of two threads: then
+    what it has started is ended as `_processes` and `thread` say.
+    """
+    if turn.take():
+        try:
+            runner.close()
+        finally:
+            turn.give_back()  # an atexit function that comes later may still start a run

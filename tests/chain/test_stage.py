@@ -1,0 +1,122 @@
+"""The way into a stage: a link, read as far as tasks are needed."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from task_manager._call import IDLE, NEVER
+from task_manager._chain.book import Tickets
+from task_manager._chain.reports import END, Parcel, Report, TookReport
+from task_manager._chain.stage import LinkSource
+from task_manager._processes import wire
+from task_manager._processes.channel import send_frame
+from task_manager._processes.wire import Lost
+from task_manager._signals import HeldSignals
+
+
+class Told:
+    """Takes what a stage has to tell, in place of a Reporter."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.failed: list[int] = []
+        self.handed_on: list[Parcel] = []
+
+    def report(self, report: Report) -> None:
+        self.reports.append(report)
+
+    def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
+        self.failed.append(ticket)
+
+    def hand_on(self, frame: memoryview, note: bytes = b"") -> None:
+        self.handed_on.append(pickle.loads(frame))
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def link() -> Iterator[tuple[socket.socket, socket.socket]]:
+    writer, reader = socket.socketpair()
+    yield writer, reader
+    writer.close()
+    reader.close()
+
+
+@pytest.fixture
+def slot() -> list[float]:
+    return [IDLE, NEVER]
+
+
+@pytest.fixture
+def source(link: tuple[socket.socket, socket.socket], told: Told, slot: list[float]) -> LinkSource:
+    """Of stage 1, the second."""
+    return LinkSource(1, link[1], told, Tickets(first=0), slot)  # type: ignore[arg-type]
+
+
+def send(link: tuple[socket.socket, socket.socket], *parcels: Parcel) -> None:
+    for parcel in parcels:
+        send_frame(link[0], wire.dumps(parcel))
+
+
+def read(source: LinkSource, limit: int, wait: float = 0.0) -> list[Any]:
+    return source.read(limit, wait, HeldSignals())
+
+
+def test_tasks_come_in_order_and_up_to_the_limit(source: LinkSource, told: Told, link: Any) -> None:
+    """Also across parcels; the parent is told each time what was taken."""
+    send(link, Parcel(1, [10, 11], True, ["a", "b"], []), Parcel(1, [12], True, ["c"], []))
+
+    assert [["a"], ["b", "c"], []] == [read(source, 1), read(source, 5), read(source, 5)]
+    assert [TookReport([10]), TookReport([11, 12])] == told.reports
+
+
+def test_f23_a_stage_opens_what_it_needs_and_leaves_the_rest_in_the_link(
+    source: LinkSource, told: Told, link: Any
+) -> None:
+    """Where it fills up, so that the stage before has to wait."""
+    send(link, Parcel(1, [1], True, ["a"], []), Parcel(1, [2], False, [b"no pickle"], []))
+    taken = read(source, 1)
+    failed = list(told.failed)
+
+    assert (["a"], []) == (taken, failed)
+    assert [] == read(source, 1)
+    assert [2] == told.failed
+
+
+def test_a_parcel_for_a_later_stage_goes_on_as_it_is(source: LinkSource, told: Told, link: Any) -> None:
+    """And the tasks behind it are taken."""
+    later = Parcel(2, [5], True, ["later"], [])
+    send(link, later, Parcel(1, [6], True, ["mine"], []))
+
+    assert ["mine"] == read(source, 5)
+    assert [later] == told.handed_on
+
+
+def test_what_could_not_be_packed_goes_no_further(source: LinkSource, link: Any) -> None:
+    """Its error is told where it was made."""
+    send(link, Parcel(1, [1, 2], False, [Lost("Broken", "no"), pickle.dumps("b")], []))
+
+    assert ["b"] == read(source, 5)
+
+
+def test_the_source_ends_when_the_last_task_is_taken(source: LinkSource, link: Any) -> None:
+    """Not when the end of the stream has come."""
+    send(link, Parcel(1, [1, 2], True, ["a", "b"], []))
+    send_frame(link[0], END)
+    steps = [(read(source, 1), source.ended) for _ in range(3)]
+
+    assert [(["a"], False), (["b"], False), ([], True)] == steps
+
+
+def test_an_empty_link_is_waited_for(source: LinkSource) -> None:
+    """As long as was asked for, and there is nothing then."""
+    assert [] == read(source, 5, wait=0.01)
+    assert not source.ended

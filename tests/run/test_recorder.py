@@ -1,0 +1,176 @@
+"""Hands events to observers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+
+from task_manager._run.recorder import Recorder
+from task_manager._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
+
+EVENT = Repeated(["a"])
+
+STEPS = {
+    "open": lambda recorder: recorder.open(3),
+    "observe": lambda recorder: recorder.record(EVENT),
+    "tick": lambda recorder: recorder.tick(),
+    "close": lambda recorder: recorder.close(Summary()),
+}
+
+
+class Guest:
+    """Writes down what it is told; fails in one of its verbs, if it is to."""
+
+    def __init__(self, diary: list[Any], name: str = "guest", fails_in: str = "") -> None:
+        self._diary = diary
+        self.name = name
+        self._fails_in = fails_in
+
+    def open(self, total: int | None) -> None:
+        self._note("open", total)
+
+    def observe(self, event: Event) -> None:
+        self._note("observe", event)
+
+    def tick(self) -> None:
+        self._note("tick", None)
+
+    def close(self, summary: Summary) -> None:
+        self._note("close", summary)
+
+    def _note(self, verb: str, what: Any) -> None:
+        self._diary.append((self.name, verb, what))
+        if verb == self._fails_in:
+            raise OSError(28, "No space left on device")
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def summary_of(*events: Event) -> Summary:
+    recorder = Recorder([], [])
+    for event in events:
+        recorder.record(event)
+    return recorder.tally.summary(1.5, 2)
+
+
+def test_the_tally_counts_what_happens() -> None:
+    """Every event is counted once, by the tasks that it speaks of."""
+    summary = summary_of(
+        Succeeded([0, 1, 2], ["a", "b", "c"], [1, 2, 3], [0.0] * 3),
+        Retrying(3, "d", ValueError(), 1, 0.1),
+        Retrying(3, "d", ValueError(), 2, 0.2),
+        Failed(3, "d", ValueError(), 3),
+        Repeated(["a", "b", "c", "d"]),
+        Succeeded([4], ["e"], [5], [0.0]),
+    )
+
+    assert Summary(4, 1, 4, 2, 1.5, not_started=2) == summary
+    assert 4 + 1 + 4 + 2 == summary.taken
+
+
+def test_nothing_happened() -> None:
+    """A run without a task has a summary of zeros."""
+    assert Summary(seconds=1.5, not_started=2) == summary_of()
+
+
+def test_everyone_is_told_the_essential_ones_first() -> None:
+    """Results are in place before the log or a bar hears of them."""
+    diary: list[Any] = []
+    recorder = Recorder([Guest(diary, "results")], [Guest(diary, "bar"), Guest(diary, "log")])
+    recorder.record(EVENT)
+
+    assert [(name, "observe", EVENT) for name in ("results", "bar", "log")] == diary
+
+
+def test_guests_are_opened_ticked_and_closed() -> None:
+    """They are told the total and the summary; those that are essential live longer than a run."""
+    diary: list[Any] = []
+    recorder = Recorder([Guest(diary, "results")], [Guest(diary)])
+    summary = Summary(succeeded=3)
+    recorder.open(7)
+    recorder.tick()
+    recorder.close(summary)
+    recorder.close(summary)
+
+    assert [("guest", "open", 7), ("guest", "tick", None), ("guest", "close", summary)] == diary
+
+
+@pytest.mark.parametrize("verb", STEPS)
+def test_a_guest_that_fails_is_detached_with_one_warning(verb: str) -> None:
+    """F17: the run goes on, the other guests are told, and the failed one is never asked again."""
+    diary: list[Any] = []
+    guests = [Guest(diary, "first"), Guest(diary, "broken", fails_in=verb), Guest(diary, "last")]
+    recorder = Recorder([], guests)
+    with warnings.catch_warnings(record=True, action="always") as warned:
+        for step in STEPS.values():
+            step(recorder)
+        recorder.tick()
+
+    verbs = list(STEPS)
+    told = {name: [verb for other, verb, _ in diary if other == name] for name, _, _ in diary}
+    assert {"first": verbs, "broken": verbs[: verbs.index(verb) + 1], "last": verbs} == told
+    assert [
+        (
+            RuntimeWarning,
+            "the broken failed and is left out of the rest of this run, which goes on: "
+            "OSError: [Errno 28] No space left on device",
+            __file__,
+        )
+    ] == [(warning.category, str(warning.message), warning.filename) for warning in warned]
+
+
+@pytest.mark.parametrize("verb", STEPS)
+def test_warnings_that_are_errors_end_nothing(verb: str) -> None:
+    """F17: start never raises for an observer, however warnings are treated."""
+    diary: list[Any] = []
+    recorder = Recorder([], [Guest(diary, fails_in=verb)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        STEPS[verb](recorder)
+        recorder.tick()
+
+    assert [verb] == [told for _, told, _ in diary]
+
+
+def test_an_error_without_a_text_ends_nothing() -> None:
+    """F17: a guest may fail with an exception whose __str__ fails."""
+    diary: list[Any] = []
+
+    class Broken(Guest):
+        def tick(self) -> None:
+            super().tick()
+            raise Unprintable
+
+    recorder = Recorder([], [Broken(diary)])
+    recorder.tick()
+    recorder.tick()
+
+    assert 1 == len(diary)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("verb", STEPS)
+def test_an_interrupt_is_no_failure_of_a_guest(verb: str, error: type[BaseException]) -> None:
+    """A Ctrl-C while the log is written ends the run, as anywhere."""
+
+    class Interrupted(Guest):
+        def _note(self, verb: str, what: Any) -> None:
+            raise error
+
+    with pytest.raises(error):
+        STEPS[verb](Recorder([], [Interrupted([])]))
+
+
+def test_what_the_essential_ones_raise_ends_the_run() -> None:
+    """Results that cannot be kept are no matter for a warning."""
+    diary: list[Any] = []
+    recorder = Recorder([Guest(diary, "results", fails_in="observe")], [Guest(diary, "log")])
+    with pytest.raises(OSError, match="No space left"):
+        recorder.record(EVENT)
+
+    assert ["results"] == [name for name, _, _ in diary]

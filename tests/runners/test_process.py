@@ -1,0 +1,541 @@
+"""What holds in process mode alone: objects that cannot travel, workers that die."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections import namedtuple
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import functions as f
+from scripts import Script
+from task_manager import (
+    ConfigurationError,
+    TaskChain,
+    TaskManager,
+    TransportError,
+    WorkerDiedError,
+    WorkerStartError,
+)
+from task_manager._processes import life
+from task_manager._processes.life import end_process, start_process, uninterrupted
+from task_manager._processes.wire import dumps
+from task_manager._processes.worker import work
+from task_manager._runners.process import Held, Worker
+from task_manager._task import Batch
+
+Manager = Callable[..., TaskManager]
+
+
+@pytest.fixture(params=f.START_METHODS)
+def process_manager(request: pytest.FixtureRequest) -> Manager:
+    """Makes managers in process mode, by each start method."""
+
+    def make(func: Any, **options: Any) -> TaskManager:
+        common = {"worker_limit": 2, "logger": None, "retry_delay": 0.0, "start_method": request.param}
+        return TaskManager(func, "process", **{**common, **options})
+
+    return make
+
+
+@pytest.mark.parametrize(("what", "when", "how"), f.BAD_OBJECTS)
+def test_f04_an_object_that_cannot_travel_is_the_error_of_its_task(
+    what: str, when: str, how: str, process_manager: Manager
+) -> None:
+    """One named error, and 199 results: as argument, result and error, at pickling and unpickling."""
+    tasks = f.burdened(what, when, how)
+    with process_manager(f.carry) as manager:
+        summary = manager.start(tasks)
+        ((task, error),) = manager.get_error_dict().items()
+
+        assert (199, 1, 0, 0) == (
+            summary.succeeded,
+            summary.failed,
+            summary.retries,
+            summary.not_started,
+        )
+        assert task is tasks[77]
+        assert (WorkerDiedError if how == "crashes" else TransportError) is type(error)
+        assert how == "crashes" or what == error.what
+
+
+@pytest.mark.parametrize("where", ["argument", "result"])
+@pytest.mark.parametrize("kind", [f.CannotPickle, f.CannotUnpickle])
+def test_f04_the_type_of_what_cannot_travel(where: str, kind: type, process_manager: Manager) -> None:
+    """It is the object's, whichever way it went and wherever it refused."""
+    tasks: list[Any] = [[], kind()] if where == "argument" else [(1, kind), (7, kind)]
+    with process_manager(f.same if where == "argument" else f.give) as manager:
+        manager.start(tasks)
+        (error,) = manager.get_error_dict().values()
+
+        assert (where, f"functions.{kind.__name__}") == (error.what, error.type_name)
+
+
+def test_f04_an_error_that_cannot_travel_comes_as_text(process_manager: Manager) -> None:
+    """Its type's name, its message and the worker's traceback are kept."""
+    with process_manager(f.raise_two_arguments) as manager:
+        summary = manager.start(range(200))
+        (error,) = manager.get_error_dict().values()
+
+        assert (199, 1) == (summary.succeeded, summary.failed)
+        assert isinstance(error, TransportError)
+        assert ("error", "functions.TwoArguments", "404 not found") == (
+            error.what,
+            error.type_name,
+            error.message,
+        )
+        assert 'raise TwoArguments(404, "not found")' in error.traceback
+
+
+def test_f04_an_error_that_cannot_be_pickled_comes_as_text(process_manager: Manager) -> None:
+    """Its type's name, its message and the worker's traceback are kept."""
+    with process_manager(f.raise_unpicklable) as manager:
+        summary = manager.start(range(200))
+        (error,) = manager.get_error_dict().values()
+
+        assert (199, 1) == (summary.succeeded, summary.failed)
+        assert isinstance(error, TransportError)
+        assert ("error", "functions.Unpicklable", "a lock") == (
+            error.what,
+            error.type_name,
+            error.message,
+        )
+        assert 'raise Unpicklable("a lock")' in error.traceback
+
+
+@pytest.mark.parametrize("func", [f.raise_odd, f.return_odd])
+@pytest.mark.parametrize("what", ["text", "module", "name"])
+def test_f04_an_object_of_an_odd_class(what: str, func: Any, process_manager: Manager) -> None:
+    """Its text may be no exact str, its class have no module or a broken name: one named error."""
+    with process_manager(func) as manager:
+        summary = manager.start([(n, what) for n in range(200)])
+        (error,) = manager.get_error_dict().values()
+
+        assert (199, 1) == (summary.succeeded, summary.failed)
+        assert isinstance(error, TransportError)
+        assert {str} == {type(error.type_name), type(error.message), type(error.traceback)}
+
+
+def test_f04_an_error_that_kills_at_pickling_is_charged_alone(process_manager: Manager) -> None:
+    """Also among fast tasks that travel together."""
+    with process_manager(raise_deadly) as manager:
+        summary = manager.start(range(2000))
+
+        assert (1999, 1) == (summary.succeeded, summary.failed)
+        assert [50] == list(manager.get_error_dict())
+
+
+class Deadly(Exception):
+    def __reduce__(self) -> Any:
+        os._exit(5)
+
+
+def raise_deadly(x: int) -> int:
+    if x == 50:
+        raise Deadly
+    return x
+
+
+def test_f04_a_namedtuple_that_no_process_can_import() -> None:
+    """It is pickled by its class, which is local to a function: the error of that task."""
+    local = namedtuple("local", "a b")
+    with f.manager_of(f.add, "fork") as manager:
+        summary = manager.start([(1, 1), local(1, 2), (3, 4)])
+        ((task, error),) = manager.get_error_dict().items()
+
+        assert (2, 1, 0) == (summary.succeeded, summary.failed, summary.not_started)
+        assert local is type(task)
+        assert (TransportError, "argument") == (type(error), error.what)
+
+
+NAMEDTUPLE_RUN = """
+from collections import namedtuple
+from task_manager import TaskManager
+
+def add(a, b):
+    return a + b
+
+if __name__ == "__main__":
+    Pair = namedtuple("Pair", "a b")
+    manager = TaskManager(add, "process", 2, logger=None, start_method=METHOD)
+    summary = manager.start([(1, 1), Pair(1, 2), (3, 4)])
+    print(summary.succeeded, *(type(error).__name__ for error in manager.get_error_dict().values()))
+"""
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_f04_a_namedtuple_under_the_main_guard(
+    start_method: str, script: Callable[[str], Script]
+) -> None:
+    """A worker does not find its class: the error of that task, and not the worker's death."""
+    out, _ = script(NAMEDTUPLE_RUN.replace("METHOD", repr(start_method))).process.communicate(timeout=20)
+
+    assert "2 TransportError\n" == out
+
+
+def fork_on_some(folder: str, x: int) -> int:
+    f.count_calls(folder, x)
+    if x % 50 == 7:
+        os.fork()
+    return x
+
+
+def test_a_copy_of_a_worker_that_returns_does_no_work(calls: Path, process_manager: Manager) -> None:
+    """Where the function forks and forgets to end the child: it sends nothing and calls nothing."""
+    with process_manager(fork_on_some, task_timeout=10) as manager:
+        summary = manager.start([(str(calls), n) for n in range(1000)])
+
+        assert (1000, 0) == (summary.succeeded, summary.failed)
+        assert all(task[1] == result for task, result in manager.get_result_dict().items())
+        assert {1} == {(calls / str(n)).stat().st_size for n in range(1000)}
+
+
+def test_f04_an_error_that_cannot_travel_is_retried_by_its_type(
+    calls: Path, process_manager: Manager
+) -> None:
+    """What is lost on the way is the error, not what is known of it: its type decides on a retry."""
+    with process_manager(f.flaky_two_arguments) as manager:
+        manager.start([(str(calls), "a")])
+
+        assert [2] == list(manager.get_result_dict().values())
+
+
+def test_f14_what_cannot_be_pickled_is_recorded_as_it_comes(process_manager: Manager) -> None:
+    """Of an endless input of such tasks no more is read than of any other, and no more at once."""
+    ahead = []
+    manager = process_manager(f.same)
+
+    def tasks() -> Iterator[Any]:
+        for n in range(500):
+            ahead.append(n - len(manager.get_error_dict()))
+            yield f.CannotPickle()
+
+    with manager:
+        summary = manager.start(tasks())
+
+        assert (0, 500) == (summary.succeeded, summary.failed)
+        assert max(ahead) <= 4
+
+
+def test_f05_the_traceback_of_the_worker_is_shown(process_manager: Manager) -> None:
+    """The worker's line stands in the traceback, and no line of this library's worker."""
+    with process_manager(f.fail_on_seven) as manager:
+        manager.start(range(10))
+        (error,) = manager.get_error_dict().values()
+        text = "".join(traceback.format_exception(error))
+
+        assert 'raise ValueError("seven")' in text
+        assert "_call.py" not in text
+
+
+def test_f01_a_worker_that_dies_takes_one_task_with_it(process_manager: Manager) -> None:
+    """Exactly that task is an error, with pid and signal; its neighbours run again, uncharged."""
+    with process_manager(f.kill_self_on_seven) as manager:
+        summary = manager.start(range(200))
+        (error,) = manager.get_error_dict().values()
+
+        assert [7] == list(manager.get_error_dict())
+        assert (199, 1, 0) == (summary.succeeded, summary.failed, summary.retries)
+        assert isinstance(error, WorkerDiedError)
+        assert -9 == error.exitcode
+        assert "SIGKILL" in str(error)
+
+
+def test_f01_a_worker_that_exits_takes_one_task_with_it(process_manager: Manager) -> None:
+    """An os._exit in the middle of fast tasks that travel together."""
+    with process_manager(f.exit_at) as manager:
+        summary = manager.start([(n, 1500) for n in range(3000)])
+
+        assert [(1500, 1500)] == list(manager.get_error_dict())
+        assert (2999, 1) == (summary.succeeded, summary.failed)
+
+
+def test_f01_a_death_is_retried_only_if_wanted(calls: Path, process_manager: Manager) -> None:
+    """With WorkerDiedError in retry_exceptions there are max_retries more attempts, no more."""
+    with process_manager(exit_always, retry_exceptions=WorkerDiedError, max_retries=2) as manager:
+        manager.start([(str(calls), "a")])
+
+        assert [WorkerDiedError] == [type(error) for error in manager.get_error_dict().values()]
+        assert 3 == (calls / "a").stat().st_size
+
+
+def exit_always(folder: str, name: str) -> None:
+    f.count_calls(folder, name)
+    os._exit(1)
+
+
+def test_f07_a_function_that_pickle_refuses_travels_through_cloudpickle(
+    process_manager: Manager,
+) -> None:
+    """A lambda and a closure work in process mode if cloudpickle is there."""
+    step = 10
+    with process_manager(lambda x: x + step) as manager:
+        manager.start([1, 2])
+
+        assert {1: 11, 2: 12} == manager.get_result_dict()
+
+
+def test_f07_without_cloudpickle_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, process_manager: Manager
+) -> None:
+    """One clear error, before any task is run, that names the extra."""
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with process_manager(lambda x: x) as manager, pytest.raises(ConfigurationError, match="closures"):
+        manager.start([1])
+
+
+def test_f07_what_nothing_can_pickle_is_refused(process_manager: Manager) -> None:
+    """A function that holds a lock is refused once, before any task."""
+    lock = threading.Lock()
+    with process_manager(lambda x: lock) as manager:
+        with pytest.raises(ConfigurationError, match="cannot be sent"):
+            manager.start([1])
+
+        assert 0 == manager.get_summary().taken
+
+
+def test_f07_a_function_that_no_worker_can_load_ends_the_run(process_manager: Manager) -> None:
+    """One clear error, not a pool that hires for ever."""
+    with (
+        process_manager(f.LoadsNowhere()) as manager,
+        pytest.raises(WorkerStartError, match="be loaded"),
+    ):
+        manager.start([1])
+
+
+def die() -> None:
+    os._exit(4)
+
+
+class DiesAtLoading:
+    def __call__(self, task: Any) -> Any:
+        return task
+
+    def __reduce__(self) -> Any:
+        return die, ()
+
+
+def test_workers_that_die_before_they_are_ready_end_the_run(process_manager: Manager) -> None:
+    """Three in a row are enough; the error says with what exit code."""
+    with (
+        process_manager(DiesAtLoading()) as manager,
+        pytest.raises(WorkerStartError, match="exit code 4"),
+    ):
+        manager.start([1])
+
+
+@pytest.mark.parametrize("size", [100_000, 3_000_000])
+def test_large_arguments_and_results_pass(size: int, process_manager: Manager) -> None:
+    """Larger than any pipe: nobody waits for the other for ever."""
+    with process_manager(f.double) as manager:
+        manager.start([bytes([n]) * size for n in range(20)])
+
+        assert [2 * size] * 20 == [len(result) for result in manager.get_result_dict().values()]
+
+
+@pytest.mark.parametrize(
+    ("little", "waiting", "pace", "busy"),
+    [
+        (True, 15, 0.001, True),
+        (True, 9, 0.001, False),
+        (True, 15, 0.0001, False),
+        (True, 0, 0.001, False),
+        (False, 15, 0.001, False),
+    ],
+)
+def test_a_worker_is_heard_later_where_it_does_not_wait_for_that(
+    little: bool, waiting: int, pace: float, busy: bool
+) -> None:
+    """It has ten milliseconds of work in its next batch, and what it tells is little."""
+    worker = Worker(Any, SimpleNamespace(little=little), Any)  # type: ignore[arg-type]
+    batch = Batch([], [], [], False, [])
+    worker.held.extend(Held(batch, range(count), 0) for count in (15, waiting) if count)
+    worker.pace = pace
+
+    assert busy == worker.busy
+
+
+def test_a_call_of_a_millisecond_is_recorded_before_its_batch_ends() -> None:
+    """While the next call of the batch, which takes a second, goes on."""
+    recorded: dict[int, float] = {}
+
+    class Noting(TaskManager):
+        def process_result(self, task: tuple[int, float], result: float) -> float:
+            recorded[task[0]] = time.perf_counter()
+            return result
+
+    with Noting(f.clock_after_a_nap, execution_mode="process", worker_limit=1, logger=None) as manager:
+        manager.start([(n, 1.0 if n == 60 else 0.002) for n in range(100)])
+        ended = {n: end for (n, _), end in manager.get_result_dict().items()}
+
+    assert max(recorded[n] for n in range(60)) < ended[60]
+
+
+@pytest.mark.parametrize("there_are", [0, 2])
+def test_f07_no_more_processes_can_be_started(
+    there_are: int, monkeypatch: pytest.MonkeyPatch, process_manager: Manager
+) -> None:
+    """The workers there are do the work; where there is none, one clear error."""
+    start = life.start_process
+    started = []
+
+    def start_some(*args: Any, **options: Any) -> Any:
+        if len(started) == there_are:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        started.append(start(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr("task_manager._processes.slot.start_process", start_some)
+    with process_manager(nap, worker_limit=8) as manager:
+        if there_are:
+            manager.start(range(100))
+            assert {n: n for n in range(100)} == manager.get_result_dict()
+        else:
+            with pytest.raises(WorkerStartError, match=r"no worker process can be started.*open"):
+                manager.start(range(100))
+
+
+def nap(x: int) -> int:
+    time.sleep(0.002)
+    return x
+
+
+FEW_FILES = """
+import os, resource, time
+from task_manager import TaskManager
+
+def nap(x):
+    time.sleep(0.01)
+    return x
+
+if __name__ == "__main__":
+    TaskManager(nap, "process", 1, logger=None, start_method=METHOD).start([1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+    manager = TaskManager(nap, "process", 50, logger=None, start_method=METHOD)
+    print(manager.start(range(300)).succeeded)
+    manager.shutdown_pools()
+"""
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_f07_too_few_files_for_all_workers(start_method: str, script: Callable[[str], Script]) -> None:
+    """Fewer workers do all the work. (A fork server dies itself when its client has no files.)"""
+    running = script(FEW_FILES.replace("METHOD", repr(start_method)))
+    out, err = running.process.communicate(timeout=30)
+
+    assert ("300\n", "") == (out, err)
+
+
+def leave_a_thread(x: int) -> int:
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    time.sleep(0.1)
+    return x
+
+
+def test_f11_workers_that_do_not_end_are_waited_for_together(process_manager: Manager) -> None:
+    """Six of them, each kept alive by a thread of the user's, cost one farewell and not six."""
+    with process_manager(leave_a_thread, worker_limit=6) as manager:
+        manager.start(range(6))
+        began = time.monotonic()
+
+    assert time.monotonic() - began < 4
+
+
+class NoFlush:
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def test_f17_a_stdout_that_cannot_flush(
+    monkeypatch: pytest.MonkeyPatch, process_manager: Manager
+) -> None:
+    """It is the user's own object, and has no more than it needs."""
+    monkeypatch.setattr(sys, "stdout", NoFlush())
+    with process_manager(f.same) as manager:
+        assert 10 == manager.start(range(10)).succeeded
+
+
+def test_f17_no_shared_memory_file(monkeypatch: pytest.MonkeyPatch, process_manager: Manager) -> None:
+    """Where the system refuses memfd_create, a temporary file serves."""
+
+    def refuse(name: str) -> int:
+        raise PermissionError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    with process_manager(f.kill_self_on_seven) as manager:
+        summary = manager.start(range(20))
+
+        assert (19, 1) == (summary.succeeded, summary.failed)
+
+
+def start_within(way: str) -> str:
+    manager = f.manager_of(f.same, "fork")
+    taken = []
+    start = TaskChain([manager], "process").start_chain if way == "chain" else manager.start
+    try:
+        start(taken.append(n) or n for n in range(5))
+    except ConfigurationError as error:
+        return f"{error} {taken}"
+    return "started"
+
+
+@pytest.mark.parametrize("way", ["manager", "chain"])
+def test_f07_a_daemonic_process_may_have_no_workers(way: str) -> None:
+    """Within a worker of multiprocessing.Pool: one clear error, before any task."""
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        said = pool.apply(start_within, (way,))
+        pool.close()
+        pool.join()
+
+    assert "daemon" in said
+    assert said.endswith("[]")
+
+
+def test_f07_a_script_from_stdin(tmp_path: Path) -> None:
+    """No other process can import it: the error says so, and blames no missing guard."""
+    text = """
+from task_manager import TaskManager
+if __name__ == "__main__":
+    TaskManager(abs, "process", 1, logger=None, start_method="spawn").start([1])
+"""
+    command = [sys.executable, "-"]
+    ran = subprocess.run(command, input=text, capture_output=True, text=True, cwd=tmp_path, timeout=30)
+
+    assert "<stdin>" in ran.stderr.splitlines()[-1]
+    assert "if __name__" not in ran.stderr.splitlines()[-1]
+    assert "fork" in ran.stderr.splitlines()[-1]
+
+
+def test_pools_are_kept_between_runs(process_manager: Manager) -> None:
+    """The same processes serve the next run."""
+    with process_manager(f.pid) as manager:
+        manager.start(range(100))
+        first = set(manager.get_result_dict().values())
+        manager.start(range(100, 200))
+
+        assert first == set(manager.get_result_dict().values())
+        assert os.getpid() not in first
+
+
+def test_f09_a_worker_whose_parent_is_gone_ends_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody is there to be told of a pipe that ended."""
+    with uninterrupted():
+        process, pipe = start_process(
+            multiprocessing.get_context("fork"), work, dumps(f.same), name="worker"
+        )
+    pipe.close()
+
+    assert -signal.SIGKILL == end_process(process, 5)
+    assert "" == capfd.readouterr().err
