@@ -698,7 +698,7 @@ def test_pools_may_be_shut_down_in_the_middle_of_a_run(mode: str) -> None:
         manager.start(range(200))
 
         assert {n: n for n in range(200)} == manager.get_result_dict()
-        assert manager._pool._runner is None
+        assert manager._runs._runner._runner is None
 
 
 def test_f11_a_manager_that_is_dropped_leaves_nothing(mode: str) -> None:

@@ -21,7 +21,7 @@ import task_manager.logger as module
 from functions import Unprintable
 from task_manager import ConfigurationError, Summary, TaskLogger, TaskManager
 from task_manager._repr import short_repr
-from task_manager._task import Event, Failed, Repeated, Retrying, Succeeded
+from task_manager.events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 from task_manager.logger import EVERY, MOST, SLOW, LogObserver
 
 SHORT = "{level}|{message}"
@@ -68,12 +68,14 @@ def lines(folder: str | Path = "logs") -> list[str]:
 
 
 def succeeded(*tasks: Any, seconds: float = 0.0) -> Succeeded:
-    return Succeeded(list(range(len(tasks))), list(tasks), list(tasks), [seconds] * len(tasks))
+    return Succeeded(
+        list(range(len(tasks))), list(tasks), list(tasks), [seconds] * len(tasks), [1] * len(tasks)
+    )
 
 
 def opened(level: str = "DEBUG", **options: Any) -> LogObserver:
     observer = TaskLogger(format=SHORT, level=level, **options).observer("work")
-    observer.open(3)
+    observer.observe(RunBegan(3))
     return observer
 
 
@@ -82,7 +84,7 @@ def logged(*events: Event, level: str = "DEBUG") -> list[str]:
     observer = opened(level)
     for event in events:
         observer.observe(event)
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
     return [line for line in lines() if not re.match(r"INFO\|work: run (begins|ends)", line)]
 
 
@@ -126,8 +128,8 @@ def test_every_record_has_its_time_and_its_level() -> None:
 def test_the_beginning_says_how_many_tasks_come(total: int | None, words: str) -> None:
     """If anybody knows."""
     observer = TaskLogger(format=SHORT).observer("work")
-    observer.open(total)
-    observer.close(Summary())
+    observer.observe(RunBegan(total))
+    observer.observe(RunEnded(Summary()))
 
     assert f"INFO|work: run begins: {words}" == lines()[0]
 
@@ -149,7 +151,7 @@ def test_the_beginning_says_how_many_tasks_come(total: int | None, words: str) -
 )
 def test_the_end_counts_what_there_was(summary: Summary, words: str) -> None:
     """Repeats, retries and what was not started, where there are any."""
-    opened().close(summary)
+    opened().observe(RunEnded(summary))
 
     assert f"INFO|work: run ends after {words}" == lines()[-1]
 
@@ -228,7 +230,7 @@ def test_fast_successes_share_a_record(clock: Clock) -> None:
         observer.observe(succeeded(n, seconds=0.01))
         clock.now += EVERY / 4
     observer.observe(succeeded(5, 6, seconds=0.01))
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
 
     assert [
         "SUCCESS|work: 5 succeeded in 0.050 s: 0; 1; 2; 3; 4",
@@ -241,10 +243,10 @@ def test_a_success_does_not_wait_for_others_that_do_not_come(clock: Clock) -> No
     observer = opened()
     observer.observe(succeeded(1))
     before = lines()[1:]
-    observer.tick()
-    observer.tick()
+    observer.observe(Waiting())
+    observer.observe(Waiting())
     after = lines()[1:]
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
 
     assert ([], ["SUCCESS|work: succeeded in 0.000 s: 1"]) == (before, after)
 
@@ -257,7 +259,7 @@ def test_a_slow_task_has_a_record_of_its_own(clock: Clock) -> None:
     observer.observe(succeeded("slow", seconds=SLOW))
     written = lines()[1:]
     observer.observe(succeeded("nearly", seconds=SLOW * 0.99))
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
 
     assert [
         "SUCCESS|work: 2 succeeded in 0.000 s: 1; 2",
@@ -274,7 +276,7 @@ def test_a_slow_task_among_fast_ones_has_a_record_of_its_own(clock: Clock) -> No
         "SUCCESS|work: succeeded in 1.000 s: 'slow'",
         "SUCCESS|work: succeeded in 2.000 s: 'slower'",
         "SUCCESS|work: 2 succeeded in 0.030 s: 'a'; 'b'",
-    ] == logged(Succeeded([0, 1, 2, 3], tasks, tasks, seconds))
+    ] == logged(Succeeded([0, 1, 2, 3], tasks, tasks, seconds, [1] * 4))
 
 
 @pytest.mark.parametrize("count", [MOST - 1, MOST, MOST + 1, 3 * MOST + 7])
@@ -298,7 +300,7 @@ def test_many_small_batches_do_not_wait_for_long(clock: Clock) -> None:
     before = len(lines())
     observer.observe(succeeded(MOST - 1))
     after = len(lines())
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
 
     assert (1, 2) == (before, after)
 
@@ -327,12 +329,14 @@ def test_every_task_is_in_the_log(
             case "succeeded":
                 tasks += [task for task, _ in value]
                 names, seconds = [task for task, _ in value], [took for _, took in value]
-                observer.observe(Succeeded(list(range(len(names))), names, names, seconds))
+                observer.observe(
+                    Succeeded(list(range(len(names))), names, names, seconds, [1] * len(names))
+                )
             case "passed":
                 clock.now += value
             case "ticked":
-                observer.tick()
-    observer.close(Summary())
+                observer.observe(Waiting())
+    observer.observe(RunEnded(Summary()))
     named = [name for line in lines(folder)[1:-1] for name in line.split(" s: ")[1].split("; ")]
 
     assert Counter(short_repr(task) for task in tasks) == Counter(named)
@@ -369,8 +373,8 @@ def test_no_file_is_made_before_there_is_a_record(level: str) -> None:
     """A run without failures leaves nothing, where only failures are logged."""
     observer = opened(level)
     observer.observe(succeeded(1))
-    observer.tick()
-    observer.close(Summary())
+    observer.observe(Waiting())
+    observer.observe(RunEnded(Summary()))
 
     assert not Path("logs").exists()
 
@@ -448,7 +452,7 @@ def test_the_file_is_closed_at_the_end_of_a_run(tmp_path: Path) -> None:
 
     observer = opened()
     during = open_files()
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
 
     assert ([str(log_file().resolve())], []) == (during, open_files())
 
@@ -466,9 +470,9 @@ def test_a_log_that_cannot_be_written_is_left(full_disk: None) -> None:
     """F17: it says so once; its file is closed, and nothing more is tried."""
     observer = TaskLogger().observer("work")
     with pytest.raises(OSError, match="No space left"):
-        observer.open(3)
+        observer.observe(RunBegan(3))
     observer.observe(Failed(0, "a", ValueError(), 1))
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
 
     assert [] == [file for file in psutil.Process().open_files() if file.path == "/dev/full"]
 
@@ -496,10 +500,10 @@ def test_what_no_encoding_has_is_written_in_escapes() -> None:
 def test_nothing_is_written_after_the_end() -> None:
     """An observer that is closed is silent."""
     observer = opened()
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
     before = lines()
     observer.observe(Failed(0, "a", ValueError(), 1))
-    observer.tick()
+    observer.observe(Waiting())
 
     assert before == lines()
 
@@ -521,7 +525,7 @@ def test_the_users_handlers_stay(heard: list[str]) -> None:
     observer = opened()
     during = repr(loguru.logger)
     loguru.logger.info("between")
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
     loguru.logger.info("after")
 
     assert (before, before) == (during, repr(loguru.logger))
@@ -536,7 +540,7 @@ def test_the_users_changes_leave_the_log_alone() -> None:
     loguru.logger.remove(handler)
     loguru.logger.disable("task_manager")
     observer.observe(Failed(0, "a", ValueError(), 1))
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
     loguru.logger.enable("task_manager")
 
     assert 3 == len(lines())
@@ -546,10 +550,10 @@ def test_a_logger_of_the_users_takes_the_records(heard: list[str]) -> None:
     """With its own handlers and their levels, and no file of ours."""
     log = TaskLogger(level="ERROR", logger=loguru.logger)
     observer = log.observer("work")
-    observer.open(None)
+    observer.observe(RunBegan(None))
     for event in (Repeated(["r"]), succeeded("{s}"), Failed(0, "<f>", ValueError("no"), 2)):
         observer.observe(event)
-    observer.close(Summary(1, 1, 1, seconds=2.0))
+    observer.observe(RunEnded(Summary(1, 1, 1, seconds=2.0)))
     loguru.logger.info("after")
 
     assert [
@@ -577,8 +581,8 @@ def test_a_bound_logger_keeps_what_is_bound_to_it(heard: list[str]) -> None:
 def test_a_logger_with_colors_shows_a_task_as_it_is(heard: list[str]) -> None:
     """Tags in a task are no markup, also where the user's logger reads some."""
     observer = TaskLogger(logger=loguru.logger.opt(colors=True)).observer("work")
-    observer.open(1)
+    observer.observe(RunBegan(1))
     observer.observe(Failed(0, "<red>", ValueError("</>"), 1))
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
 
     assert "ERROR|work: failed after 1 attempt: '<red>': ValueError('</>')\n" == heard[1]

@@ -17,6 +17,7 @@ import pytest
 
 from functions import MODES, fit
 from task_manager import ConfigurationError, TaskLogger, TaskManager
+from task_manager.events import Event
 
 
 def plain(task: Any) -> Any:
@@ -54,6 +55,14 @@ class Awaited:
 NUMBERS = [True, "1", [1], math.nan, math.inf, -math.inf, 1j, Decimal(1)]
 
 # Each option: what is right, in the words of the message, and wrong values of every kind.
+
+
+class Watching:
+    def observe(self, event: Event) -> None: ...
+
+
+WATCHING = Watching()
+
 OPTIONS: dict[str, tuple[str, list[Any]]] = {
     "func": ("func must be callable", [None, 5, "plain", [plain]]),
     "execution_mode": (
@@ -92,6 +101,10 @@ OPTIONS: dict[str, tuple[str, list[Any]]] = {
     ),
     "keep_results": ("keep_results must be True or False", [None, 0, 1, "yes"]),
     "deduplicate": ("deduplicate must be True or False", [None, 0, 1, "yes"]),
+    "observers": (
+        "observers must be a list of objects with a method observe(event)",
+        [None, 5, "log", [None], [Watching, 5], [Watching], Watching()],
+    ),
     "logger": (
         "logger must be None or a TaskLogger: TaskLogger('logs') writes to a folder, "
         "TaskLogger(logger=...) to a loguru logger of yours",
@@ -121,6 +134,8 @@ RIGHT: list[tuple[str, Any, Any]] = [
     ("start_method", None, None),
     *[("start_method", method, method) for method in get_all_start_methods()],
     ("logger", None, None),
+    ("observers", [], ()),
+    ("observers", [WATCHING], (WATCHING,)),
     ("progress_desc", "", ""),
 ]
 

@@ -13,7 +13,7 @@ import pytest
 import tqdm.std
 
 from task_manager import ProgressManager, Summary, TaskManager
-from task_manager._task import Failed, Repeated, Retrying, Succeeded
+from task_manager.events import Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 from task_manager.progress import ProgressObserver
 
 
@@ -158,13 +158,13 @@ def test_a_bar_makes_no_lock_for_processes_and_no_thread(monkeypatch: pytest.Mon
 def test_a_bar_moves_with_the_events_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     """Results, errors and repeats are done; a retry is not."""
     observer = ProgressObserver("Working")
-    observer.open(9)
-    observer.observe(Succeeded([0, 1, 2], ["a", "b", "c"], [1, 2, 3], [0.0] * 3))
+    observer.observe(RunBegan(9))
+    observer.observe(Succeeded([0, 1, 2], ["a", "b", "c"], [1, 2, 3], [0.0] * 3, [1] * 3))
     observer.observe(Retrying(3, "d", ValueError(), 1, 0.5))
     observer.observe(Retrying(3, "d", ValueError(), 2, 0.5))
     observer.observe(Failed(3, "d", ValueError(), 3))
     observer.observe(Repeated(["a", "b"]))
-    observer.close(Summary(not_started=3))
+    observer.observe(RunEnded(Summary(not_started=3)))
     text = last_drawn(capsys.readouterr().err)
 
     assert re.match(r"Working:  67%\|.*\| 6/9 \[.*, failed=1, retried=2\]$", text)
@@ -179,9 +179,9 @@ def test_a_bar_is_full_when_a_run_is_through(
 ) -> None:
     """Also where fewer tasks came than were expected; unless the run was broken off."""
     observer = ProgressObserver("Working")
-    observer.open(total)
+    observer.observe(RunBegan(total))
     observer.observe(Repeated(["a", "b"]))
-    observer.close(Summary(not_started=not_started))
+    observer.observe(RunEnded(Summary(not_started=not_started)))
 
     assert re.match(rf"Working: +{shown}", last_drawn(capsys.readouterr().err))
 
@@ -189,12 +189,12 @@ def test_a_bar_is_full_when_a_run_is_through(
 def test_a_bar_is_drawn_while_nothing_happens(capsys: pytest.CaptureFixture[str]) -> None:
     """At each tick, so that what was counted last shows."""
     observer = ProgressObserver("Working")
-    observer.open(None)
-    observer.observe(Succeeded([0], ["a"], [1], [0.0]))
-    observer.observe(Succeeded([1], ["b"], [1], [0.0]))
-    observer.tick()
+    observer.observe(RunBegan(None))
+    observer.observe(Succeeded([0], ["a"], [1], [0.0], [1]))
+    observer.observe(Succeeded([1], ["b"], [1], [0.0], [1]))
+    observer.observe(Waiting())
     text = last_drawn(capsys.readouterr().err)
-    observer.close(Summary())
+    observer.observe(RunEnded(Summary()))
 
     assert "Working: 2 task [" in text
 
@@ -202,13 +202,13 @@ def test_a_bar_is_drawn_while_nothing_happens(capsys: pytest.CaptureFixture[str]
 def test_a_bar_that_is_not_there_is_not_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     """Before the run begins, and after it has ended."""
     observer = ProgressObserver("Working")
-    observer.tick()
-    observer.close(Summary())
-    observer.open(1)
-    observer.close(Summary())
+    observer.observe(Waiting())
+    observer.observe(RunEnded(Summary()))
+    observer.observe(RunBegan(1))
+    observer.observe(RunEnded(Summary()))
     before = capsys.readouterr().err
-    observer.tick()
-    observer.close(Summary())
+    observer.observe(Waiting())
+    observer.observe(RunEnded(Summary()))
 
     assert 1 == before.count("\n")
     assert "" == capsys.readouterr().err

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
-from ._task import Failure, Outcomes, Unrun
+from ._task import Failure, InTurn, Outcomes, Unrun
 
 PROMPT = 0.001  # a call of so many seconds has its outcome sent home before the next call begins
 TOO_LONG = 0.15  # seconds; a batch of short calls that has turned into one of long ones is broken off
@@ -46,12 +46,14 @@ def call_batch(
     numbers: Sequence[int] | None = None,
     passing: Callable[[BaseException], bool] | None = None,
     patience: float = math.inf,
+    worker: int = 0,
 ) -> Iterator[Outcomes | Unrun]:
     """Make the calls in turn; yield outcomes after each slow call, and at the end.
 
     numbers: Those of the calls, for the slot; None: the positions.
     patience: Seconds after which a slow call is the last one; the others are given back, so that
         workers with nothing to do may have them.
+    worker: The number of the one that makes them.
     passing: Tells what is no outcome but is raised, after the outcomes so far were yielded.
     """
     first = 0
@@ -59,7 +61,7 @@ def call_batch(
     failures: dict[int, Failure] = {}
     seconds: list[float] = []
     interrupt: BaseException | None = None
-    begun = clock()
+    first_began = begun = clock()
     too_late = begun + patience
     positions = range(len(calls))
     for position, number, call in zip(positions, numbers or positions, calls, strict=True):
@@ -79,16 +81,30 @@ def call_batch(
         if ended - begun >= PROMPT:
             slot[1] = NEVER
             del value
-            yield Outcomes(range(first, position + 1), values, failures, seconds)
+            yield Outcomes(
+                range(first, position + 1),
+                values,
+                failures,
+                seconds,
+                InTurn(first_began, seconds),
+                [worker] * len(seconds),
+            )
             first, values, failures, seconds = position + 1, [], {}, []
-            ended = clock()
+            first_began = ended = clock()
             if ended >= too_late and first < len(calls):
                 yield Unrun(range(first, len(calls)))
                 break
         begun = ended
     slot[1] = NEVER
     if values:
-        yield Outcomes(range(first, first + len(values)), values, failures, seconds)
+        yield Outcomes(
+            range(first, first + len(values)),
+            values,
+            failures,
+            seconds,
+            InTurn(first_began, seconds),
+            [worker] * len(seconds),
+        )
     # Errors hold the frames that they came through, and with them this one: it is to hold nothing.
     calls = values = failures = seconds = call = value = None  # type: ignore[assignment]
     if interrupt is not None:

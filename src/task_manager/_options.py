@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from ._runners import MODES
 from .errors import ConfigurationError
+from .events import Observer
 from .logger import TaskLogger
 
 V = TypeVar("V")
@@ -127,6 +128,19 @@ def property_still(name: str, kind: type) -> None:
             f"{name} must be set in __init__ or on the manager, not on the class; "
             f"{kind.__qualname__} has {name} = {value!r}"
         )
+
+
+def observers(name: str, value: Any) -> tuple[Observer, ...]:
+    """As a tuple. A class in place of an object would only fail at the first event."""
+    try:
+        found = tuple(value)
+    except TypeError:
+        found = (None,)
+    if any(isinstance(one, type) or not callable(getattr(one, "observe", None)) for one in found):
+        raise ConfigurationError(
+            f"{name} must be a list of objects with a method observe(event); got {value!r}"
+        )
+    return found
 
 
 def iterable(name: str, value: Iterable[V], of: str) -> Iterator[V]:

@@ -1,4 +1,4 @@
-"""The values that flow: a batch of attempts out, its outcomes back, and the events told to observers.
+"""The values that flow: a batch of attempts out, and its outcomes back; and the summary at the end.
 
 They hold columns, not one object a task: position i of every list of a value speaks of the same
 attempt.  A per-task object costs more than a tiny task is worth.
@@ -6,9 +6,10 @@ attempt.  A per-task object costs more than a tiny task is worth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import accumulate, islice
+from typing import Any, NamedTuple, overload
 
 from ._signals import let_through
 
@@ -71,6 +72,34 @@ class Failure(NamedTuple):
     kind: type[BaseException]
 
 
+class InTurn(Sequence[float]):
+    """When calls began that were made one right after the other: reckoned where somebody asks.
+
+    first: When the first one began. seconds: How long each took.
+    """
+
+    __slots__ = ("_first", "_seconds")
+
+    def __init__(self, first: float, seconds: Sequence[float]) -> None:
+        self._first = first
+        self._seconds = seconds
+
+    def __len__(self) -> int:
+        return len(self._seconds)
+
+    def __iter__(self) -> Iterator[float]:
+        return islice(accumulate(self._seconds, initial=self._first), len(self._seconds))
+
+    @overload
+    def __getitem__(self, place: int) -> float: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[float]: ...
+    def __getitem__(self, place: int | slice) -> float | list[float]:
+        if place == 0 and self._seconds:
+            return self._first
+        return list(self)[place]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
     """What came of some attempts of one batch.
@@ -78,7 +107,10 @@ class Outcomes:
     positions: Which attempts of the batch, ascending for all runners but async.
     values: What each returned; None where it failed.
     failures: By position in the batch, those that failed.
-    seconds: How long each call took; empty if none of them was made to its end.
+    seconds: How long each call took, until its end or ours of it; empty if no call was made, or if
+        nobody knows. So with the next two.
+    began: When each call began, by the clock of `_call`.
+    workers: The number of the worker that made each.
     aside: Seconds that a worker has spent on these outcomes besides the calls.
     weight: Bytes an attempt, on its way to a worker; 0 where there is no way.
     """
@@ -87,6 +119,8 @@ class Outcomes:
     values: list[Any]
     failures: dict[int, Failure]
     seconds: list[float]
+    began: Sequence[float] = ()
+    workers: Sequence[int] = ()
     aside: float = 0.0
     weight: float = 0.0
 
@@ -111,57 +145,6 @@ def has_tuples(tasks: list[Any]) -> bool:
 def is_tuple(value: Any) -> bool:
     """As isinstance, which would ask the value for its __class__."""
     return issubclass(type(value), tuple)
-
-
-# ------------------------------------------------------------------ events
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Succeeded:
-    """These tasks have their results."""
-
-    indices: list[int]
-    tasks: list[Any]
-    results: list[Any]
-    seconds: list[float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Failed:
-    """A task has its error for good, after so many attempts; 0 where no call was made."""
-
-    index: int
-    task: Any
-    error: BaseException
-    attempts: int
-
-    @property
-    def when(self) -> str:
-        """For people: "after 4 attempts"."""
-        if self.attempts == 0:
-            return "before its first attempt"
-        return f"after {self.attempts} attempt{'s'[: self.attempts != 1]}"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Retrying:
-    """Attempt `number` of this task failed; the next one is due in `delay` seconds."""
-
-    index: int
-    task: Any
-    error: BaseException
-    number: int
-    delay: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Repeated:
-    """These tasks were taken before and are not run again."""
-
-    tasks: list[Any]
-
-
-Event = Succeeded | Failed | Retrying | Repeated
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, SupportsIndex
 
 from . import _options as options
-from ._chain.book import Book, EntranceSource, Tickets
-from ._chain.deaths import Deaths
-from ._chain.round import Round
-from ._processes.life import hopeless, stillborn_error
+from ._chain.book import Book
+from ._chain.process import run_in_processes
+from ._chain.serial import run_in_serial
 from ._run.ledger import Ledger
-from ._run.pump import refuse_running_loop
-from ._run.recorder import Observer, Recorder
+from ._run.recorder import Recorder
 from ._run.results import Results
 from ._run.source import IterableSource, Source
 from ._runners.kept import Turn
-from ._signals import HeldSignals, let_through
-from ._task import Event, Failed, Retrying, Succeeded, Summary
+from ._signals import HeldSignals
+from ._task import Summary
 from .errors import ConfigurationError
-from .manager import TaskManager
+from .events import Observer
+from .manager import TaskManager, name_of_function
 
-CHAIN_MODES = ("serial", "process")
+# How the stages run, by the name that a user picks: told the stages, the initial tasks and the book,
+# it answers with the first error out of a stage's handle_error.
+CHAIN_MODES: dict[str, Callable[[Sequence[TaskManager], Source, Book], BaseException | None]] = {
+    "serial": run_in_serial,
+    "process": run_in_processes,
+}
 
 
 class TaskChain:
@@ -109,16 +113,15 @@ class TaskChain:
         again. Raises ConfigurationError (a ValueError) if the chain has no stage, and
         RuntimeError in the middle of another start.
         """
-        run = {"serial": self.run_chain_in_serial, "process": self.run_chain_in_process}
-        return run[self._chain_mode](tasks)
+        return self._start(tasks, self._chain_mode)
 
     def run_chain_in_serial(self, tasks: Iterable[Any]) -> Summary:
         """`start_chain` in serial mode, whatever the chain's mode is."""
-        return self._start(tasks, self._flow_in_serial)
+        return self._start(tasks, "serial")
 
     def run_chain_in_process(self, tasks: Iterable[Any]) -> Summary:
         """`start_chain` in process mode, whatever the chain's mode is."""
-        return self._start(tasks, self._flow_in_process)
+        return self._start(tasks, "process")
 
     def get_final_result_dict(self) -> Mapping[Any, Any]:
         """Initial task to the result of the last stage, in the order in which they were first taken.
@@ -137,15 +140,13 @@ class TaskChain:
 
     # ------------------------------------------------------------------ inside
 
-    def _start(
-        self, tasks: Iterable[Any], flow: Callable[[Source, Book], BaseException | None]
-    ) -> Summary:
+    def _start(self, tasks: Iterable[Any], mode: str) -> Summary:
         if not self._stages:
             raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
             source = IterableSource(tasks)
-            names = [stage._name for stage in self._stages]
+            names = [name_of_function(stage) for stage in self._stages]
             self._results.begin_run(repeats=True)
             kept = self._ledger.keeps_keys = self._stages[-1].keep_results
             keepers: list[Observer] = [self._results, self._ledger] if kept else []
@@ -154,7 +155,7 @@ class TaskChain:
                 for stage in self._stages:
                     at_the_end.callback(stage.shutdown_pools)
                 at_the_end.callback(self._close, book, source)
-                error = signals.through(flow, source, book)
+                error = signals.through(CHAIN_MODES[mode], tuple(self._stages), source, book)
             if error is not None:
                 raise error
             if source.error is not None:
@@ -163,77 +164,3 @@ class TaskChain:
 
     def _close(self, book: Book, source: Source) -> None:
         self._summary = book.close(source.dropped)
-
-    def _flow_in_serial(self, initial: Source, book: Book) -> BaseException | None:
-        """One stage after the other; the first error that a stage's handle_error raised."""
-        if any(stage._awaits for stage in self._stages):
-            refuse_running_loop(
-                "a serial chain with an async stage", "await asyncio.to_thread(chain.start_chain, tasks)"
-            )
-        first_error: Exception | None = None
-        for number, stage in enumerate(self._stages):
-            tickets = Tickets(first=stage._ledger.following)
-            link = Progression(number, book, tickets)
-            recorder = Recorder([*stage._keepers(), link], stage._guests())
-            source: Source
-            if number == 0:
-                source = EntranceSource(initial, book, tickets, recorder)
-            else:
-                passed = dict(sorted(book.at[number].items()))
-                source = IterableSource(list(passed.values()))
-                tickets.come(list(passed))
-            try:
-                stage._flow(source, recorder, distinct=False)
-            except Exception as error:
-                let_through(error)
-                first_error = first_error or error
-        return first_error
-
-    def _flow_in_process(self, initial: Source, book: Book) -> BaseException | None:
-        """Rounds, until one ends with all its stages alive."""
-        stages = self._stages
-        recorders = [stage._recorder() for stage in stages]
-        first_error: BaseException | None = None
-        signals = HeldSignals()
-        with ExitStack() as stack:
-            stack.enter_context(signals.held())
-            for stage, recorder in zip(stages, recorders, strict=True):
-                stack.enter_context(stage._one_chain_run(recorder, initial.remaining))
-            deaths = Deaths()
-            first = stillborn = 0
-            while first < len(stages):
-                round_ = Round(stages, recorders, book, initial, first, deaths, signals)
-                died = round_.run()
-                if died is not None:
-                    stillborn = 0 if died.ready else stillborn + 1
-                    if hopeless(stillborn, died.exitcode):
-                        raise stillborn_error(f"processes of stage {died.number + 1}", died.exitcode)
-                    round_.charge(died)
-                first_error = first_error or round_.error
-                if died is None:
-                    break
-                if deaths.too_many:
-                    round_.give_up(died)
-                    first = died.number + 1
-                    if not initial.ended:  # its length is unknown, and nobody is left to take the rest
-                        first_error = first_error or died.error
-        return first_error
-
-
-class Progression:
-    """The observer of a stage in serial mode: tells the book."""
-
-    def __init__(self, stage: int, book: Book, tickets: Tickets) -> None:
-        self._stage = stage
-        self._book = book
-        self._tickets = tickets
-
-    def observe(self, event: Event) -> None:
-        match event:
-            case Succeeded(indices, _, results):
-                self._book.passed(self._stage, self._tickets.leave(indices), results)
-            case Failed(index, _, error, attempts):
-                (ticket,) = self._tickets.leave([index])
-                self._book.failed(self._stage, ticket, error, attempts)
-            case Retrying(index, _, error, number, delay):
-                self._book.retrying(self._tickets.of(index), error, number, delay)

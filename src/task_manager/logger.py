@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 from loguru import logger as users_logger
 
 from ._repr import one_line, short_repr
-from ._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
+from ._task import Summary
 from .errors import ConfigurationError
+from .events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 
 if TYPE_CHECKING:
     from loguru import Logger
@@ -27,6 +28,7 @@ EVERY = 0.2  # seconds at most that a success waits for others to share its reco
 SLOW = 0.1  # a task of so many seconds has a record of its own
 MOST = 500  # tasks in one record
 LOOK = 0.2  # seconds after which a log looks whether its file is still there
+UNSURE = 1 << 18  # characters that were written since, after which it looks earlier
 
 
 class TaskLogger:
@@ -102,15 +104,17 @@ class LogFile:
         self._file: TextIO | None = None
         self._looked = 0.0
         self._since: list[str] = []  # written since the last look
+        self._unsure = 0  # characters of these
 
     def write(self, message: str) -> None:
         """Append a record."""
         if self._file is None:
             self._path = self._folder / f"task_manager_{date.today():%Y-%m-%d}.log"
             self._open()
-        elif len(self._since) >= MOST or time.monotonic() - self._looked >= LOOK:
+        elif self._unsure >= UNSURE or time.monotonic() - self._looked >= LOOK:
             self.look()
         self._since.append(message)
+        self._unsure += len(message)
         assert self._file is not None
         self._file.write(message)
 
@@ -118,6 +122,7 @@ class LogFile:
         """See whether the file is still in its place; if not, go on in a new one."""
         self._looked = time.monotonic()
         since, self._since = self._since, []
+        self._unsure = 0
         if self._file is None:
             return
         ours = os.fstat(self._file.fileno())
@@ -160,13 +165,12 @@ class LogObserver:
         self._written = 0.0
         self._writes_success = log.writes("SUCCESS")
 
-    def open(self, total: int | None) -> None:
-        self._logger, self._handler, self._file = self._log.open()
-        self._written = time.monotonic()
-        self._write("INFO", f"run begins: {_count(total)}")
-
     def observe(self, event: Event) -> None:
         match event:
+            case RunBegan(total):
+                self._logger, self._handler, self._file = self._log.open()
+                self._written = time.monotonic()
+                self._write("INFO", f"run begins: {_count(total)}")
             case Succeeded(_, tasks, _, seconds):
                 if self._writes_success:
                     self._succeed(tasks, seconds)
@@ -179,11 +183,12 @@ class LogObserver:
                 if self._log.writes("DEBUG"):
                     for task in tasks:
                         self._write("DEBUG", f"repeated, not run again: {short_repr(task)}")
+            case Waiting():
+                self._flush()
+            case RunEnded(summary):
+                self._close(summary)
 
-    def tick(self) -> None:
-        self._flush()
-
-    def close(self, summary: Summary) -> None:
+    def _close(self, summary: Summary) -> None:
         self._flush()
         counts = [f"{summary.succeeded} succeeded", f"{summary.failed} failed"]
         for count, one, more in [

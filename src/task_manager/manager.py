@@ -1,31 +1,19 @@
-"""TaskManager: the options, checked at the door; the hooks; a run built and let flow."""
+"""TaskManager: the options, checked at the door; the hooks; the starts."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
-import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from time import monotonic  # bound here, as tests of other code stop the clock
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from . import _options as options
-from ._call import Slot
 from ._repr import name_of
-from ._rules.batch_size import BatchSize
 from ._rules.retry import RetryPolicy
-from ._run.ledger import Ledger
-from ._run.pump import pump, pump_awaiting, refuse_running_loop
-from ._run.recorder import GuestObserver, Observer, Recorder
-from ._run.results import Results
-from ._run.run import Run
-from ._run.source import IterableSource, Source
-from ._runners import MODES, AwaitedRunner, Orders, Runner
-from ._runners.awaited import Awaited
-from ._runners.kept import KeptRunner
-from ._signals import HeldSignals
+from ._run.runs import Plan, Runs
+from ._run.source import IterableSource
+from ._runners import MODES, Orders
 from ._task import Summary, is_tuple
+from .events import Observer
 from .logger import TaskLogger
 from .progress import ProgressObserver
 
@@ -73,11 +61,10 @@ class TaskManager(Generic[T, R]):
         are counted, logged and handed to `process_result` only.
     deduplicate: Run a task that was taken before only if it failed in an earlier run.
     logger: Where the log goes; None: no log.
+    observers: Objects of yours that are told the news of each run, as `task_manager.events` says.
 
     Raises ConfigurationError (a ValueError) for a wrong option.
     """
-
-    _slot: Slot | None = None  # of the process that runs this manager as a stage
 
     def __init__(
         self,
@@ -96,6 +83,7 @@ class TaskManager(Generic[T, R]):
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
         start_method: str | None = None,
         keep_results: bool = True,
+        observers: Iterable[Observer] = (),
     ) -> None:
         for hook in _HOOKS:
             options.plain_hook(hook, getattr(self, hook))
@@ -113,26 +101,21 @@ class TaskManager(Generic[T, R]):
         self.keep_results = options.flag("keep_results", keep_results)
         self.deduplicate = options.flag("deduplicate", deduplicate)
         self.logger = options.log("logger", logger)
-        self._begin_life()
+        self.observers: tuple[Observer, ...] = options.observers("observers", observers)
+        self._runs = Runs()
 
     def __init_subclass__(cls, **options_of_class: Any) -> None:
         """A class attribute would hide the property, and have no effect."""
         super().__init_subclass__(**options_of_class)
         options.property_still("retry_exceptions", cls)
 
-    def _begin_life(self) -> None:
-        self._ledger = Ledger()
-        self._results = Results(self._ledger.keys)
-        self._summary = Summary()
-        self._pool = KeptRunner()
-
     def __getstate__(self) -> dict[str, Any]:
         """A copy in another process has the options and what a subclass added; results stay here."""
-        return {name: value for name, value in vars(self).items() if name not in _OWN}
+        return {name: value for name, value in vars(self).items() if name != "_runs"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._begin_life()
+        self._runs = Runs()
 
     @property
     def retry_exceptions(self) -> tuple[type[Exception], ...]:
@@ -179,18 +162,14 @@ class TaskManager(Generic[T, R]):
         Results and errors add up over runs. A task that failed in an earlier run is run again when
         it is met again: `manager.start(manager.get_error_dict())`.
         """
-        return self._flow(IterableSource(task_list), self._recorder(), self.deduplicate)
+        return self._runs.start(plan_of(self), IterableSource(task_list))
 
     async def start_async(self, task_list: Iterable[T]) -> Summary:
         """The same, awaited in the caller's event loop; it works in every execution mode.
 
         The loop goes on meanwhile, except in serial mode, where the function runs in its thread.
         """
-        signals = HeldSignals()
-        with signals.held():
-            return await self._flow_awaiting(
-                IterableSource(task_list), self._recorder(), self.deduplicate, signals
-            )
+        return await self._runs.start_async(plan_of(self), IterableSource(task_list))
 
     def get_result_dict(self) -> Mapping[T, R]:
         """Task to result, for the tasks that succeeded, in the order in which they were taken.
@@ -198,15 +177,15 @@ class TaskManager(Generic[T, R]):
         A dict if all tasks are hashable; otherwise a read-only mapping that finds unhashable tasks
         by their content, and yields the very objects given.
         """
-        return self._results.values()
+        return self._runs.results.values()
 
     def get_error_dict(self) -> Mapping[T, BaseException]:
         """Task to exception, for the tasks that failed after all their attempts; else as the results."""
-        return self._results.errors()
+        return self._runs.results.errors()
 
     def get_summary(self) -> Summary:
         """The counts of the last run, also of one that was broken off; all 0 before the first."""
-        return self._summary
+        return self._runs.summary
 
     def shutdown_pools(self) -> None:
         """End the worker threads and processes. The next run starts new ones.
@@ -215,7 +194,7 @@ class TaskManager(Generic[T, R]):
         the interpreter's exit do the same. In the middle of a run it returns at once, and the
         workers end with the run.
         """
-        self._pool.shutdown()
+        self._runs.shutdown()
 
     def __enter__(self) -> Self:
         return self
@@ -224,156 +203,65 @@ class TaskManager(Generic[T, R]):
         self.shutdown_pools()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._name} in {self.execution_mode} mode>"
-
-    # ------------------------------------------------------------------ inside
-
-    @property
-    def _name(self) -> str:
-        func = self.func.func if isinstance(self.func, functools.partial) else self.func
-        return name_of(func)
-
-    def _guests(self) -> list[GuestObserver]:
-        """The bar and the log, as the options say."""
-        guests: list[GuestObserver] = []
-        if self.show_progress:
-            guests.append(ProgressObserver(self.progress_desc))
-        if self.logger is not None:
-            guests.append(self.logger.observer(self._name))
-        return guests
-
-    def _recorder(self) -> Recorder:
-        return Recorder(self._keepers(), self._guests())
-
-    def _keepers(self) -> list[Observer]:
-        return [self._results, self._ledger] if self.keep_results else []
-
-    def _flow(self, source: Source, recorder: Recorder, distinct: bool) -> Summary:
-        """One run, in this thread. distinct: Repeats are not run."""
-        signals = HeldSignals()
-        if self._awaits:
-            refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
-            with signals.held():  # before the loop is made, as asyncio has no safe places either
-                return asyncio.run(self._flow_alone(source, recorder, distinct, signals))
-        with signals.held(), self._pool.one_run(repr(self)):
-            runner = self._kept_runner()
-            run = self._new_run(source, recorder, distinct, runner, signals)
-            with self._ending(run, recorder):
-                pump(run, runner, signals)
-        return self._conclude(run)
-
-    async def _flow_alone(
-        self, source: Source, recorder: Recorder, distinct: bool, signals: HeldSignals
-    ) -> Summary:
-        """The same, in an event loop that ends with it."""
-        try:
-            return await self._flow_awaiting(source, recorder, distinct, signals)
-        finally:
-            signals.ends_allowed = True
-
-    async def _flow_awaiting(
-        self, source: Source, recorder: Recorder, distinct: bool, signals: HeldSignals
-    ) -> Summary:
-        """The same, in the running event loop. signals: Held back by the caller."""
-        with self._pool.one_run(repr(self)):
-            runner = self._awaited_runner(signals)
-            run = self._new_run(source, recorder, distinct, runner, signals)
-            with self._ending(run, recorder):
-                try:
-                    await pump_awaiting(run, runner, signals)
-                finally:
-                    await runner.close()
-        return signals.through(self._conclude, run)
-
-    @contextlib.contextmanager
-    def _one_chain_run(self, recorder: Recorder, total: int | None) -> Iterator[None]:
-        """A run whose calls are made elsewhere: in the stage process of a chain."""
-        began = monotonic()
-        with self._pool.one_run(repr(self)):
-            self._results.begin_run(repeats=True)
-            recorder.open(total)
-            try:
-                yield
-            finally:
-                self._summary = recorder.tally.summary(monotonic() - began, not_started=0)
-                recorder.close(self._summary)
-
-    def _new_run(
-        self,
-        source: Source,
-        recorder: Recorder,
-        distinct: bool,
-        runner: Runner | AwaitedRunner,
-        signals: HeldSignals,
-    ) -> Run:
-        self._ledger.begin_run()
-        self._ledger.keeps_keys = self.keep_results
-        self._results.begin_run(repeats=not distinct)
-        recorder.open(source.remaining)
-        return Run(
-            source,
-            self._ledger,
-            self._ledger.enter_new if distinct else self._ledger.enter_all,
-            RetryPolicy(self.max_retries, self.retry_exceptions, self.retry_delay, self.max_retry_delay),
-            recorder,
-            BatchSize(runner.workers, runner.sharing),
-            get_args=self._overridden("get_args"),
-            process_result=self._overridden("process_result"),
-            clock=monotonic,
-            chance=random.random,
-            task_timeout=self.task_timeout,
-            signals=signals,
-            slot=self._slot,
-        )
-
-    @contextlib.contextmanager
-    def _ending(self, run: Run, recorder: Recorder) -> Iterator[None]:
-        """However the run ends, its counts are kept and its observers closed.
-
-        A run that is broken off leaves its pool in the middle of things; the pool goes with it.
-        """
-        try:
-            yield
-        except BaseException:
-            try:
-                run.break_off()
-            finally:
-                self._pool.close()
-            raise
-        finally:
-            self._summary = run.summary
-            recorder.close(self._summary)
-
-    def _conclude(self, run: Run) -> Summary:
-        self.handle_error()
-        if run.error is not None:
-            raise run.error
-        return self._summary
-
-    def _overridden(self, hook: str) -> Callable[..., Any] | None:
-        """The hook as a method, None where it is the one of this class and need not be called."""
-        method = getattr(self, hook)
-        return None if getattr(method, "__func__", None) is getattr(TaskManager, hook) else method
-
-    def _kept_runner(self) -> Runner:
-        return self._pool.runner(lambda: MODES[self.execution_mode].load()(self.func, self._orders))
-
-    def _awaited_runner(self, signals: HeldSignals) -> AwaitedRunner:
-        """A runner for the running loop: one that lives as long as the run, or the kept one."""
-        if self._awaits:
-            runner: AwaitedRunner = MODES[self.execution_mode].load()(self.func, self._orders)
-            return runner
-        return Awaited(self._kept_runner(), signals)
-
-    @property
-    def _awaits(self) -> bool:
-        return MODES[self.execution_mode].awaits
-
-    @property
-    def _orders(self) -> Orders:
-        workers = self.worker_limit or MODES[self.execution_mode].workers()
-        return Orders(workers, self.task_timeout, self.start_method, self._slot)
+        return f"<{type(self).__name__} {name_of_function(self)} in {self.execution_mode} mode>"
 
 
+def runs_of(manager: TaskManager[Any, Any]) -> Runs:
+    """What it keeps from run to run. For what runs managers itself, as a chain does."""
+    return manager._runs
+
+
+def plan_of(manager: TaskManager[Any, Any]) -> Plan:
+    """What it wants of a run that starts now: its options and hooks as they are."""
+    mode = MODES[manager.execution_mode]
+    return Plan(
+        owner=repr(manager),
+        name=name_of_function(manager),
+        func=manager.func,
+        mode=mode,
+        orders=Orders(
+            manager.worker_limit or mode.workers(), manager.task_timeout, manager.start_method
+        ),
+        retry=RetryPolicy(
+            manager.max_retries,
+            manager.retry_exceptions,
+            manager.retry_delay,
+            manager.max_retry_delay,
+        ),
+        keeps=manager.keep_results,
+        distinct=manager.deduplicate,
+        get_args=_overridden(manager, "get_args"),
+        process_result=_overridden(manager, "process_result"),
+        handle_error=manager.handle_error,
+        observers=tuple(observer for made in _OBSERVERS for observer in made(manager)),
+    )
+
+
+def name_of_function(manager: TaskManager[Any, Any]) -> str:
+    """For people: of what a partial was made of, if it is one."""
+    func = manager.func.func if isinstance(manager.func, functools.partial) else manager.func
+    return name_of(func)
+
+
+def _overridden(manager: TaskManager[Any, Any], hook: str) -> Callable[..., Any] | None:
+    """The hook as a method, None where it is the one of this class and need not be called."""
+    method = getattr(manager, hook)
+    return None if getattr(method, "__func__", None) is getattr(TaskManager, hook) else method
+
+
+def _bar(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
+    return [ProgressObserver(manager.progress_desc)] if manager.show_progress else []
+
+
+def _log(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
+    return [] if manager.logger is None else [manager.logger.observer(name_of_function(manager))]
+
+
+# Who is told the news of a run, in this order, besides what keeps its results. A new row is all that
+# a new observer needs.
+_OBSERVERS: tuple[Callable[[TaskManager[Any, Any]], Iterable[Observer]], ...] = (
+    _bar,
+    _log,
+    lambda manager: manager.observers,
+)
 _HOOKS = ("get_args", "process_result", "handle_error")
-_OWN = frozenset(["_ledger", "_results", "_summary", "_pool"])

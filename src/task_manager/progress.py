@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Self, TextIO
 
 from ._repr import one_line
-from ._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
+from .events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 
 
 class ProgressManager:
@@ -66,11 +66,14 @@ class ProgressObserver:
         self._desc = desc
         self._progress: ProgressManager | None = None
 
-    def open(self, total: int | None) -> None:
-        self._progress = ProgressManager(total=total, desc=self._desc)
-
     def observe(self, event: Event) -> None:
-        assert self._progress is not None
+        match event:
+            case RunBegan(total):
+                self._progress = ProgressManager(total=total, desc=self._desc)
+            case RunEnded(summary):
+                self._close(settled=not summary.not_started)
+        if self._progress is None:
+            return
         match event:
             case Succeeded(indices):
                 self._progress.update(len(indices))
@@ -80,14 +83,12 @@ class ProgressObserver:
                 self._progress.update(0, retried=1)
             case Repeated(tasks):
                 self._progress.update(len(tasks))
+            case Waiting():
+                self._progress.refresh()
 
-    def tick(self) -> None:
+    def _close(self, settled: bool) -> None:
         if self._progress is not None:
-            self._progress.refresh()
-
-    def close(self, summary: Summary) -> None:
-        if self._progress is not None:
-            if not summary.not_started:
+            if settled:
                 self._progress.settle()
             self._progress.close()
             self._progress = None

@@ -236,8 +236,8 @@ def test_f28_what_is_not_kept_is_not_held() -> None:
     with TaskManager(take_from_dict, keep_results=False, deduplicate=False, logger=None) as manager:
         manager.start({"n": n} for n in range(100))
 
-        assert {} == manager._ledger.keys
-        assert {} == manager._ledger._changed
+        assert {} == manager._runs._ledger.keys
+        assert {} == manager._runs._ledger._changed
 
 
 def test_f28_tasks_that_were_let_go_are_not_held_for_ever() -> None:

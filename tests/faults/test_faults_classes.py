@@ -12,7 +12,7 @@ from task_manager._processes.wire import PLAIN, all_of
 from task_manager._run.keys import TaskDict, all_hashable, key_of, key_of_unhashable, mapping_of
 from task_manager._run.ledger import Ledger
 from task_manager._run.results import Results
-from task_manager._task import Failed, Succeeded
+from task_manager.events import Failed, Succeeded
 
 
 class PanicException(BaseException):
@@ -122,7 +122,7 @@ def test_f27_every_object_finds_its_outcome(kind: Any, wrap: Any, repeats: bool)
     entered = ledger.enter_all(tasks) if repeats else ledger.enter_new(tasks)
     error = ValueError()
     for event in (
-        Succeeded(entered.indices[:3], tasks[:3], [0, 1, 2], []),
+        Succeeded(entered.indices[:3], tasks[:3], [0, 1, 2], [], []),
         Failed(3, tasks[3], error, 1),
     ):
         results.observe(event)

@@ -16,6 +16,7 @@ import functions as f
 from task_manager import ProgressManager, TaskChain, TaskLogger, TaskManager
 from task_manager._repr import LONGEST, name_of, one_line, short_repr, text_of, type_name
 from task_manager._run.recorder import Recorder
+from task_manager.events import RunBegan
 
 
 class PanicException(BaseException):
@@ -290,7 +291,7 @@ def test_f34_the_warning_of_a_log_that_failed_is_one_line() -> None:
         observe = tick = close = panic
 
     with warnings.catch_warnings(record=True, action="always") as warned:
-        Recorder([], [Guest()]).open(1)
+        Recorder([], [Guest()]).record(RunBegan(1))
 
     assert ["which goes on: Told: two lines\\x1b[2J"] == [
         re.sub(".*(which goes)", r"\1", str(warning.message)) for warning in warned

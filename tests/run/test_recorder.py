@@ -8,41 +8,31 @@ from typing import Any
 import pytest
 
 from task_manager._run.recorder import Recorder
-from task_manager._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
+from task_manager._task import Summary
+from task_manager.events import Event, Failed, Repeated, Retrying, RunBegan, Succeeded, Waiting
 
 EVENT = Repeated(["a"])
 
 STEPS = {
-    "open": lambda recorder: recorder.open(3),
-    "observe": lambda recorder: recorder.record(EVENT),
-    "tick": lambda recorder: recorder.tick(),
-    "close": lambda recorder: recorder.close(Summary()),
+    "RunBegan": lambda recorder: recorder.record(RunBegan(3)),
+    "Repeated": lambda recorder: recorder.record(EVENT),
+    "Waiting": lambda recorder: recorder.record(Waiting()),
+    "RunEnded": lambda recorder: recorder.close(Summary()),
 }
 
 
 class Guest:
-    """Writes down what it is told; fails in one of its verbs, if it is to."""
+    """Writes down what it is told; fails at one kind of event, if it is to."""
 
-    def __init__(self, diary: list[Any], name: str = "guest", fails_in: str = "") -> None:
+    def __init__(self, diary: list[Any], name: str = "guest", fails_at: str = "") -> None:
         self._diary = diary
         self.name = name
-        self._fails_in = fails_in
-
-    def open(self, total: int | None) -> None:
-        self._note("open", total)
+        self._fails_at = fails_at
 
     def observe(self, event: Event) -> None:
-        self._note("observe", event)
-
-    def tick(self) -> None:
-        self._note("tick", None)
-
-    def close(self, summary: Summary) -> None:
-        self._note("close", summary)
-
-    def _note(self, verb: str, what: Any) -> None:
-        self._diary.append((self.name, verb, what))
-        if verb == self._fails_in:
+        kind = type(event).__name__
+        self._diary.append((self.name, kind, event))
+        if kind == self._fails_at:
             raise OSError(28, "No space left on device")
 
 
@@ -61,12 +51,12 @@ def summary_of(*events: Event) -> Summary:
 def test_the_tally_counts_what_happens() -> None:
     """Every event is counted once, by the tasks that it speaks of."""
     summary = summary_of(
-        Succeeded([0, 1, 2], ["a", "b", "c"], [1, 2, 3], [0.0] * 3),
+        Succeeded([0, 1, 2], ["a", "b", "c"], [1, 2, 3], [0.0] * 3, [1] * 3),
         Retrying(3, "d", ValueError(), 1, 0.1),
         Retrying(3, "d", ValueError(), 2, 0.2),
         Failed(3, "d", ValueError(), 3),
         Repeated(["a", "b", "c", "d"]),
-        Succeeded([4], ["e"], [5], [0.0]),
+        Succeeded([4], ["e"], [5], [0.0], [1]),
     )
 
     assert Summary(4, 1, 4, 2, 1.5, not_started=2) == summary
@@ -84,32 +74,32 @@ def test_everyone_is_told_the_essential_ones_first() -> None:
     recorder = Recorder([Guest(diary, "results")], [Guest(diary, "bar"), Guest(diary, "log")])
     recorder.record(EVENT)
 
-    assert [(name, "observe", EVENT) for name in ("results", "bar", "log")] == diary
+    assert [(name, "Repeated", EVENT) for name in ("results", "bar", "log")] == diary
 
 
-def test_guests_are_opened_ticked_and_closed() -> None:
-    """They are told the total and the summary; those that are essential live longer than a run."""
+def test_the_end_is_told_once() -> None:
+    """A run that has ended is over: closing twice is closing once."""
     diary: list[Any] = []
-    recorder = Recorder([Guest(diary, "results")], [Guest(diary)])
+    recorder = Recorder([], [Guest(diary)])
     summary = Summary(succeeded=3)
-    recorder.open(7)
-    recorder.tick()
-    recorder.close(summary)
+    recorder.close(summary, stage=2)
     recorder.close(summary)
 
-    assert [("guest", "open", 7), ("guest", "tick", None), ("guest", "close", summary)] == diary
+    assert [("guest", "RunEnded", summary, 2)] == [
+        (name, kind, event.summary, event.stage) for name, kind, event in diary
+    ]
 
 
 @pytest.mark.parametrize("verb", STEPS)
 def test_a_guest_that_fails_is_detached_with_one_warning(verb: str) -> None:
     """F17: the run goes on, the other guests are told, and the failed one is never asked again."""
     diary: list[Any] = []
-    guests = [Guest(diary, "first"), Guest(diary, "broken", fails_in=verb), Guest(diary, "last")]
+    guests = [Guest(diary, "first"), Guest(diary, "broken", fails_at=verb), Guest(diary, "last")]
     recorder = Recorder([], guests)
     with warnings.catch_warnings(record=True, action="always") as warned:
         for step in STEPS.values():
             step(recorder)
-        recorder.tick()
+        recorder.record(Waiting())
 
     verbs = list(STEPS)
     told = {name: [verb for other, verb, _ in diary if other == name] for name, _, _ in diary}
@@ -128,11 +118,11 @@ def test_a_guest_that_fails_is_detached_with_one_warning(verb: str) -> None:
 def test_warnings_that_are_errors_end_nothing(verb: str) -> None:
     """F17: start never raises for an observer, however warnings are treated."""
     diary: list[Any] = []
-    recorder = Recorder([], [Guest(diary, fails_in=verb)])
+    recorder = Recorder([], [Guest(diary, fails_at=verb)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         STEPS[verb](recorder)
-        recorder.tick()
+        recorder.record(Waiting())
 
     assert [verb] == [told for _, told, _ in diary]
 
@@ -142,13 +132,13 @@ def test_an_error_without_a_text_ends_nothing() -> None:
     diary: list[Any] = []
 
     class Broken(Guest):
-        def tick(self) -> None:
-            super().tick()
+        def observe(self, event: Event) -> None:
+            super().observe(event)
             raise Unprintable
 
     recorder = Recorder([], [Broken(diary)])
-    recorder.tick()
-    recorder.tick()
+    recorder.record(Waiting())
+    recorder.record(Waiting())
 
     assert 1 == len(diary)
 
@@ -159,7 +149,7 @@ def test_an_interrupt_is_no_failure_of_a_guest(verb: str, error: type[BaseExcept
     """A Ctrl-C while the log is written ends the run, as anywhere."""
 
     class Interrupted(Guest):
-        def _note(self, verb: str, what: Any) -> None:
+        def observe(self, event: Event) -> None:
             raise error
 
     with pytest.raises(error):
@@ -169,8 +159,36 @@ def test_an_interrupt_is_no_failure_of_a_guest(verb: str, error: type[BaseExcept
 def test_what_the_essential_ones_raise_ends_the_run() -> None:
     """Results that cannot be kept are no matter for a warning."""
     diary: list[Any] = []
-    recorder = Recorder([Guest(diary, "results", fails_in="observe")], [Guest(diary, "log")])
+    recorder = Recorder([Guest(diary, "results", fails_at="Repeated")], [Guest(diary, "log")])
     with pytest.raises(OSError, match="No space left"):
         recorder.record(EVENT)
 
     assert ["results"] == [name for name, _, _ in diary]
+
+
+def test_an_observer_without_a_name_is_named_by_its_class() -> None:
+    """The warning says whose observer it was; its twin of the same value stays."""
+
+    class Mine:
+        def __init__(self, diary: list[Any], fails: bool) -> None:
+            self.diary = diary
+            self.fails = fails
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = object.__hash__
+
+        def observe(self, event: Event) -> None:
+            self.diary.append(event)
+            if self.fails:
+                raise OSError(28, "No space left on device")
+
+    first: list[Any] = []
+    second: list[Any] = []
+    recorder = Recorder([], [Mine(first, fails=False), Mine(second, fails=True)])
+    with pytest.warns(RuntimeWarning, match=r"the observer .*Mine failed and is left out"):
+        recorder.record(EVENT)
+    recorder.record(EVENT)
+
+    assert ([EVENT, EVENT], [EVENT]) == (first, second)

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from task_manager._run.results import Results
-from task_manager._task import Event, Failed, Repeated, Retrying, Succeeded
+from task_manager.events import Event, Failed, Repeated, Retrying, Succeeded
 
 
 def succeeded(*entries: tuple[int, Any, Any]) -> Succeeded:
     indices, tasks, results = (list(column) for column in zip(*entries, strict=True))
-    return Succeeded(indices, tasks, results, [0.0] * len(entries))
+    return Succeeded(indices, tasks, results, [0.0] * len(entries), [1] * len(entries))
 
 
 def after(*events: Event, repeats_run: bool = False) -> Results:
@@ -149,7 +149,7 @@ def test_unhashable_tasks_whose_repeats_run_are_found() -> None:
     """As at a stage of a chain: the last outcome of a task stands, also where no other failed."""
     results = Results()
     results.begin_run(repeats=True)
-    results.observe(Succeeded([0, 1], [[1], [2]], ["a", "b"], [0.0, 0.0]))
+    results.observe(Succeeded([0, 1], [[1], [2]], ["a", "b"], [0.0, 0.0], [1, 1]))
     before = dict_of(results)
     results.observe(Failed(2, [2], ValueError(), 1))
 

@@ -19,17 +19,8 @@ from task_manager._run.ledger import Ledger
 from task_manager._run.recorder import Recorder
 from task_manager._run.run import DRY, MOST_NOTES, TICK, Run
 from task_manager._signals import HeldSignals
-from task_manager._task import (
-    Batch,
-    Event,
-    Failed,
-    Failure,
-    Outcomes,
-    Repeated,
-    Retrying,
-    Succeeded,
-    Unrun,
-)
+from task_manager._task import Batch, Failure, Outcomes, Unrun
+from task_manager.events import Event, Failed, Repeated, Retrying, Succeeded, Waiting
 
 
 class Clock:
@@ -67,10 +58,10 @@ class Diary:
         self.errors: list[BaseException] = []
         self.ticks = 0
 
-    def open(self, total: int | None) -> None: ...
-
     def observe(self, event: Event) -> None:
         match event:
+            case Waiting():
+                self.ticks += 1
             case Succeeded(indices, tasks, results):
                 self.events.append(("succeeded", indices, tasks, results))
             case Failed(index, task, error, attempts):
@@ -80,11 +71,6 @@ class Diary:
                 self.events.append(("retrying", index, task, type(error), number, delay))
             case Repeated(tasks):
                 self.events.append(("repeated", tasks))
-
-    def tick(self) -> None:
-        self.ticks += 1
-
-    def close(self, summary: Summary) -> None: ...
 
 
 class Stand:
@@ -859,7 +845,9 @@ def test_what_a_worker_spends_besides_the_calls_counts() -> None:
     stand = Stand(range(1000), range(1000))
     batch = stand.next()
     before = stand.size.size(None)
-    stand.run.finish(batch, Outcomes(range(len(batch)), [0] * len(batch), {}, [0.0] * len(batch), 100.0))
+    stand.run.finish(
+        batch, Outcomes(range(len(batch)), [0] * len(batch), {}, [0.0] * len(batch), aside=100.0)
+    )
 
     assert stand.size.size(None) <= before
 

@@ -11,9 +11,8 @@ from .._repr import short_repr
 from .._run.ledger import Ledger
 from .._run.recorder import Recorder
 from .._run.run import annotate
-from .._run.source import Source
-from .._signals import HeldSignals
-from .._task import Failed, Repeated, Retrying, Succeeded, Summary
+from .._task import Summary
+from ..events import Failed, Repeated, Retrying, Succeeded
 
 
 class Book:
@@ -52,7 +51,7 @@ class Book:
             self.at[stage + 1].update(zip(tickets, results, strict=True))
         else:
             initial = [self._initial[ticket] for ticket in tickets]
-            self._recorder.record(Succeeded(list(tickets), initial, list(results), []))
+            self._recorder.record(Succeeded(list(tickets), initial, list(results), [], []))
             forget = self._initial.pop
             for ticket in tickets:
                 forget(ticket)
@@ -111,38 +110,3 @@ class Tickets:
     def leave(self, numbers: Sequence[int]) -> list[int]:
         """The tickets of those who are done with the stage."""
         return [self._of.pop(number) for number in numbers]
-
-
-class EntranceSource:
-    """The initial tasks, as the first stage of a chain reads them: entered into the book.
-
-    The error of the input is kept back: the chain raises it, when all stages are through.
-    """
-
-    def __init__(self, initial: Source, book: Book, tickets: Tickets, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._source = initial
-        self._book = book
-        self._tickets = tickets
-        self.error: Exception | None = None
-
-    @property
-    def ended(self) -> bool:
-        return self._source.ended
-
-    @property
-    def remaining(self) -> int | None:
-        return self._source.remaining
-
-    @property
-    def dropped(self) -> int:
-        return self._source.dropped
-
-    def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
-        fresh: list[Any] = []
-        while not fresh and not self._source.ended:
-            tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait, signals))
-            if repeats:
-                self._recorder.record(Repeated(repeats))
-            self._tickets.come(tickets)
-        return fresh

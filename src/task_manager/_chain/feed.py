@@ -10,8 +10,8 @@ from .._rules.batch_size import LARGEST, BatchSize
 from .._rules.suspects import Suspects
 from .._run.source import Source
 from .._signals import HeldSignals
-from .._task import Repeated
 from ..errors import TransportError
+from ..events import Repeated
 from .book import Book
 from .reports import Parcel, noted, pack_column, parcels
 from .stage_process import StageProcess

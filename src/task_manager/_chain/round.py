@@ -36,9 +36,9 @@ from .._run.recorder import Recorder
 from .._run.run import TICK
 from .._run.source import Source
 from .._signals import HeldSignals
-from .._task import Failed, Retrying, Succeeded
 from ..errors import TransportError, WorkerStartError
-from ..manager import TaskManager
+from ..events import Failed, Retrying, Succeeded, Waiting
+from ..manager import TaskManager, runs_of
 from .book import Book
 from .deaths import Deaths
 from .feed import Feed
@@ -123,7 +123,7 @@ class Round:
                     return min(died, key=lambda stage: stage.number)
                 if not ready and not more:
                     for stage in self._stages:
-                        stage.recorder.tick()
+                        stage.recorder.record(Waiting(stage.number + 1))
                     self._refuse_hanging()
             return None
         finally:
@@ -337,8 +337,8 @@ class Round:
         if self._suspects:
             self._suspects.clear(tickets)
         self._book.passed(stage.number, tickets, results)
-        numbers = list(stage.manager._ledger.number(len(tickets)))
-        stage.recorder.record(Succeeded(numbers, tasks, results, seconds))
+        numbers = list(runs_of(stage.manager).number(len(tickets)))
+        stage.recorder.record(Succeeded(numbers, tasks, results, seconds, []))
 
     def _at(self, stage: StageProcess) -> dict[int, Any]:
         """The tickets that have got to this stage, and their tasks there."""
@@ -351,7 +351,7 @@ class Round:
         stage.held.pop(ticket, None)
         self._suspects.clear([ticket])
         self._book.failed(stage.number, ticket, error, attempts)
-        (number,) = stage.manager._ledger.number(1)
+        (number,) = runs_of(stage.manager).number(1)
         stage.recorder.record(Failed(number, task, error, attempts))
 
     # ------------------------------------------------------------------ after a death

@@ -21,6 +21,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import wait as wait_for
 from typing import Any, NoReturn
 
@@ -30,11 +31,11 @@ from .._processes import wire
 from .._processes.channel import CHUNK, Channel, TooLarge, send_frame, without_signal
 from .._processes.life import settle_in
 from .._processes.slot import SharedSlot
-from .._run.recorder import Recorder
 from .._signals import HeldSignals
-from .._task import Event, Failed, Failure, Retrying, Succeeded
+from .._task import Failure
 from ..errors import TransportError
-from ..manager import TaskManager
+from ..events import Event, Failed, Retrying, Succeeded
+from ..manager import TaskManager, plan_of, runs_of
 from .book import Tickets
 from .reports import (
     END,
@@ -294,12 +295,19 @@ def run_stage(
         if not concluded:
             handle_error()
 
-    manager.handle_error = conclude  # type: ignore[method-assign]
-    manager._slot = slot
+    plan = plan_of(manager)
+    plan = replace(
+        plan,
+        orders=replace(plan.orders, slot=slot),
+        distinct=False,
+        handle_error=conclude,
+        stage=stage + 1,
+    )
+    runs = runs_of(manager)
     source = LinkSource(stage, incoming, reporter, tickets, None if beside else slot)
     ended = EndedReport(None, through=True)
     try:
-        manager._flow(source, Recorder([*manager._keepers(), reporter], []), distinct=False)
+        runs.start(plan, source, runs.recorder(plan, reporter))
     except BaseException as error:
         ended = EndedReport(_pack(error), source.ended)
     manager.shutdown_pools()

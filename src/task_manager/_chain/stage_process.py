@@ -64,6 +64,7 @@ class StageProcess:
         # The parent writes the log and draws the bar.
         travelling = copy.copy(self.manager)
         travelling.logger = None
+        travelling.observers = ()
         travelling.show_progress = False
         method = self.context.get_start_method()
         packed = travelling if method == "fork" else wire.pack_object(travelling, method)

@@ -69,11 +69,13 @@ class Held:
 class Worker:
     """What this process knows of one worker process. The first one held is the one in its hands.
 
+    number: Which worker it is.
     lost: It has sent what is no report.
     refusal: Why it cannot work, in its own words or in ours; "" while it may.
     """
 
     def __init__(self, process: BaseProcess, channel: Channel, slot: SharedSlot) -> None:
+        self.number = 0
         self.process = process
         self.channel = channel
         self.slot = slot

@@ -25,7 +25,7 @@ class Report(NamedTuple):
 
     plain, cells: The results as a Column.
     failures: By the worker's position in the batch, ErrorCells.
-    seconds: How long each call took.
+    seconds: How long each call took. began: When the first one began; the others in turn.
     names: The types of the results, as `names_of` tells them; none of plain ones.
     aside: Seconds that the results took to be pickled.
     """
@@ -36,6 +36,7 @@ class Report(NamedTuple):
     seconds: list[float]
     names: list[str]
     aside: float
+    began: float
 
     def name_of(self, place: int) -> str | None:
         """The type of the result at this place."""
@@ -56,9 +57,10 @@ class Note(NamedTuple):
     number: int
     seconds: float
     aside: float
+    began: float
 
 
-GIVEN_BACK = Report(True, [], {}, [], [], 0.0)
+GIVEN_BACK = Report(True, [], {}, [], [], 0.0, 0.0)
 
 
 def reports_of(outcomes: Outcomes | Unrun, slot: Slot, base: int) -> Iterator[tuple[bytes, bytes]]:
@@ -82,7 +84,7 @@ def reports_of(outcomes: Outcomes | Unrun, slot: Slot, base: int) -> Iterator[tu
     slot[0] = base + last
     slot[1] = NEVER
     names = [] if column.plain else wire.names_of(values)
-    whole = Report(column.plain, column.cells, failures, outcomes.seconds, names, 0.0)
+    whole = Report(column.plain, column.cells, failures, outcomes.seconds, names, 0.0, outcomes.began[0])
     beside = {position - first: cell.weight for position, cell in failures.items()}
     for share in wire.shares(column, beside):
         for frame in _frames(whole, first, share, base, began):
@@ -125,6 +127,7 @@ def _part(whole: Report, first: int, share: slice, aside: float) -> Report:
         whole.seconds[share],
         whole.names if len(whole.names) <= 1 else whole.names[share],
         aside,
+        whole.began + sum(whole.seconds[: share.start]),
     )
 
 
@@ -143,7 +146,7 @@ def _type_name(report: Report) -> str:
 
 def _note(report: Report, number: int) -> bytes:
     what = "error" if report.failures else "result"
-    note = Note(what, _type_name(report)[:1000], number, report.seconds[0], report.aside)
+    note = Note(what, _type_name(report)[:1000], number, report.seconds[0], report.aside, report.began)
     return wire.dumps(tuple(note))
 
 
@@ -162,7 +165,7 @@ def open_report(frame: memoryview) -> Report:
     try:
         report = Report(*wire.loads(frame))
         failures = {place: wire.ErrorCell(*cell) for place, cell in report.failures.items()}
-        sum(report.seconds, report.aside)
+        sum(report.seconds, report.aside + report.began)
         alike = len(report.cells) == len(report.seconds) and len(report.names) in (
             0,
             1,

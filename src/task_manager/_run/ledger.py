@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 from .._signals import let_through
-from .._task import Event, Failed, Succeeded
+from ..events import Event, Failed, Succeeded
 from .keys import HashedKey, IdentityKey, all_hashable, key_of, key_of_unhashable
 
 

@@ -6,38 +6,11 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Protocol
 
 from .._platform import this_process
 from .._repr import text_of
-from .._task import Event, Failed, Repeated, Retrying, Succeeded, Summary
-
-
-class Observer(Protocol):
-    """Takes the news of a run, as it comes."""
-
-    def observe(self, event: Event) -> None: ...
-
-
-class GuestObserver(Observer, Protocol):
-    """An observer that shows or writes the news; the run does not depend on it.
-
-    It is opened before the first event, and closed after the last one.
-
-    name: What users call it, for the warning if it fails.
-    """
-
-    name: str
-
-    def open(self, total: int | None) -> None:
-        """total: Tasks to come, None where unknown."""
-        ...
-
-    def tick(self) -> None:
-        """Called from time to time while nothing happens: write what is held back."""
-        ...
-
-    def close(self, summary: Summary) -> None: ...
+from .._task import Summary
+from ..events import Event, Failed, Observer, Repeated, Retrying, RunEnded, Succeeded
 
 
 def _levels_inside() -> int:
@@ -86,59 +59,46 @@ class Recorder:
     """Owns the observers of one run.
 
     essential: Told first. What they raise ends the run.
-    guests: One that fails is detached with one warning, and the run and its results go on.
+    others: One that fails is detached with one warning, and the run and its results go on.
     tally: The counts, always kept.
 
     In a copy of this process that a hook has forked, and that ends in the middle of the run, the
-    guests are told nothing: the bar and the log are those of the parent.
+    others are told nothing: the bar and the log are those of the parent.
     """
 
-    def __init__(self, essential: Sequence[Observer], guests: Sequence[GuestObserver]) -> None:
+    def __init__(self, essential: Sequence[Observer], others: Sequence[Observer]) -> None:
         self.tally = Tally()
         self._essential = (*essential, self.tally)  # what is counted is kept, whatever raises
-        self._guests = list(guests)
+        self._others = list(others)
         self._home = this_process()
-
-    def open(self, total: int | None) -> None:
-        for guest in tuple(self._guests):
-            try:
-                guest.open(total)
-            except Exception as error:
-                self._detach(guest, error)
 
     def record(self, event: Event) -> None:
         for observer in self._essential:
             observer.observe(event)
-        for guest in self._present():
-            try:
-                guest.observe(event)
-            except Exception as error:
-                self._detach(guest, error)
+        if self._others and self._home is this_process():
+            for observer in tuple(self._others):
+                try:
+                    observer.observe(event)
+                except Exception as error:
+                    self._detach(observer, error)
 
-    def tick(self) -> None:
-        for guest in self._present():
-            try:
-                guest.tick()
-            except Exception as error:
-                self._detach(guest, error)
+    def close(self, summary: Summary, stage: int | None = None) -> None:
+        """Tell of the end, once."""
+        self.record(RunEnded(summary, stage))
+        self._others.clear()
 
-    def close(self, summary: Summary) -> None:
-        for guest in self._present():
-            try:
-                guest.close(summary)
-            except Exception as error:
-                self._detach(guest, error)
-        self._guests.clear()
-
-    def _present(self) -> tuple[GuestObserver, ...]:
-        return tuple(self._guests) if self._home is this_process() else ()
-
-    def _detach(self, guest: GuestObserver, error: Exception) -> None:
-        self._guests.remove(guest)
+    def _detach(self, observer: Observer, error: Exception) -> None:
+        self._others = [other for other in self._others if other is not observer]
         with contextlib.suppress(Exception):  # where warnings are errors, or stderr is gone
             warnings.warn(
-                f"the {guest.name} failed and is left out of the rest of this run, "
+                f"the {_name_of(observer)} failed and is left out of the rest of this run, "
                 f"which goes on: {text_of(error)}",
                 RuntimeWarning,
                 stacklevel=_levels_inside(),
             )
+
+
+def _name_of(observer: Observer) -> str:
+    """What users call it."""
+    name = getattr(observer, "name", None)
+    return name if isinstance(name, str) else f"observer {type(observer).__qualname__}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Mapping
 from typing import Any, NamedTuple
 
-from .._task import Event, Failed, Succeeded
+from ..events import Event, Failed, Succeeded
 from .keys import TaskDict, key_of, mapping_of
 
 

@@ -12,6 +12,7 @@ are handed in, so that tests turn them by hand.
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,24 +20,22 @@ from typing import Any
 from .._call import IDLE, NEVER, Slot, release
 from .._repr import text_of
 from .._rules.batch_size import BatchSize
+from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
 from .._rules.timeouts import too_late
 from .._signals import HeldSignals, let_through
 from .._task import (
     Attempt,
     Batch,
-    Failed,
     Failure,
     Outcomes,
-    Repeated,
-    Retrying,
-    Succeeded,
     Summary,
     Unrun,
     has_tuples,
     is_tuple,
 )
 from ..errors import GetArgsError, ProcessResultError
+from ..events import Attempted, Failed, Repeated, Retrying, Succeeded, Waiting
 from .ledger import Entered, Ledger
 from .recorder import Recorder
 from .source import Source
@@ -57,6 +56,8 @@ class Run:
     clock: Seconds, from anywhere. chance: As `random.random`.
     signals: Let through while the input is read and a hook is called, held back by the caller otherwise.
     slot: Told for which task a hook is called, as the hook may end this process.
+    limit: Says when attempts may start, and how many; None: whenever there is room.
+    stage: Where this run stands in a chain, from 1; None: in none.
 
     From the moment a task is entered it has an owner, whatever raises: it is in limbo, in an open batch
     or waiting, and leaves one of these only when it is in the next, or its outcome is recorded.
@@ -78,6 +79,8 @@ class Run:
         task_timeout: float | None = None,
         signals: HeldSignals,
         slot: Slot | None = None,
+        limit: Limit | None = None,
+        stage: int | None = None,
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -92,6 +95,8 @@ class Run:
         self._task_timeout = task_timeout
         self._signals = signals
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
+        self._limit = limit
+        self._stage = stage
 
         self._began = self._ticked = clock()
         self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
@@ -117,11 +122,31 @@ class Run:
     def next_batch(self) -> Batch | None:
         """What may start now, or None: `patience` then says when to ask again."""
         self._look_again = None
-        batch = self._due() or self._fresh()
+        most = self._most_to_start()
+        batch = (self._due(most) or self._fresh(most)) if most else None
         if batch is not None:
             self._open[batch] = None
             self._limbo = []
+            if self._limit is not None:
+                self._limit.start(self._clock(), len(batch))
         return batch
+
+    def _most_to_start(self) -> int:
+        """Attempts that may start now. Where the limit says none, `patience` heeds when to ask again."""
+        if self._limit is None:
+            return sys.maxsize
+        now = self._clock()
+        most = self._limit.room(now, self._in_flight)
+        if most <= 0:
+            self._look_again = max(0.0, self._limit.due(now) - now)
+        return max(0, most)
+
+    @property
+    def _in_flight(self) -> int:
+        """Attempts that have no outcome yet."""
+        return sum(
+            len(batch) if missing is None else len(missing) for batch, missing in self._open.items()
+        )
 
     def patience(self, full: bool) -> float:
         """Seconds that may be spent on waiting for outcomes.
@@ -141,15 +166,15 @@ class Run:
         now = self._clock()
         if now - self._ticked >= TICK:
             self._ticked = now
-            self._recorder.tick()
+            self._recorder.record(Waiting(self._stage))
 
     # -------------------------------------------------------------- what may start now
 
-    def _due(self) -> Batch | None:
-        """The retries whose time has come."""
+    def _due(self, most: int) -> Batch | None:
+        """The retries whose time has come; so many at most."""
         now = self._clock()
         due: list[Attempt] = []
-        limit = self._size.size(None)
+        limit = min(most, self._size.size(None))
         while self._waiting and self._waiting[0][0] <= now and len(due) < limit:
             self._limbo.append(self._waiting[0][2].index)
             due.append(heapq.heappop(self._waiting)[2])
@@ -163,13 +188,13 @@ class Run:
             [attempt.number for attempt in due],
         )
 
-    def _fresh(self) -> Batch | None:
-        """New tasks from the source."""
+    def _fresh(self, most: int) -> Batch | None:
+        """New tasks from the source; so many at most."""
         source = self._source
         if source.ended or len(self._waiting) >= MOST_WAITING:
             return None
         wait = 0.0 if self._open else self.patience(full=False)
-        read = source.read(self._size.size(source.remaining), wait, self._signals)
+        read = source.read(min(most, self._size.size(source.remaining)), wait, self._signals)
         if not read:
             self._look_again = DRY if self._open and not source.ended else 0.0
             return None
@@ -177,7 +202,7 @@ class Run:
         indices, tasks, repeats = self._enter(read)
         self._limbo = indices
         if repeats:
-            self._recorder.record(Repeated(repeats))
+            self._recorder.record(Repeated(repeats, self._stage))
         unpack = self._get_args is not None or has_tuples(tasks)
         calls: list[Any] = tasks
         if self._get_args is not None:
@@ -221,11 +246,13 @@ class Run:
                 for position in positions:
                     self._wait(batch.attempt(position), due=0.0)
                 self._leave(batch, positions)
-            case Outcomes(_, values, failures, seconds, aside, weight):
+            case Outcomes(_, values, failures, seconds):
                 if seconds:
-                    self._size.learn(len(seconds), sum(seconds) + aside, weight)
+                    self._size.learn(len(seconds), sum(seconds) + outcomes.aside, outcomes.weight)
                     if self._task_timeout is not None and max(seconds) > self._task_timeout:
                         failures = failures | too_late(outcomes, self._task_timeout)
+                    self._recorder.record(self._attempted(batch, outcomes, failures))
+                spent = dict(zip(positions, seconds)) if failures else {}  # noqa: B905 - seconds may be unknown
                 if failures:
                     good = [i for i, position in enumerate(positions) if position not in failures]
                     positions = [positions[i] for i in good]
@@ -234,8 +261,21 @@ class Run:
                 if positions:
                     self._succeed(batch, positions, values, seconds)
                 for position, failure in failures.items():
-                    self._judge(batch.attempt(position), failure)
+                    self._judge(batch.attempt(position), failure, spent.get(position))
                     self._leave(batch, [position])
+
+    def _attempted(self, batch: Batch, outcomes: Outcomes, failures: dict[int, Failure]) -> Attempted:
+        whole = _is_whole(batch, outcomes.positions)
+        positions = outcomes.positions
+        return Attempted(
+            batch.indices if whole else [batch.indices[position] for position in positions],
+            batch.numbers if whole else [batch.numbers[position] for position in positions],
+            outcomes.workers,
+            outcomes.began,
+            outcomes.seconds,
+            frozenset(batch.indices[position] for position in failures),
+            self._stage,
+        )
 
     def _leave(self, batch: Batch, positions: Sequence[int]) -> None:
         """These attempts are no longer in flight."""
@@ -269,7 +309,7 @@ class Run:
                     let_through(error)
                     hook_error = _caused(ProcessResultError(task, text_of(error)), error)
                     attempt = batch.attempt(position)
-                    self._fail(attempt.index, task, hook_error, attempts=attempt.number)
+                    self._fail(attempt.index, task, hook_error, attempt.number, took)
                     self._leave(batch, [position])
                 else:
                     good.append(position)
@@ -283,24 +323,27 @@ class Run:
     def _keep(
         self, batch: Batch, positions: Sequence[int], results: list[Any], seconds: list[float]
     ) -> None:
-        whole = isinstance(positions, range) and len(positions) == len(batch)
-        done = batch if whole else batch.part(positions)
-        self._recorder.record(Succeeded(done.indices, done.tasks, results, seconds))
+        done = batch if _is_whole(batch, positions) else batch.part(positions)
+        self._recorder.record(
+            Succeeded(done.indices, done.tasks, results, seconds, done.numbers, self._stage)
+        )
         self._leave(batch, positions)
 
-    def _judge(self, attempt: Attempt, failure: Failure) -> None:
-        """Again, after a delay, or failed for good."""
+    def _judge(self, attempt: Attempt, failure: Failure, took: float | None) -> None:
+        """Again, after a delay, or failed for good. took: Seconds of the call, where there was one."""
         index, task, number = attempt.index, attempt.task, attempt.number
         delay = self._retry.delay(failure.kind, number, self._chance)
         if delay is None:
-            self._fail(index, task, failure.error, attempts=number)
+            self._fail(index, task, failure.error, number, took)
             return
-        self._recorder.record(Retrying(index, task, failure.error, number, delay))
+        self._recorder.record(Retrying(index, task, failure.error, number, delay, self._stage))
         self._wait(replace(attempt, number=number + 1), due=self._clock() + delay)
 
-    def _fail(self, index: int, task: Any, error: BaseException, attempts: int) -> None:
+    def _fail(
+        self, index: int, task: Any, error: BaseException, attempts: int, took: float | None = None
+    ) -> None:
         self._ledger.fail(index)
-        failed = Failed(index, task, error, attempts)
+        failed = Failed(index, task, error, attempts, took, self._stage)
         annotate(error, f"task_manager: failed {failed.when}")
         self._recorder.record(failed)
 
@@ -338,6 +381,11 @@ class Run:
         if not self._broken_off:
             return settled
         return replace(settled, not_started=self._read + self._source.dropped - settled.taken)
+
+
+def _is_whole(batch: Batch, positions: Sequence[int]) -> bool:
+    """Whether these are all attempts of the batch, in its order."""
+    return isinstance(positions, range) and len(positions) == len(batch)
 
 
 def annotate(error: BaseException, note: str) -> None:

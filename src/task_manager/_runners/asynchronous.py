@@ -27,6 +27,7 @@ from .._signals import comes_from_a_handler, makes_calls
 from .._task import Batch, Failure, Outcomes
 from ..errors import TaskTimeoutError
 from . import Answer, Orders
+from .places import Places
 
 YIELD_EVERY = 64  # calls of one crew member, after which others of the loop get a turn
 FAREWELL = 0.5  # seconds that closing waits for calls to take their cancellation
@@ -61,18 +62,22 @@ class Part(NamedTuple):
     values: list[Any]
     failures: dict[int, Failure]
     seconds: list[float]
+    began: list[float]
+    workers: list[int]
 
 
 class Member:
     """One of the crew.
 
+    number: Which worker it is.
     batch, position, began: Its call; began is NEVER while it has none.
     dismissed: Nobody waits for it any more: its call took too long, or the runner closes.
     """
 
-    __slots__ = ("batch", "began", "dismissed", "position", "task")
+    __slots__ = ("batch", "began", "dismissed", "number", "position", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.batch = NOTHING
         self.position = 0
         self.began = NEVER
@@ -92,10 +97,12 @@ class AsyncRunner:
         self._behind = 0  # attempts of the batches that are queued
         self._opened = Opened.of(NOTHING, [], [])
         self._crew: set[Member] = set()
+        self._places = Places()
         self._left: set[asyncio.Task[None]] = set()  # tasks of dismissed members, not ended yet
         self._parts: dict[Batch, Part] = {}
         self._open: dict[Batch, list[int]] = {}  # positions whose outcomes are delivered
         self._dropped: Counter[tuple[Batch, int]] = Counter()
+        self._given_up: list[Answer] = []  # what members failed with, FRUITLESS times
         self._failed = False  # a member has failed in code of ours
         self._end: BaseException | None = None  # what a signal's handler has raised in a call
         self._fruitless = 0  # looks in a row that found such members, and nothing else
@@ -123,7 +130,14 @@ class AsyncRunner:
             self._take_up_what_was_dropped()
         self._hire()
         parts, self._parts = self._parts, {}
-        return [(batch, self._deliver(batch, part)) for batch, part in parts.items() if part.positions]
+        answers: list[Answer] = [
+            (batch, Outcomes(*part)) for batch, part in parts.items() if part.positions
+        ]
+        answers += self._given_up
+        self._given_up = []
+        for batch, outcomes in answers:
+            self._deliver(batch, outcomes.positions)
+        return answers
 
     async def close(self) -> None:
         self._queued.clear()
@@ -167,21 +181,27 @@ class AsyncRunner:
         """As many members as there are attempts for, and as are allowed."""
         loop = asyncio.get_running_loop()
         for _ in range(min(self.workers - len(self._crew), self._ahead)):
-            member = Member()
+            member = Member(self._places.take())
             working = self._work(member)
             self._crew.add(member)
             try:
                 member.task = self._context.run(loop.create_task, working)
             except BaseException:
-                self._crew.discard(member)
+                self._leave(member)
                 working.close()
                 raise
             member.task.add_done_callback(_heard)
 
+    def _leave(self, member: Member) -> None:
+        """It makes no more calls, and its number is free."""
+        if member in self._crew:
+            self._crew.discard(member)
+            self._places.give_back(member.number)
+
     def _dismiss(self, member: Member) -> None:
         """Whatever its call does now, its outcome is nobody's."""
         member.dismissed = True
-        self._crew.discard(member)
+        self._leave(member)
         self._left.add(member.task)
         member.task.add_done_callback(self._left.discard)
         member.task.cancel()
@@ -191,7 +211,7 @@ class AsyncRunner:
         now = clock()
         for member in [member for member in self._crew if now - member.began >= timeout]:
             failure = Failure(TaskTimeoutError(timeout), TaskTimeoutError)
-            self._record(member.batch, member.position, None, now - member.began, failure)
+            self._record(member, None, now - member.began, failure)
             self._dismiss(member)
         # A call that begins after this look is not due before the one that began first.
         earliest = min((member.began for member in self._crew), default=NEVER)
@@ -202,7 +222,7 @@ class AsyncRunner:
         self._failed = False
         errors: list[BaseException] = []
         for member in [member for member in self._crew if member.task.done()]:
-            self._crew.discard(member)
+            self._leave(member)
             error = asyncio.CancelledError() if member.task.cancelled() else member.task.exception()
             if error is not None:
                 errors.append(error)
@@ -218,43 +238,46 @@ class AsyncRunner:
                     continue
                 self._dropped[attempt] += 1
                 if self._dropped[attempt] >= FRUITLESS:
-                    self._record(batch, position, None, 0.0, Failure(errors[-1], type(errors[-1])))
+                    failures = {position: Failure(errors[-1], type(errors[-1]))}
+                    self._given_up.append((batch, Outcomes([position], [None], failures, [])))
                 else:
                     self._queued.append(Opened.of(batch, [position], [batch.calls[position]]))
         self._behind = sum(len(one.positions) for one in self._queued)
-        self._fruitless = 0 if self._parts else self._fruitless + 1
+        self._fruitless = 0 if self._parts or self._given_up else self._fruitless + 1
         for error in errors:
             serious = not issubclass(type(error), (Exception, asyncio.CancelledError))
             if serious or self._fruitless > FRUITLESS:
                 raise error
 
-    def _record(
-        self, batch: Batch, position: int, value: Any, seconds: float, failure: Failure | None
-    ) -> None:
-        part = self._parts.get(batch)
+    def _record(self, member: Member, value: Any, seconds: float, failure: Failure | None) -> None:
+        """What came of the call of this member."""
+        position = member.position
+        part = self._parts.get(member.batch)
         if part is None:
-            part = self._parts[batch] = Part([], [], {}, [])
+            part = self._parts[member.batch] = Part([], [], {}, [], [], [])
             self._wake()
         try:
             part.values.append(value)
             part.seconds.append(seconds)
+            part.began.append(member.began)
+            part.workers.append(member.number)
             if failure is not None:
                 part.failures[position] = failure
             part.positions.append(position)
         except BaseException:  # no half a record, which those of the next ones would follow
             recorded = len(part.positions)
             del part.values[recorded:], part.seconds[recorded:]
+            del part.began[recorded:], part.workers[recorded:]
             if position not in part.positions:
                 part.failures.pop(position, None)
             raise
 
-    def _deliver(self, batch: Batch, part: Part) -> Outcomes:
-        """The outcomes of a part; the runner is done with them."""
+    def _deliver(self, batch: Batch, positions: Sequence[int]) -> None:
+        """The runner is done with these."""
         delivered = self._open[batch]
-        delivered += part.positions
+        delivered += positions
         if len(delivered) == len(batch):
             del self._open[batch]
-        return Outcomes(*part)
 
     @makes_calls
     async def _work(self, member: Member) -> None:
@@ -283,12 +306,12 @@ class AsyncRunner:
                         failure = failure_of(error)
                     if member.dismissed:
                         return
-                    self._record(batch, position, value, clock() - began, failure)
+                    self._record(member, value, clock() - began, failure)
                     context = copy_context()
                     if len(context) != count or (
                         count and not all(map(is_, context.values(), variables))
                     ):
-                        self._crew.discard(member)  # `collect`, which the record wakes, hires another
+                        self._leave(member)  # `collect`, which the record wakes, hires another
                         return
                     turn += 1
                     if task.cancelling():
@@ -300,7 +323,7 @@ class AsyncRunner:
                         turn = 0
                         member.began = NEVER
                         await asyncio.sleep(0)
-            self._crew.discard(member)
+            self._leave(member)
         except BaseException as error:
             if comes_from_a_handler(error):
                 self._end = error  # raised by `collect`: asyncio would keep an Exception to itself

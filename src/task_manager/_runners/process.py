@@ -15,6 +15,7 @@ from __future__ import annotations
 import multiprocessing
 import selectors
 from collections.abc import Callable
+from dataclasses import replace
 from time import sleep  # by name: tests of other code put something else into the module
 from typing import Any, NamedTuple
 
@@ -43,7 +44,7 @@ from .._processes.report import Note, open_note, open_report, refusal_in
 from .._processes.slot import start_with_slot
 from .._processes.worker import GOODBYE, READY, work
 from .._rules.suspects import Suspects
-from .._task import Batch, Failure, Outcomes, Unrun
+from .._task import Batch, Failure, InTurn, Outcomes, Unrun
 from ..errors import (
     TaskTimeoutError,
     TransportError,
@@ -51,6 +52,7 @@ from ..errors import (
     WorkerStartError,
 )
 from . import Answer, Orders
+from .places import Places
 
 SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
 GAP = 0.002  # seconds between two looks at it
@@ -62,6 +64,7 @@ class Overdue(NamedTuple):
 
     number: int
     failure: Failure
+    began: float
     took: float
 
 
@@ -82,6 +85,7 @@ class ProcessRunner:
         self._stillborn = self._hanging = 0
         self._suspects: Suspects[int] = Suspects()  # by the index of the task
         self._glance = Glance()
+        self._places = Places()
         self._owner = this_process()
 
     # ------------------------------------------------------------------ the verbs
@@ -157,6 +161,7 @@ class ProcessRunner:
             )
             try:
                 worker = Worker(process, Channel(pipe), slot)
+                worker.number = self._places.take()
                 self._selector.register(worker.channel, selectors.EVENT_READ, worker)
                 if tells_of_death(self._context):
                     self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
@@ -190,7 +195,8 @@ class ProcessRunner:
         """Kill the workers whose call takes too long."""
         for worker in list(self._crew):
             number = int(worker.slot[0])  # first: the next call writes its beginning before its number
-            took = clock() - worker.slot[1]
+            began = worker.slot[1]
+            took = clock() - began
             if not worker.held or took < timeout:
                 continue
             if has_died(worker.process):  # which a copy of it may hide from us
@@ -198,7 +204,7 @@ class ProcessRunner:
                 continue
             worker.process.kill()
             error = TaskTimeoutError(timeout)
-            self._bury(worker, Overdue(number, Failure(error, type(error)), took))
+            self._bury(worker, Overdue(number, Failure(error, type(error)), began, took))
 
     def _bury(self, worker: Worker, overdue: Overdue | None = None) -> None:
         """A worker is dead, or as good as dead: charge who is to be charged, give the others back.
@@ -206,6 +212,7 @@ class ProcessRunner:
         overdue: The call that it was killed for by us; None if it died by itself.
         """
         self._crew.remove(worker)
+        self._places.give_back(worker.number)
         self._selector.unregister(worker.channel)
         if tells_of_death(self._context):
             self._selector.unregister(worker.process.sentinel)
@@ -216,12 +223,16 @@ class ProcessRunner:
         try:
             self._read(worker)  # what it sent before it died
             if overdue is not None:  # its worker may have gone on to the next call
-                self._give_back(worker, worker.index_of(overdue.number), overdue.failure, [overdue.took])
+                charged = worker.index_of(overdue.number)
+                call = (overdue.began, overdue.took)
+                self._give_back(worker, charged, overdue.failure, call)
             else:
-                going_on = not alive and worker.slot[1] != NEVER
+                began = worker.slot[1]
+                going_on = not alive and began != NEVER
                 guilty = self._blame(worker, number if alive else int(worker.slot[0]), going_on)
                 error = WorkerDiedError(pid, exitcode)
-                self._give_back(worker, guilty, Failure(error, type(error)), [])
+                last_call = (began, clock() - began) if going_on else None
+                self._give_back(worker, guilty, Failure(error, type(error)), last_call)
         finally:
             worker.channel.close()
             worker.slot.close()
@@ -250,16 +261,28 @@ class ProcessRunner:
         return self._suspects.charge(held, in_hand, going_on)
 
     def _give_back(
-        self, worker: Worker, charged: int | None, failure: Failure, seconds: list[float]
+        self,
+        worker: Worker,
+        charged: int | None,
+        failure: Failure,
+        call: tuple[float, float] | None,
     ) -> None:
-        """The task of this index has the failure; what else the worker had is not run."""
+        """The task of this index has the failure; what else the worker had is not run.
+
+        call: When its call began, and its seconds; None where it had none, or nobody knows.
+        """
         had: list[Held | Part] = [*worker.held, *worker.parts]
         for given in had:
             unrun = list(given.left)
             for position in given.left if charged is not None else ():
                 if given.batch.indices[position] == charged:
                     unrun.remove(position)
-                    outcomes = Outcomes([position], [None], {position: failure}, seconds)
+                    outcomes = Outcomes([position], [None], {position: failure}, [])
+                    if call is not None:
+                        began, took = call
+                        outcomes = replace(
+                            outcomes, seconds=[took], began=[began], workers=[worker.number]
+                        )
                     self._answers.append((given.batch, outcomes))
             if unrun:
                 self._answers.append((given.batch, Unrun(unrun)))
@@ -359,7 +382,17 @@ class ProcessRunner:
                     failures.setdefault(position, Failure(named_error, TransportError))
                 values.append(value)
         self._come_home(
-            worker, Outcomes(positions, values, failures, report.seconds, report.aside, held.weight)
+            worker,
+            Outcomes(
+                positions,
+                values,
+                failures,
+                report.seconds,
+                InTurn(report.began, report.seconds),
+                [worker.number] * len(positions),
+                report.aside,
+                held.weight,
+            ),
         )
 
     def _take_note(self, worker: Worker, note: Note, size: int) -> None:
@@ -372,7 +405,17 @@ class ProcessRunner:
         position = held.positions[held.done]
         failures = {position: Failure(error, TransportError)}
         self._come_home(
-            worker, Outcomes([position], [None], failures, [note.seconds], note.aside, held.weight)
+            worker,
+            Outcomes(
+                [position],
+                [None],
+                failures,
+                [note.seconds],
+                [note.began],
+                [worker.number],
+                note.aside,
+                held.weight,
+            ),
         )
 
     def _come_home(self, worker: Worker, outcomes: Outcomes) -> None:

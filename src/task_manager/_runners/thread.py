@@ -20,6 +20,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from .._processes.life import uninterrupted
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
 from . import Answer, Orders
+from .places import Places
 
 FAREWELL = 0.2  # seconds that closing waits, all together, for threads to end
 FALLEN = 3  # threads in a row that have ended by themselves, and nothing came home between
@@ -39,12 +41,14 @@ class Overdue(NamedTuple):
 
     batch: Batch
     position: int
+    began: float
     seconds: float
 
 
 class Hand:
     """What one worker thread holds.
 
+    number: Which worker it is.
     batch, slot: Written by the thread: its batch, and the call.
     fault: Written by the thread: what it has ended of, by itself.
     dismissed: Nobody waits for this thread any more.
@@ -52,7 +56,8 @@ class Hand:
         batch than the one that it is dismissed for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.batch: Batch | None = None
         self.slot = [IDLE, NEVER]
         self.fault: BaseException | None = None
@@ -70,7 +75,7 @@ class Hand:
             return None
         if self.batch is not batch or self.slot != [position, began]:
             return None
-        return Overdue(batch, int(position), seconds)
+        return Overdue(batch, int(position), began, seconds)
 
 
 class ThreadRunner:
@@ -89,6 +94,7 @@ class ThreadRunner:
         self._open: dict[Batch, int] = {}  # batches in flight, and how many outcomes of each are home
         self._short = False  # threads have left, and nobody has come in their place yet
         self._fallen = 0
+        self._places = Places()
         self._owner = this_process()
 
     def room(self, depth: int) -> bool:
@@ -145,7 +151,7 @@ class ThreadRunner:
 
     def _hire(self) -> None:
         """Start one more thread, where that can be done; WorkerStartError if there is none at all."""
-        hand = Hand()
+        hand = Hand(self._places.take())
         thread = threading.Thread(
             target=work,
             args=(self._func, self._inbox, self._outbox, hand),
@@ -157,6 +163,7 @@ class ThreadRunner:
                 thread.start()
                 self._crew[hand] = thread
         except (RuntimeError, MemoryError) as error:
+            self._places.give_back(hand.number)
             if not self._crew:
                 raise WorkerStartError(
                     f"no worker thread can be started: {error or 'out of memory'}. Threads have run "
@@ -182,6 +189,8 @@ class ThreadRunner:
                 if hand.fault is None and (not idle or thread.is_alive()):
                     continue
                 del hands[hand]
+                if hands is self._crew:
+                    self._places.give_back(hand.number)
                 self._short = True
                 if hand.batch in self._open:
                     positions = range(self._open.pop(hand.batch), len(hand.batch))
@@ -205,10 +214,12 @@ class ThreadRunner:
                     earliest = min(earliest, hand.slot[1])
                     continue
                 hand.dismissed = True
-            batch, position, seconds = overdue
+            batch, position, began, seconds = overdue
             self._left[hand] = self._crew.pop(hand)
+            self._places.give_back(hand.number)
             failures = {position: Failure(TaskTimeoutError(timeout), TaskTimeoutError)}
-            answers.append((batch, Outcomes([position], [None], failures, [seconds])))
+            ended = Outcomes([position], [None], failures, [seconds], [began], [hand.number])
+            answers.append((batch, ended))
             unrun = [other for other in range(self._open.pop(batch), len(batch)) if other != position]
             if unrun:
                 answers.append((batch, Unrun(unrun)))
@@ -248,7 +259,9 @@ def _make_calls(func: Callable[..., Any], batch: Batch, outbox: SimpleQueue[Answ
     invoke = invoker(func, batch.unpack)
     home = 0
     try:
-        for outcomes in call_batch(invoke, batch.calls, hand.slot, patience=TOO_LONG):
+        for outcomes in call_batch(
+            invoke, batch.calls, hand.slot, patience=TOO_LONG, worker=hand.number
+        ):
             if here is not this_process():  # the function has forked, and the child returned
                 os._exit(0)
             outbox.put((batch, outcomes))
@@ -272,9 +285,9 @@ def _call_alone(invoke: Callable[[Any], Any], call: Any, position: int, hand: Ha
     """One call of a batch; what fails in it, in whosever code, is its error."""
     where = range(position, position + 1)
     try:
-        (outcomes,) = call_batch(invoke, [call], hand.slot, numbers=where)
+        (outcomes,) = call_batch(invoke, [call], hand.slot, numbers=where, worker=hand.number)
         assert isinstance(outcomes, Outcomes)
         failures = dict(zip(where, outcomes.failures.values(), strict=False))
-        return Outcomes(where, outcomes.values, failures, outcomes.seconds)
+        return replace(outcomes, positions=where, failures=failures)
     except BaseException as error:
         return Outcomes(where, [None], {position: Failure(error, type(error))}, [])

@@ -1,0 +1,46 @@
+"""A chain in process mode: rounds, until one ends with all its stages alive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from .._processes.life import hopeless, stillborn_error
+from .._run.source import Source
+from .._signals import HeldSignals
+from ..manager import TaskManager, runs_of
+from .book import Book
+from .deaths import Deaths
+from .plans import plans_of
+from .round import Round
+
+
+def run_in_processes(stages: Sequence[TaskManager], initial: Source, book: Book) -> BaseException | None:
+    """Let the initial tasks through all stages; the first error that a stage's handle_error raised."""
+    plans = plans_of(stages)
+    recorders = [runs_of(stage).recorder(plan) for stage, plan in zip(stages, plans, strict=True)]
+    first_error: BaseException | None = None
+    signals = HeldSignals()
+    with ExitStack() as stack:
+        stack.enter_context(signals.held())
+        for stage, plan, recorder in zip(stages, plans, recorders, strict=True):
+            stack.enter_context(runs_of(stage).made_elsewhere(plan, recorder, initial.remaining))
+        deaths = Deaths()
+        first = stillborn = 0
+        while first < len(stages):
+            round_ = Round(stages, recorders, book, initial, first, deaths, signals)
+            died = round_.run()
+            if died is not None:
+                stillborn = 0 if died.ready else stillborn + 1
+                if hopeless(stillborn, died.exitcode):
+                    raise stillborn_error(f"processes of stage {died.number + 1}", died.exitcode)
+                round_.charge(died)
+            first_error = first_error or round_.error
+            if died is None:
+                break
+            if deaths.too_many:
+                round_.give_up(died)
+                first = died.number + 1
+                if not initial.ended:  # its length is unknown, and nobody is left to take the rest
+                    first_error = first_error or died.error
+    return first_error

@@ -1,0 +1,96 @@
+"""A chain in serial mode: one stage after the other, each a run of its manager in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._run.pump import refuse_running_loop
+from .._run.recorder import Recorder
+from .._run.source import IterableSource, Source
+from .._signals import HeldSignals, let_through
+from ..events import Event, Failed, Repeated, Retrying, Succeeded
+from ..manager import TaskManager, runs_of
+from .book import Book, Tickets
+from .plans import plans_of
+
+
+def run_in_serial(stages: Sequence[TaskManager], initial: Source, book: Book) -> BaseException | None:
+    """Let the initial tasks through all stages; the first error that a stage's handle_error raised."""
+    plans = plans_of(stages)
+    if any(plan.mode.awaits for plan in plans):
+        refuse_running_loop(
+            "a serial chain with an async stage", "await asyncio.to_thread(chain.start_chain, tasks)"
+        )
+    first_error: Exception | None = None
+    for number, (stage, plan) in enumerate(zip(stages, plans, strict=True)):
+        runs = runs_of(stage)
+        tickets = Tickets(first=runs.following)
+        recorder = runs.recorder(plan, Progression(number, book, tickets))
+        source: Source
+        if number == 0:
+            source = EntranceSource(initial, book, tickets, recorder)
+        else:
+            passed = dict(sorted(book.at[number].items()))
+            source = IterableSource(list(passed.values()))
+            tickets.come(list(passed))
+        try:
+            runs.start(plan, source, recorder)
+        except Exception as error:
+            let_through(error)
+            first_error = first_error or error
+    return first_error
+
+
+class EntranceSource:
+    """The initial tasks, as the first stage of a chain reads them: entered into the book.
+
+    The error of the input is kept back: the chain raises it, when all stages are through.
+    """
+
+    def __init__(self, initial: Source, book: Book, tickets: Tickets, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._source = initial
+        self._book = book
+        self._tickets = tickets
+        self.error: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self._source.ended
+
+    @property
+    def remaining(self) -> int | None:
+        return self._source.remaining
+
+    @property
+    def dropped(self) -> int:
+        return self._source.dropped
+
+    def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
+        fresh: list[Any] = []
+        while not fresh and not self._source.ended:
+            tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait, signals))
+            if repeats:
+                self._recorder.record(Repeated(repeats))
+            self._tickets.come(tickets)
+        return fresh
+
+
+class Progression:
+    """The observer of a stage in serial mode: tells the book."""
+
+    def __init__(self, stage: int, book: Book, tickets: Tickets) -> None:
+        self._stage = stage
+        self._book = book
+        self._tickets = tickets
+
+    def observe(self, event: Event) -> None:
+        match event:
+            case Succeeded(indices, _, results):
+                self._book.passed(self._stage, self._tickets.leave(indices), results)
+            case Failed(index, _, error, attempts):
+                (ticket,) = self._tickets.leave([index])
+                self._book.failed(self._stage, ticket, error, attempts)
+            case Retrying(index, _, error, number, delay):
+                self._book.retrying(self._tickets.of(index), error, number, delay)

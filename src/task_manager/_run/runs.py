@@ -1,0 +1,218 @@
+"""What a manager keeps from run to run, and how one run is made of it.
+
+Plan, source ──▶ Runs.start ──▶ Run, pump, runner ──▶ recorder
+│
+└── kept: the tasks taken, their results, the last summary, the workers
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import monotonic  # bound here, as tests of other code stop the clock
+from typing import Any
+
+from .._rules.batch_size import BatchSize
+from .._rules.limits import Limit
+from .._rules.retry import RetryPolicy
+from .._runners import AwaitedRunner, Mode, Orders, Runner
+from .._runners.awaited import Awaited
+from .._runners.kept import KeptRunner
+from .._signals import HeldSignals
+from .._task import Summary
+from ..events import Observer, RunBegan
+from .ledger import Ledger
+from .pump import pump, pump_awaiting, refuse_running_loop
+from .recorder import Recorder
+from .results import Results
+from .run import Run
+from .source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a manager wants of one run: its options and hooks, as they are when it starts.
+
+    owner, name: The manager and its function, for people.
+    orders: What the runner is made with.
+    keeps: Results and errors are kept. distinct: Repeats are not run.
+    get_args, process_result: The hooks; None where nobody overrode them.
+    handle_error: Called at the end. observers: Those of this run.
+    limit: As of `Run`. stage: Of a chain, from 1; None: of none.
+    """
+
+    owner: str
+    name: str
+    func: Callable[..., Any]
+    mode: Mode
+    orders: Orders
+    retry: RetryPolicy
+    keeps: bool
+    distinct: bool
+    get_args: Callable[[Any], Any] | None
+    process_result: Callable[[Any, Any], Any] | None
+    handle_error: Callable[[], None]
+    observers: tuple[Observer, ...]
+    limit: Limit | None = None
+    stage: int | None = None
+
+
+class Runs:
+    """Owns what a manager keeps, and lets one run at a time flow.
+
+    results: Of all runs. summary: Of the last one.
+    """
+
+    def __init__(self) -> None:
+        self._ledger = Ledger()
+        self.results = Results(self._ledger.keys)
+        self.summary = Summary()
+        self._runner = KeptRunner()
+
+    # ------------------------------------------------------------------ verbs
+
+    def start(self, plan: Plan, source: Source, recorder: Recorder | None = None) -> Summary:
+        """Make one run, in this thread. recorder: As `recorder` makes it; None: a new one."""
+        recorder = recorder or self.recorder(plan)
+        signals = HeldSignals()
+        if plan.mode.awaits:
+            refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
+            with signals.held():  # before the loop is made, as asyncio has no safe places either
+                return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals))
+        with signals.held(), self._runner.one_run(plan.owner):
+            runner = self._kept_runner(plan)
+            run = self._new_run(plan, source, recorder, runner, signals)
+            with self._ending(run, plan, recorder):
+                pump(run, runner, signals)
+        return self._conclude(run, plan)
+
+    async def start_async(self, plan: Plan, source: Source) -> Summary:
+        """The same, in the running event loop."""
+        signals = HeldSignals()
+        with signals.held():
+            return await self._start_awaiting(plan, source, self.recorder(plan), signals)
+
+    @contextlib.contextmanager
+    def made_elsewhere(self, plan: Plan, recorder: Recorder, total: int | None) -> Iterator[None]:
+        """The time of a run whose calls are made in another process: in that of a chain's stage."""
+        began = monotonic()
+        with self._runner.one_run(plan.owner):
+            self.results.begin_run(repeats=True)
+            recorder.record(RunBegan(total, plan.stage))
+            try:
+                yield
+            finally:
+                self.summary = recorder.tally.summary(monotonic() - began, not_started=0)
+                recorder.close(self.summary, plan.stage)
+
+    def recorder(self, plan: Plan, *essential: Observer) -> Recorder:
+        """Who is told of one run: what keeps its results, then these, then those of the plan.
+
+        essential: What they raise ends the run.
+        """
+        keepers: tuple[Observer, ...] = (self.results, self._ledger) if plan.keeps else ()
+        return Recorder([*keepers, *essential], plan.observers)
+
+    def number(self, count: int) -> range:
+        """The indices of the next so many tasks, which are taken elsewhere."""
+        return self._ledger.number(count)
+
+    @property
+    def following(self) -> int:
+        """The index that the next new task gets."""
+        return self._ledger.following
+
+    def shutdown(self) -> None:
+        """End the workers; in the middle of a run, at its end."""
+        self._runner.shutdown()
+
+    # ------------------------------------------------------------------ inside
+
+    async def _start_in_own_loop(
+        self, plan: Plan, source: Source, recorder: Recorder, signals: HeldSignals
+    ) -> Summary:
+        """In an event loop that ends with the run."""
+        try:
+            return await self._start_awaiting(plan, source, recorder, signals)
+        finally:
+            signals.ends_allowed = True
+
+    async def _start_awaiting(
+        self, plan: Plan, source: Source, recorder: Recorder, signals: HeldSignals
+    ) -> Summary:
+        with self._runner.one_run(plan.owner):
+            runner = self._awaited_runner(plan, signals)
+            run = self._new_run(plan, source, recorder, runner, signals)
+            with self._ending(run, plan, recorder):
+                try:
+                    await pump_awaiting(run, runner, signals)
+                finally:
+                    await runner.close()
+        return signals.through(self._conclude, run, plan)
+
+    def _new_run(
+        self,
+        plan: Plan,
+        source: Source,
+        recorder: Recorder,
+        runner: Runner | AwaitedRunner,
+        signals: HeldSignals,
+    ) -> Run:
+        self._ledger.begin_run()
+        self._ledger.keeps_keys = plan.keeps
+        self.results.begin_run(repeats=not plan.distinct)
+        recorder.record(RunBegan(source.remaining, plan.stage))
+        return Run(
+            source,
+            self._ledger,
+            self._ledger.enter_new if plan.distinct else self._ledger.enter_all,
+            plan.retry,
+            recorder,
+            BatchSize(runner.workers, runner.sharing),
+            get_args=plan.get_args,
+            process_result=plan.process_result,
+            clock=monotonic,
+            chance=random.random,
+            task_timeout=plan.orders.task_timeout,
+            signals=signals,
+            slot=plan.orders.slot,
+            limit=plan.limit,
+            stage=plan.stage,
+        )
+
+    @contextlib.contextmanager
+    def _ending(self, run: Run, plan: Plan, recorder: Recorder) -> Iterator[None]:
+        """However the run ends, its counts are kept and its observers told.
+
+        A run that is broken off leaves its runner in the middle of things; the runner goes with it.
+        """
+        try:
+            yield
+        except BaseException:
+            try:
+                run.break_off()
+            finally:
+                self._runner.close()
+            raise
+        finally:
+            self.summary = run.summary
+            recorder.close(self.summary, plan.stage)
+
+    def _conclude(self, run: Run, plan: Plan) -> Summary:
+        plan.handle_error()
+        if run.error is not None:
+            raise run.error
+        return self.summary
+
+    def _kept_runner(self, plan: Plan) -> Runner:
+        return self._runner.runner(lambda: plan.mode.load()(plan.func, plan.orders))
+
+    def _awaited_runner(self, plan: Plan, signals: HeldSignals) -> AwaitedRunner:
+        """A runner for the running loop: one that lives as long as the run, or the kept one."""
+        if plan.mode.awaits:
+            runner: AwaitedRunner = plan.mode.load()(plan.func, plan.orders)
+            return runner
+        return Awaited(self._kept_runner(plan), signals)
