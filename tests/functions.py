@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from task_manager import TaskManager
+from task_manager import TaskChain, TaskManager
 
 MODES = ["serial", "thread", "process", "async"]
+
+CHAIN_MODES = ["serial", "process"]
 
 START_METHODS = ["fork", "forkserver", "spawn"]
 
@@ -58,6 +60,11 @@ def manager_of(
 def stage(func: Callable[..., Any], mode: str = "serial", **options: Any) -> TaskManager:
     """A manager for a chain."""
     return TaskManager(fit(func, mode), mode, **{"logger": None, "retry_delay": 0.0, **options})
+
+
+def chain_of(chain_mode: str, *funcs: Any, **options: Any) -> TaskChain:
+    """A chain of a stage for each function."""
+    return TaskChain([stage(func, **options) for func in funcs], chain_mode)
 
 
 def same(task: Any) -> Any:

@@ -444,7 +444,7 @@ GUARDS = [
           (CHAINS, "f21_the_fourth")),
     Guard("F21", "what waits for a stage that is given up is an error", "chain.py",
           "round_.give_up(died)", "pass",
-          (CHAIN, "f21_a_stage_that_keeps")),
+          ("test_chain_processes.py", "f21_a_stage_that_keeps")),
     Guard("F21", "the workers of a dead stage end with it", "_processes/life.py",
           'threading.Thread(target=watch, name="task_manager-watch", daemon=True).start()', "pass",
           (CHAINS, "f21_a_stage_that_is_killed and fork")),

@@ -1,41 +1,32 @@
-"""What crosses a process boundary, as bytes."""
+"""How arguments and results cross from process to process, each by itself where it must."""
 
 from __future__ import annotations
 
 import enum
 import pickle
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
-from importlib.machinery import ModuleSpec
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions import Bad, CannotPickle, CannotUnpickle, Guarded, TwoArguments, Unprintable
-from task_manager import ConfigurationError, TransportError
+from functions import Bad, CannotPickle, CannotUnpickle, TwoArguments, Unprintable
+from task_manager import TransportError
 from task_manager._call import IDLE
 from task_manager._processes.arguments import named, pack_calls, unnamed
 from task_manager._processes.wire import (
     LARGEST,
     Column,
-    ErrorCell,
     Lost,
-    WorkerTraceback,
     dumps,
     loads,
     name_of,
-    pack_failure,
-    pack_object,
     pack_values,
     shares,
-    text_of,
-    unpack_failure,
     unpack_value,
 )
 from task_manager._signals import HeldSignals
@@ -116,6 +107,7 @@ AT_PICKLE = {
     "inside a list": lambda: [1, {"a": CannotPickle()}],
 }
 
+
 AT_UNPICKLE = {
     "an error": CannotUnpickle,
     "SystemExit": lambda: Bad("unpickle", "exits"),
@@ -125,10 +117,16 @@ AT_UNPICKLE = {
     "inside a list": lambda: [1, {"a": CannotUnpickle()}],
 }
 
+
 bad_at_pickle = pytest.mark.parametrize("make", AT_PICKLE.values(), ids=AT_PICKLE)
+
+
 bad_at_unpickle = pytest.mark.parametrize("make", AT_UNPICKLE.values(), ids=AT_UNPICKLE)
 
+
 PLAIN = [0, -1, 10**30, True, None, 2.5, 1j, "text", "", b"bytes"]
+
+
 OTHER = [Size.SMALL, Pair(1, 2), Text("text"), [1], (1,), {"a": 1}, {1}, Fraction(1, 3), ValueError, len]
 
 
@@ -154,20 +152,6 @@ def across(values: list[Any]) -> list[Any]:
         except TransportError as error:
             arrived.append(error)
     return arrived
-
-
-def raised(call: Callable[[], Any]) -> BaseException:
-    try:
-        call()
-    except BaseException as error:
-        return error
-    raise AssertionError("nothing was raised")
-
-
-def there_and_back(error: BaseException) -> Failure:
-    """The failure of a call that raised this, after its way through a pipe."""
-    cell = pack_failure(Failure(raised(lambda: _raise(error)), type(error)))  # type: ignore[arg-type]
-    return unpack_failure(ErrorCell(*loads(dumps(tuple(cell)))))
 
 
 # ------------------------------------------------------------------ results
@@ -388,9 +372,6 @@ def test_an_interrupt_while_pickling_arguments_is_raised() -> None:
         packed_calls([Raises(KeyboardInterrupt)], unpack=False)
 
 
-# ------------------------------------------------------------------ errors
-
-
 class Local(Exception):
     """With fields of its own."""
 
@@ -399,312 +380,7 @@ class Local(Exception):
         self.field = [message]
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ValueError("no", 3),
-        KeyError("a"),
-        OSError(2, "not there"),
-        Local("text"),
-        SystemExit(3),
-        Exception(),
-        KeyboardInterrupt(),
-        GeneratorExit(),
-        StopIteration(5),
-        TransportError("argument", "a.B", "no"),
-    ],
-    ids=repr,
-)
-def test_an_error_arrives_as_it_was_raised(error: BaseException) -> None:
-    """F4, F5: the same type, arguments and fields, with its traceback in the worker as the cause."""
-    error.add_note("a note")
-    arrived, kind = there_and_back(error)
-
-    assert (type(error), error.args, vars(error)) == (type(arrived), arrived.args, vars(arrived))
-    assert type(error) is kind
-    assert WorkerTraceback is type(arrived.__cause__)
-
-
-def test_a_traceback_shows_where_an_error_was_raised() -> None:
-    """F5: the source line in the worker and every `raise ... from`, where tracebacks are printed."""
-
-    def fail() -> None:
-        try:
-            {}["the cause"]
-        except KeyError as error:
-            raise ValueError("the effect") from error
-
-    error = raised(fail)
-    arrived, _ = unpack_failure(pack_failure(Failure(error, type(error))))
-    text = "".join(traceback.format_exception(arrived))
-
-    assert 'raise ValueError("the effect") from error' in text
-    assert "KeyError: 'the cause'" in text
-    assert text.rstrip().endswith("ValueError: the effect")
-
-
-def test_an_error_that_refuses_assignments_has_its_traceback() -> None:
-    """As a frozen dataclass does; the worker's traceback is its cause all the same."""
-    try:
-        raise Guarded("no")
-    except Guarded as error:
-        arrived, _ = unpack_failure(pack_failure(Failure(error, Guarded)))
-
-    assert Guarded is type(arrived)
-    assert isinstance(arrived.__cause__, WorkerTraceback)
-
-
-def test_a_worker_traceback_stands_apart_from_the_other_one() -> None:
-    """It is shown between quotes, on lines of its own."""
-    assert '\n"""\nTraceback ...\n"""' == str(WorkerTraceback("Traceback ...\n"))
-
-
-class UnpicklableError(Exception):
-    def __reduce__(self) -> Any:
-        raise TypeError("will not be pickled")
-
-
-class ExitingError(Exception):
-    def __reduce__(self) -> Any:
-        raise SystemExit
-
-
-class HoldingError(Exception):
-    """Its pickle fails on what it holds."""
-
-    def __init__(self) -> None:
-        super().__init__("holds a lock")
-        self.lock = threading.Lock()
-
-
-class RefusingError(Exception):
-    """Its unpickling fails."""
-
-    def __reduce__(self) -> Any:
-        return _raise, (ValueError,)
-
-
-class LeavingError(Exception):
-    """Its unpickling ends the process."""
-
-    def __reduce__(self) -> Any:
-        return _raise, (SystemExit,)
-
-
-class TurncoatError(Exception):
-    """Arrives as something that is no exception."""
-
-    def __reduce__(self) -> Any:
-        return str, ("no exception",)
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (UnpicklableError("text"), "text"),
-        (ExitingError("text"), "text"),
-        (HoldingError(), "holds a lock"),
-        (RefusingError("text"), "text"),
-        (LeavingError("text"), "text"),
-        (TurncoatError("text"), "text"),
-        (TwoArguments(404, "not found"), "404 not found"),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_an_error_that_cannot_travel_is_named(error: Exception, message: str) -> None:
-    """F4: a TransportError with its type's name, its message and its traceback; its type decides."""
-    arrived, kind = there_and_back(error)
-
-    assert isinstance(arrived, TransportError)
-    assert ("error", name_of(type(error)), message) == (arrived.what, arrived.type_name, arrived.message)
-    assert "raise error" in arrived.traceback
-    assert type(error) is kind
-
-
-def test_an_error_of_a_type_that_cannot_travel_is_named() -> None:
-    """F4: the parent cannot know the type, so the TransportError's own decides on a retry."""
-
-    class Inner(ConnectionError):
-        pass
-
-    arrived, kind = there_and_back(Inner("text"))
-
-    assert isinstance(arrived, TransportError)
-    assert arrived.type_name.endswith(".<locals>.Inner")
-    assert TransportError is kind
-
-
-def test_an_error_without_a_text_arrives() -> None:
-    """F4: an exception whose __str__ fails harms nothing."""
-    arrived, kind = there_and_back(Unprintable())
-
-    assert (Unprintable, Unprintable) == (type(arrived), kind)
-
-
-def test_an_error_whose_traceback_cannot_be_formatted_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the traceback, and without a cause that would show an empty one."""
-
-    def refuse(error: BaseException) -> list[str]:
-        raise RuntimeError("a broken __notes__, in some versions of Python")
-
-    monkeypatch.setattr("traceback.format_exception", refuse)
-    arrived, kind = there_and_back(KeyError("text"))
-
-    assert (KeyError, ("text",), None) == (type(arrived), arrived.args, arrived.__cause__)
-    assert KeyError is kind
-
-
-@pytest.mark.parametrize("kind", [None, b"no pickle", dumps(5), dumps(int)])
-def test_an_error_whose_type_was_lost_goes_by_its_own(kind: bytes | None) -> None:
-    """Where the pickle of the type does not give a type of exceptions."""
-    failure = unpack_failure(ErrorCell(dumps(KeyError("a")), kind, "KeyError", "'a'", ""))
-
-    assert (KeyError, KeyError) == (type(failure.error), failure.kind)
-
-
-def test_an_interrupt_while_unpickling_an_error_is_raised() -> None:
-    """F9: a Ctrl-C in the parent is nobody's error."""
-    with pytest.raises(KeyboardInterrupt):
-        unpack_failure(ErrorCell(dumps(RaisesAtUnpickle(KeyboardInterrupt)), None, "E", "", ""))
-
-
-# ------------------------------------------------------------------ functions
-
-
-def triple(x: int) -> int:
-    return x * 3
-
-
-class Refusing:
-    """Neither pickle nor cloudpickle can take it."""
-
-    def __reduce__(self) -> Any:
-        raise TypeError("will not be pickled")
-
-    def __repr__(self) -> str:
-        return "<refusing>"
-
-
-@pytest.mark.parametrize("func", [triple, lambda x: x * 3, (lambda n: lambda x: x * n)(3)])
-@pytest.mark.parametrize("start_method", ["fork", "spawn"])
-def test_a_function_crosses(func: Any, start_method: str) -> None:
-    """By its name where it has one, and by its code where it is a lambda or a closure."""
-    assert 21 == loads(pack_object(func, start_method))(7)
-
-
-def test_a_function_that_cannot_be_sent_is_refused_by_its_name() -> None:
-    """F7: once, before any task, and the message says what stands in the way."""
-    with pytest.raises(ConfigurationError) as caught:
-        pack_object(Refusing(), "fork")
-
-    assert (
-        "<refusing> cannot be sent to another process: will not be pickled. "
-        "What it refers to must be something that can be pickled"
-    ) == str(caught.value)
-
-
-def test_without_cloudpickle_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lambda needs it, a function at the top of a module does not."""
-    monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    with pytest.raises(ConfigurationError) as caught:
-        pack_object(lambda x: x, "fork")
-
-    assert 21 == loads(pack_object(triple, "fork"))(7)
-    assert "Define it at the top level of a module" in str(caught.value)
-    assert "pip install 'task_manager[closures]'" in str(caught.value)
-
-
-class Main:
-    """What stands for `__main__`."""
-
-    def __init__(self, spec: Any, file: str | None) -> None:
-        self.__spec__ = spec
-        if file is not None:
-            self.__file__ = file
-        self.triple = prompted
-
-
-def prompted(x: int) -> int:
-    return x * 3
-
-
-prompted.__module__ = "__main__"
-prompted.__qualname__ = "triple"
-
-
-@pytest.mark.parametrize(
-    ("spec", "file", "start_method", "by_value"),
-    [
-        (None, None, "spawn", True),  # a prompt
-        (None, "<stdin>", "spawn", True),
-        (None, "<stdin>", "forkserver", True),
-        (None, "<stdin>", "fork", False),  # a forked process has it
-        (None, __file__, "spawn", False),  # a script: workers import it
-        (ModuleSpec("package.tool", None), None, "spawn", False),  # python -m package.tool
-        (ModuleSpec("package.__main__", None), None, "spawn", True),  # python -m package
-    ],
-)
-def test_a_function_from_a_prompt_crosses_by_value(
-    spec: Any, file: str | None, start_method: str, by_value: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A worker that was not forked cannot import the `__main__` of a prompt or a notebook."""
-    monkeypatch.setitem(sys.modules, "__main__", Main(spec, file))
-    packed = pack_object(prompted, start_method)
-
-    assert by_value == (b"cloudpickle" in packed)
-    monkeypatch.delattr(sys.modules["__main__"], "triple")
-    if by_value:
-        assert 21 == loads(packed)(7)
-
-
-def test_a_function_from_a_prompt_needs_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """F7: told before any task."""
-    monkeypatch.setitem(sys.modules, "__main__", Main(None, None))
-    monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    with pytest.raises(ConfigurationError, match="it was defined at a prompt, in a notebook or"):
-        pack_object(prompted, "spawn")
-
-
 # ------------------------------------------------------------------ names and texts
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [(ValueError, "ValueError"), (Fraction, "fractions.Fraction"), (Size, f"{__name__}.Size")],
-)
-def test_types_are_named_with_their_module(kind: type, name: str) -> None:
-    """Unless they are builtins."""
-    assert name == name_of(kind)
-
-
-def test_a_type_of_the_script_is_named_as_the_script_names_it() -> None:
-    """Also in a worker, which knows the script by another name."""
-    kind = type("Mine", (Exception,), {"__module__": "__mp_main__"})
-
-    assert "__main__.Mine" == name_of(kind)
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (ValueError("no"), "no"),
-        (ValueError(), ""),
-        (Unprintable(), "<Unprintable without a text: its __str__ failed>"),
-    ],
-)
-def test_an_error_has_a_text_at_any_rate(error: BaseException, text: str) -> None:
-    """F4: also one whose __str__ fails."""
-    assert text == text_of(error)
-
-
-def test_a_text_that_exits_harms_nothing() -> None:
-    """F4: whatever __str__ raises."""
-
-    class Exits(Exception):
-        def __str__(self) -> str:
-            raise SystemExit
-
-    assert "<Exits without a text: its __str__ failed>" == text_of(Exits())
 
 
 @pytest.mark.parametrize(
