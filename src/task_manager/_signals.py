@@ -58,10 +58,10 @@ class HeldSignals:
         self._over = False
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[HeldSignals]:
         """Hold back from here on, except where `through` or `allowed` says otherwise."""
         if threading.current_thread() is not threading.main_thread():
-            yield
+            yield self
             return
         try:
             try:
@@ -71,7 +71,7 @@ class HeldSignals:
                     if callable(handler):
                         self._handlers[number] = handler
                         signal.signal(number, self._take)
-                yield
+                yield self
             finally:
                 self.ends_allowed = False
         finally:

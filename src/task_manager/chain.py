@@ -145,7 +145,7 @@ class TaskChain:
             raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
-            source = IterableSource(tasks)
+            source = signals.through(IterableSource, tasks)
             names = [name_of_function(stage) for stage in self._stages]
             self._results.begin_run(repeats=True)
             kept = self._ledger.keeps_keys = self._stages[-1].keep_results

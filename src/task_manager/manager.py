@@ -12,6 +12,7 @@ from ._rules.retry import RetryPolicy
 from ._run.runs import Plan, Runs
 from ._run.source import IterableSource
 from ._runners import MODES, Orders
+from ._signals import HeldSignals
 from ._task import Summary, is_tuple
 from .events import Observer
 from .logger import TaskLogger
@@ -162,14 +163,18 @@ class TaskManager(Generic[T, R]):
         Results and errors add up over runs. A task that failed in an earlier run is run again when
         it is met again: `manager.start(manager.get_error_dict())`.
         """
-        return self._runs.start(plan_of(self), IterableSource(task_list))
+        with HeldSignals().held() as signals:
+            source = signals.through(IterableSource, task_list)
+            return self._runs.start(plan_of(self), source, signals)
 
     async def start_async(self, task_list: Iterable[T]) -> Summary:
         """The same, awaited in the caller's event loop; it works in every execution mode.
 
         The loop goes on meanwhile, except in serial mode, where the function runs in its thread.
         """
-        return await self._runs.start_async(plan_of(self), IterableSource(task_list))
+        with HeldSignals().held() as signals:
+            source = signals.through(IterableSource, task_list)
+            return await self._runs.start_async(plan_of(self), source, signals)
 
     def get_result_dict(self) -> Mapping[T, R]:
         """Task to result, for the tasks that succeeded, in the order in which they were taken.

@@ -35,7 +35,8 @@ def run_in_serial(stages: Sequence[TaskManager], initial: Source, book: Book) ->
             source = IterableSource(list(passed.values()))
             tickets.come(list(passed))
         try:
-            runs.start(plan, source, recorder)
+            with HeldSignals().held() as signals:
+                runs.start(plan, source, signals, recorder)
         except Exception as error:
             let_through(error)
             first_error = first_error or error

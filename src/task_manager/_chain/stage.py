@@ -307,7 +307,8 @@ def run_stage(
     source = LinkSource(stage, incoming, reporter, tickets, None if beside else slot)
     ended = EndedReport(None, through=True)
     try:
-        runs.start(plan, source, runs.recorder(plan, reporter))
+        with HeldSignals().held() as signals:
+            runs.start(plan, source, signals, runs.recorder(plan, reporter))
     except BaseException as error:
         ended = EndedReport(_pack(error), source.ended)
     manager.shutdown_pools()

@@ -74,26 +74,33 @@ class Runs:
 
     # ------------------------------------------------------------------ verbs
 
-    def start(self, plan: Plan, source: Source, recorder: Recorder | None = None) -> Summary:
-        """Make one run, in this thread. recorder: As `recorder` makes it; None: a new one."""
+    def start(
+        self,
+        plan: Plan,
+        source: Source,
+        signals: HeldSignals,
+        recorder: Recorder | None = None,
+    ) -> Summary:
+        """Make one run, in this thread.
+
+        signals: Held back by the caller, from before it looked at anything of the user's: what a
+            handler raises in that look must not be taken for a fault of what is looked at.
+        recorder: As `recorder` makes it; None: a new one.
+        """
         recorder = recorder or self.recorder(plan)
-        signals = HeldSignals()
-        if plan.mode.awaits:
+        if plan.mode.awaits:  # the signals are held before the loop is made: it has no safe places
             refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
-            with signals.held():  # before the loop is made, as asyncio has no safe places either
-                return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals))
-        with signals.held(), self._runner.one_run(plan.owner):
+            return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals))
+        with self._runner.one_run(plan.owner):
             runner = self._kept_runner(plan)
             run = self._new_run(plan, source, recorder, runner, signals)
             with self._ending(run, plan, recorder):
                 pump(run, runner, signals)
-        return self._conclude(run, plan)
+        return signals.through(self._conclude, run, plan)
 
-    async def start_async(self, plan: Plan, source: Source) -> Summary:
+    async def start_async(self, plan: Plan, source: Source, signals: HeldSignals) -> Summary:
         """The same, in the running event loop."""
-        signals = HeldSignals()
-        with signals.held():
-            return await self._start_awaiting(plan, source, self.recorder(plan), signals)
+        return await self._start_awaiting(plan, source, self.recorder(plan), signals)
 
     @contextlib.contextmanager
     def made_elsewhere(self, plan: Plan, recorder: Recorder, total: int | None) -> Iterator[None]:
