@@ -149,6 +149,17 @@ def test_f26_a_signal_at_any_line_loses_no_task(way: str, every: int, number: in
         line += every
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
+@pytest.mark.parametrize("mode", ["serial", "thread", "async"])
+def test_f26_a_limit_in_the_first_lines_of_a_start_is_raised(mode: str, number: int) -> None:
+    """Also where they look at the function's name, which may raise and must not stop a run."""
+    for line in range(1, 61):
+        manager = TaskManager(f.fit(f.same, mode), mode, worker_limit=1)  # with a log
+        with sent_at_line(line, number), pytest.raises(HANDLERS[number][1]):
+            manager.start(range(TASKS))
+        manager.shutdown_pools()
+
+
 @each_signal
 def test_it_waits_until_something_may_be_interrupted(number: int) -> None:
     """Between two such places it is held back, and raised at the next one."""
