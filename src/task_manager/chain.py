@@ -38,6 +38,8 @@ class TaskChain:
     chain_mode: "serial": one stage after the other, in this process. "process": every stage in a
         process of its own, all at the same time; a result goes on to the next stage at once, and a
         stage that is too fast waits for the next one.
+    observers: Objects of yours that are told the news of each start, as `task_manager.events` says:
+        of the initial tasks, with the stage. Those of a stage's manager are told of its own tasks.
 
     Initial tasks are followed by their number, so that equal results on the way stay apart. If the
     first stage deduplicates, repeats among the initial tasks of a start run once; the stages
@@ -51,11 +53,18 @@ class TaskChain:
     Raises ConfigurationError (a ValueError) for a wrong option.
     """
 
-    def __init__(self, stages: Iterable[TaskManager] = (), chain_mode: str = "serial") -> None:
+    def __init__(
+        self,
+        stages: Iterable[TaskManager] = (),
+        chain_mode: str = "serial",
+        *,
+        observers: Iterable[Observer] = (),
+    ) -> None:
         self._stages: list[TaskManager] = []
         for stage in options.iterable("stages", stages, of="managers"):
             self.add_stage(stage)
         self.set_chain_mode(chain_mode)
+        self._observers = options.observers("observers", observers)
         self._ledger = Ledger()
         self._results = Results(self._ledger.keys)
         self._summary = Summary()
@@ -150,7 +159,9 @@ class TaskChain:
             self._results.begin_run(repeats=True)
             kept = self._ledger.keeps_keys = self._stages[-1].keep_results
             keepers: list[Observer] = [self._results, self._ledger] if kept else []
-            book = Book(self._ledger, Recorder(keepers, []), names, self._stages[0].deduplicate)
+            recorder = Recorder(keepers, self._observers)
+            book = Book(self._ledger, recorder, names, self._stages[0].deduplicate)
+            book.began(source.remaining)
             with ExitStack() as at_the_end:  # each of these, whatever another one raises
                 for stage in self._stages:
                     at_the_end.callback(stage.shutdown_pools)

@@ -12,7 +12,16 @@ from .._run.ledger import Ledger
 from .._run.recorder import Recorder
 from .._run.run import annotate
 from .._task import Summary
-from ..events import Failed, Repeated, Retrying, Succeeded
+from ..events import (
+    Attempted,
+    Failed,
+    Passed,
+    Repeated,
+    Retrying,
+    RunBegan,
+    Succeeded,
+    Waiting,
+)
 
 
 class Book:
@@ -42,16 +51,42 @@ class Book:
         self._initial.update(entered)
         self.at[0].update(entered)
         if repeats:
-            self._recorder.record(Repeated(repeats))
+            self._recorder.record(Repeated(repeats, stage=1))
         return tickets, fresh, repeats
 
-    def passed(self, stage: int, tickets: Sequence[int], results: Sequence[Any]) -> None:
+    def began(self, total: int | None) -> None:
+        """The initial tasks come from here on. total: As of `RunBegan`."""
+        self._recorder.record(RunBegan(total))
+
+    def attempted(self, event: Attempted, tickets: Sequence[int]) -> None:
+        """Calls of a stage, told with its own numbers. tickets: Whose they were, one for each."""
+        if event.failed:
+            failed = frozenset(
+                ticket
+                for ticket, index in zip(tickets, event.indices, strict=True)
+                if index in event.failed
+            )
+            event = replace(event, failed=failed)
+        self._recorder.record(replace(event, indices=tickets))
+
+    def passed(
+        self,
+        stage: int,
+        tickets: list[int],
+        results: list[Any],
+        seconds: list[float],
+        attempts: list[int],
+    ) -> None:
         """These have their results of this stage, and go on; from the last stage, arrive."""
-        if stage + 1 < len(self._names):
+        initial = list(map(self._initial.__getitem__, tickets))
+        arrived = stage + 1 == len(self._names)
+        news = (Succeeded if arrived else Passed)(
+            tickets, initial, results, seconds, attempts, stage + 1
+        )
+        if not arrived:
             self.at[stage + 1].update(zip(tickets, results, strict=True))
-        else:
-            initial = [self._initial[ticket] for ticket in tickets]
-            self._recorder.record(Succeeded(list(tickets), initial, list(results), [], []))
+        self._recorder.record(news)
+        if arrived:
             forget = self._initial.pop
             for ticket in tickets:
                 forget(ticket)
@@ -59,12 +94,19 @@ class Book:
         for ticket in tickets:
             leave(ticket)
 
-    def failed(self, stage: int, ticket: int, error: BaseException, attempts: int) -> None:
+    def failed(
+        self,
+        stage: int,
+        ticket: int,
+        error: BaseException,
+        attempts: int,
+        seconds: float | None = None,
+    ) -> None:
         """This one goes no further."""
         task = self._initial[ticket]
         place = f"stage {stage + 1} of {len(self._names)} ({self._names[stage]})"
         annotate(error, f"task_manager: in {place}, for the initial task {short_repr(task)}")
-        self._recorder.record(Failed(ticket, task, error, attempts))
+        self._recorder.record(Failed(ticket, task, error, attempts, seconds, stage + 1))
         del self.at[stage][ticket]
         del self._initial[ticket]
 
@@ -75,9 +117,14 @@ class Book:
             earlier.clear()
         return sorted(self.at[stage])
 
-    def retrying(self, ticket: int, error: BaseException, number: int, delay: float) -> None:
+    def retrying(self, stage: int, ticket: int, error: BaseException, number: int, delay: float) -> None:
         """This one is tried again where it is."""
-        self._recorder.record(Retrying(ticket, self._initial[ticket], error, number, delay))
+        task = self._initial[ticket]
+        self._recorder.record(Retrying(ticket, task, error, number, delay, stage + 1))
+
+    def waiting(self) -> None:
+        """Nothing has come for a while."""
+        self._recorder.record(Waiting())
 
     def close(self, dropped: int) -> Summary:
         """The end: what was taken and has no outcome is not started, wherever it has been left.
@@ -86,7 +133,9 @@ class Book:
         """
         self._ledger.forget()  # and the tasks that it holds
         counts = self._recorder.tally.summary(monotonic() - self._began, not_started=0)
-        return replace(counts, not_started=self._taken + dropped - counts.taken)
+        summary = replace(counts, not_started=self._taken + dropped - counts.taken)
+        self._recorder.close(summary)
+        return summary
 
 
 class Tickets:

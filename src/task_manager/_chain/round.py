@@ -295,7 +295,7 @@ class Round:
                 error = wire.unpack_failure(wire.ErrorCell(*cell)).error
                 task = self._at(stage)[ticket]
                 self._suspects.clear([ticket])  # it has come back from its call
-                self._book.retrying(ticket, error, number, delay)
+                self._book.retrying(stage.number, ticket, error, number, delay)
                 stage.recorder.record(Retrying(ticket, task, error, number, delay))
             case ConcludingReport():
                 stage.concluding = True
@@ -336,7 +336,7 @@ class Round:
             stage.held.pop(ticket, None)
         if self._suspects:
             self._suspects.clear(tickets)
-        self._book.passed(stage.number, tickets, results)
+        self._book.passed(stage.number, tickets, results, seconds, [])
         numbers = list(runs_of(stage.manager).number(len(tickets)))
         stage.recorder.record(Succeeded(numbers, tasks, results, seconds, []))
 

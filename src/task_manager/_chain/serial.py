@@ -9,7 +9,7 @@ from .._run.pump import refuse_running_loop
 from .._run.recorder import Recorder
 from .._run.source import IterableSource, Source
 from .._signals import HeldSignals, let_through
-from ..events import Event, Failed, Repeated, Retrying, Succeeded
+from ..events import Attempted, Event, Failed, Repeated, Retrying, Succeeded, Waiting
 from ..manager import TaskManager, runs_of
 from .book import Book, Tickets
 from .plans import plans_of
@@ -88,10 +88,15 @@ class Progression:
 
     def observe(self, event: Event) -> None:
         match event:
-            case Succeeded(indices, _, results):
-                self._book.passed(self._stage, self._tickets.leave(indices), results)
-            case Failed(index, _, error, attempts):
+            case Attempted(indices):
+                self._book.attempted(event, [self._tickets.of(index) for index in indices])
+            case Succeeded(indices, _, results, seconds, attempts):
+                tickets = self._tickets.leave(indices)
+                self._book.passed(self._stage, tickets, results, seconds, attempts)
+            case Failed(index, _, error, attempts_made, took):
                 (ticket,) = self._tickets.leave([index])
-                self._book.failed(self._stage, ticket, error, attempts)
+                self._book.failed(self._stage, ticket, error, attempts_made, took)
             case Retrying(index, _, error, number, delay):
-                self._book.retrying(self._tickets.of(index), error, number, delay)
+                self._book.retrying(self._stage, self._tickets.of(index), error, number, delay)
+            case Waiting():
+                self._book.waiting()
