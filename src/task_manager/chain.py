@@ -11,7 +11,7 @@ from . import _options as options
 from ._chain.book import Book, EntranceSource, Tickets
 from ._chain.deaths import Deaths
 from ._chain.round import Round
-from ._processes.life import hopeless, stillborn_error
+from ._processes.child import FailedStarts, failed_starts_error
 from ._run.ledger import Ledger
 from ._run.pump import refuse_running_loop
 from ._run.recorder import Observer, Recorder
@@ -200,14 +200,14 @@ class TaskChain:
             for stage, recorder in zip(stages, recorders, strict=True):
                 stack.enter_context(stage._one_chain_run(recorder, initial.remaining))
             deaths = Deaths()
-            first = stillborn = 0
+            first = 0
+            failed_starts = FailedStarts()
             while first < len(stages):
                 round_ = Round(stages, recorders, book, initial, first, deaths, signals)
                 died = round_.run()
                 if died is not None:
-                    stillborn = 0 if died.ready else stillborn + 1
-                    if hopeless(stillborn, died.exitcode):
-                        raise stillborn_error(f"processes of stage {died.number + 1}", died.exitcode)
+                    if failed_starts.too_many(died):
+                        raise failed_starts_error(f"processes of stage {died.number + 1}", died.exitcode)
                     round_.charge(died)
                 first_error = first_error or round_.error
                 if died is None:
