@@ -11,7 +11,7 @@ import pytest
 
 import task_manager
 from task_manager import errors
-from task_manager._processes.life import stillborn_error
+from task_manager._processes.child import failed_starts_error
 from task_manager.errors import (
     ConfigurationError,
     GetArgsError,
@@ -126,7 +126,7 @@ def test_the_tree_that_is_drawn_is_the_tree() -> None:
 )
 def test_what_does_not_come_up_is_named(what: str, processes: str) -> None:
     """The workers of a manager, or a stage of a chain."""
-    text = str(stillborn_error(what, 7))
+    text = str(failed_starts_error(what, 7))
 
     assert text.startswith(
         f"{processes} die before they are ready, one after the other (the last one with "

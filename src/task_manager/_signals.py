@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from time import monotonic  # bound here, as tests of other code stop the clock
 from types import CodeType, FrameType
 from typing import Any, ParamSpec, TypeVar
+
+from ._platform import after_fork
 
 P = ParamSpec("P")
 V = TypeVar("V")
@@ -235,5 +236,4 @@ def _in_a_copy() -> None:
         held._waiting.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_a_copy)
+after_fork(_in_a_copy)

@@ -15,7 +15,7 @@ from task_manager import TaskChain, WorkerStartError
 from task_manager._chain import book, deaths, feed, stage_process
 from task_manager._chain import round as chain_round
 from task_manager._platform import this_process
-from task_manager._processes import channel, life, slot, wire
+from task_manager._processes import channel, child, slot, wire
 from task_manager._rules.batch_size import BatchSize
 from task_manager._run import recorder, results, run
 from task_manager._run.ledger import Ledger
@@ -44,14 +44,16 @@ STEPS: list[tuple[Any, str]] = [
     (chain_round.Round, "charge"),
     (deaths.Deaths, "charge"),
     (stage_process.StageProcess, "start"),
-    (stage_process.StageProcess, "kill"),
-    (stage_process.StageProcess, "end"),
-    (stage_process, "end_process"),
-    (stage_process, "Channel"),
-    (stage_process, "start_with_slot"),
-    (slot, "start_process"),
-    (slot.SharedSlot, "make_and_send"),
-    (life.Glance, "dead"),
+    (stage_process.StageProcess, "start_stage"),
+    (child.Child, "listen"),
+    (child.Child, "kill"),
+    (child.Child, "end"),
+    (child.Child, "close"),
+    (child, "end_process"),
+    (child, "Channel"),
+    (child, "start_process"),
+    (slot.SharedSlot, "share"),
+    (child.Glance, "dead"),
     (channel.Channel, "receive"),
     (channel.Channel, "send"),
     (wire, "dumps"),

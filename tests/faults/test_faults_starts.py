@@ -434,9 +434,9 @@ def test_f11_a_start_in_an_atexit_function(mode: str, script: Callable[[str], Sc
 HANGS = """
 import os, time
 from task_manager import TaskManager, WorkerStartError
-from task_manager._processes import life
+from task_manager._processes import child
 
-life.COMING_UP = SECONDS  # where the next worker is to come up in them, also on a machine at work
+child.TIME_TO_COME_UP = SECONDS  # where the next worker is to come up in them, also on a machine at work
 
 if __name__ == '__mp_main__':
     try:
@@ -473,9 +473,9 @@ def test_f06_a_worker_that_hangs_as_it_comes_up(
 STAGE_HANGS = """
 import time
 from task_manager import TaskChain, TaskManager, WorkerStartError
-from task_manager._processes import life
+from task_manager._processes import child
 
-life.COMING_UP = 1.0
+child.TIME_TO_COME_UP = 1.0
 
 if __name__ == '__mp_main__':
     time.sleep(1000)

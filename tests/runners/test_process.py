@@ -27,10 +27,10 @@ from task_manager import (
     WorkerStartError,
 )
 from task_manager._processes import life
-from task_manager._processes.life import end_process, start_process, uninterrupted
+from task_manager._processes.attempts import Sent, Worker
+from task_manager._processes.life import end_process, live, start_process, uninterrupted
 from task_manager._processes.wire import dumps
 from task_manager._processes.worker import work
-from task_manager._runners.process import Held, Worker
 from task_manager._task import Batch
 
 Manager = Callable[..., TaskManager]
@@ -135,9 +135,10 @@ def test_a_worker_is_heard_later_where_it_does_not_wait_for_that(
     little: bool, waiting: int, pace: float, busy: bool
 ) -> None:
     """It has ten milliseconds of work in its next batch, and what it tells is little."""
-    worker = Worker(Any, SimpleNamespace(little=little), Any)  # type: ignore[arg-type]
+    worker = Worker()
+    worker.channel = SimpleNamespace(little=little)  # type: ignore[assignment]
     batch = Batch([], [], [], False, [])
-    worker.held.extend(Held(batch, range(count), 0) for count in (15, waiting) if count)
+    worker.sent.extend(Sent(batch, range(count), 0) for count in (15, waiting) if count)
     worker.pace = pace
 
     assert busy == worker.busy
@@ -173,7 +174,7 @@ def test_f07_no_more_processes_can_be_started(
         started.append(start(*args, **options))
         return started[-1]
 
-    monkeypatch.setattr("task_manager._processes.slot.start_process", start_some)
+    monkeypatch.setattr("task_manager._processes.child.start_process", start_some)
     with process_manager(nap, worker_limit=8) as manager:
         if there_are:
             manager.start(range(100))
@@ -309,7 +310,7 @@ def test_f09_a_worker_whose_parent_is_gone_ends_in_silence(capfd: pytest.Capture
     """Nobody is there to be told of a pipe that ended."""
     with uninterrupted():
         process, pipe = start_process(
-            multiprocessing.get_context("fork"), work, dumps(f.same), name="worker"
+            multiprocessing.get_context("fork"), live, None, work, dumps(f.same), name="worker"
         )
     pipe.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from .._processes.life import hopeless, stillborn_error
+from .._processes.child import FailedStarts, failed_starts_error
 from .._run.source import Source
 from .._signals import HeldSignals
 from ..manager import TaskManager, runs_of
@@ -26,14 +26,14 @@ def run_in_processes(stages: Sequence[TaskManager], initial: Source, book: Book)
         for stage, plan, recorder in zip(stages, plans, recorders, strict=True):
             stack.enter_context(runs_of(stage).made_elsewhere(plan, recorder, initial.remaining))
         deaths = Deaths()
-        first = stillborn = 0
+        failed_starts = FailedStarts()
+        first = 0
         while first < len(stages):
             round_ = Round(stages, recorders, book, initial, first, deaths, signals)
             died = round_.run()
             if died is not None:
-                stillborn = 0 if died.ready else stillborn + 1
-                if hopeless(stillborn, died.exitcode):
-                    raise stillborn_error(f"processes of stage {died.number + 1}", died.exitcode)
+                if failed_starts.too_many(died):
+                    raise failed_starts_error(f"processes of stage {died.number + 1}", died.exitcode)
                 round_.charge(died)
             first_error = first_error or round_.error
             if died is None:

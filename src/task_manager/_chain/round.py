@@ -22,15 +22,9 @@ from typing import Any
 from .._call import clock, release
 from .._processes import wire
 from .._processes.channel import NAP, Channel, TooLarge
+from .._processes.child import Glance, not_ready, tells_of_death, time_to_come_up
 from .._processes.files import standard_files_taken
-from .._processes.life import (
-    Glance,
-    not_ready,
-    refusals_named,
-    tells_of_death,
-    time_to_come_up,
-    uninterrupted,
-)
+from .._processes.life import refusals_named, uninterrupted
 from .._rules.batch_size import LARGEST
 from .._run.recorder import Recorder
 from .._run.run import TICK
@@ -140,10 +134,8 @@ class Round:
                 # Kept open here as well: what the end of a stage means is decided here, not by the next.
                 self._ends += [way_in, incoming]
                 self._started.append(stage)
-                stage.start(stage.number in self._deaths.concluded, incoming, way_out)
-                self._selector.register(stage.channel, selectors.EVENT_READ, stage)
-                if tells_of_death(stage.context):
-                    self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
+                stage.start_stage(stage.number in self._deaths.concluded, incoming, way_out)
+                stage.listen(self._selector, tells_of_death(stage.context))
             way_out = way_in
         self._way_in = Channel(way_in)
 
@@ -154,7 +146,7 @@ class Round:
                 last_to_first.callback(end.close)
             last_to_first.callback(self._selector.close)
             for stage in reversed(self._started * 2):  # at a second attempt if the first one raises
-                last_to_first.callback(stage.end)
+                last_to_first.callback(stage.close)
             if not all(stage.ended for stage in self._stages):
                 for stage in self._started:
                     last_to_first.callback(stage.kill)

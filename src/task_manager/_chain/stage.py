@@ -26,11 +26,9 @@ from multiprocessing.connection import wait as wait_for
 from typing import Any, NoReturn
 
 from .._call import IDLE, NEVER, Slot
-from .._platform import this_process
+from .._platform import this_process, without_signal
 from .._processes import wire
-from .._processes.channel import CHUNK, Channel, TooLarge, send_frame, without_signal
-from .._processes.life import settle_in
-from .._processes.slot import SharedSlot
+from .._processes.channel import CHUNK, Channel, TooLarge, send_frame
 from .._signals import HeldSignals
 from .._task import Failure
 from ..errors import TransportError
@@ -259,6 +257,7 @@ def _pack(error: BaseException) -> wire.ErrorCell:
 
 def run_stage(
     pipe: socket.socket,
+    shared: Slot,
     packed: TaskManager | bytes,
     stage: int,
     beside: bool,
@@ -268,18 +267,12 @@ def run_stage(
 ) -> None:
     """The life of a stage process.
 
+    shared: Says to the parent what is in hand.
     packed: The manager, pickled unless the process was forked.
     beside: Its calls go on beside all else, so that nobody could say whose it was that has ended it.
     concluded: Its `handle_error` was called already, in a process that was there before this one.
     """
-    settle_in()
-    try:
-        shared = SharedSlot.receive(pipe)
-    except (EOFError, OSError):  # the parent is gone
-        sys.exit(1)
-    # In a copy of this process the next write to the slot fails, at the latest after the call.
-    os.register_at_fork(after_in_child=shared.cells.release)
-    slot: Slot = [IDLE, NEVER] if beside else shared.cells
+    slot: Slot = [IDLE, NEVER] if beside else shared
     tickets = Tickets(first=0)
     reporter = Reporter(stage, pipe, outgoing, tickets, slot)
     try:

@@ -8,15 +8,13 @@ its mark and within its bounds; what is no frame ends the channel, as the death 
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
-import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .._platform import end_a_copy, this_process
+from .._platform import NO_SIGNAL, end_a_copy, memory_of_machine, this_process, without_signal
 
 MARK = b"\x89TM\n"  # no text in any encoding begins like that
 HEADER = struct.Struct(f"!{len(MARK)}sHQ")
@@ -25,21 +23,7 @@ KEPT = 1 << 24  # bytes of a buffer that is kept for the next large frame: fresh
 LITTLE = 1 << 12  # bytes
 NAP = 0.005  # seconds in which news may gather, where nobody waits for an answer to it
 
-# A write to one who is gone is an error, and not the signal that ends a process without a word where
-# somebody has set SIGPIPE to its default.
-NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
-_SO_NOSIGPIPE = 0x1022  # of macOS, whose sockets are told once; Python has no name for it
-
-
-def _memory() -> int:
-    """Bytes that this machine has, or more than any has where it does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on every platform
-        return 1 << 42
-
-
-LARGEST_FRAME = 4 * _memory()  # bytes; no process of ours can have made a larger one
+LARGEST_FRAME = 4 * memory_of_machine()  # bytes; no process of ours can have made a larger one
 
 
 class GarbageError(Exception):
@@ -55,12 +39,6 @@ class TooLarge:
 
     def __len__(self) -> int:
         return self.size
-
-
-def without_signal(pipe: socket.socket) -> None:
-    """To be called once with each socket that is sent on: for systems that know no MSG_NOSIGNAL."""
-    if not NO_SIGNAL and sys.platform == "darwin":
-        pipe.setsockopt(socket.SOL_SOCKET, _SO_NOSIGPIPE, 1)
 
 
 class Channel:

@@ -11,6 +11,8 @@ import os
 import threading
 from collections.abc import Iterator
 
+from .._platform import after_fork
+
 STANDARD = 3  # files: stdin, stdout, stderr
 
 _counting = threading.Lock()
@@ -26,7 +28,7 @@ def _begin_anew() -> None:
     _placeholders.clear()
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+after_fork(_begin_anew)
 
 
 def take_standard_files() -> list[int]:

@@ -10,15 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from multiprocessing import forkserver, popen_fork, resource_tracker
 from multiprocessing.process import BaseProcess
 from time import sleep
-from typing import Any
 
+from .._platform import CAN_FORK, ready_servants, without_sigpipe
 from .script import restore_script_file
 
 ATTEMPTS = 5  # at one start, while the servants of multiprocessing die
@@ -40,12 +38,13 @@ def launch(make: Callable[[], BaseProcess], method: str) -> BaseProcess:
     Raises what the system refuses, as an OSError or a MemoryError; in the end also the ConnectionError
     of a fork server that does not stay alive.
     """
-    with _broken_streams_aside(), _without_sigpipe():
+    with _broken_streams_aside(), without_sigpipe():
         for attempt in range(1, ATTEMPTS + 1):
             process = make()
             try:
                 if method != "fork":
-                    _ready_servants(method)
+                    restore_script_file()
+                    ready_servants(method)
                 _keep_spare_files(SPARE[method])
                 process.start()
             except BaseException as error:
@@ -79,49 +78,6 @@ def refusal(error: BaseException) -> str:
     return said if hint is None else f"{said}: {hint}"
 
 
-def in_a_copy() -> None:
-    """In a forked child: threads of the parent may have held the locks of multiprocessing's servants."""
-    servants: tuple[Any, ...] = (
-        forkserver._forkserver,
-        resource_tracker._resource_tracker,
-    )
-    for servant in servants:
-        servant._lock._at_fork_reinit()
-
-
-def _ready_servants(method: str) -> None:
-    """The resource tracker runs, and so does a fork server that is a child of ours, if one is needed."""
-    restore_script_file()
-    # Where it has to be started, that unblocks signals which are blocked for the time of our start.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    if method == "forkserver":
-        _forget_a_strange_fork_server()
-        forkserver.ensure_running()
-
-
-def _forget_a_strange_fork_server() -> None:
-    """A forked process knows the fork server of its parent; then CPython waits for it, and fails.
-
-    So it does where the script ignores SIGCHLD, or waits for all children, and the server has died.
-    """
-    server: Any = forkserver._forkserver
-    if not hasattr(os, "waitid"):  # not on every platform
-        return
-    with server._lock:
-        if server._forkserver_pid is None:
-            return
-        try:
-            os.waitid(os.P_PID, server._forkserver_pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            with contextlib.suppress(OSError):
-                os.close(server._forkserver_alive_fd)
-            server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None
-
-
 def _keep_spare_files(count: int) -> None:
     """Raise OSError now where files would run out in the middle: CPython then leaves some open."""
     spare: list[int] = []
@@ -134,7 +90,14 @@ def _keep_spare_files(count: int) -> None:
 
 
 def _clear_up(error: BaseException) -> None:
-    """Take away what a start that failed has left: open files, or a process without an owner."""
+    """Take away what a start that failed has left: open files, or a process without an owner.
+
+    On Windows CPython does so itself, all but the process: that reads the end of its pipe, and ends.
+    """
+    if not CAN_FORK:
+        return
+    from multiprocessing import popen_fork
+
     for frame, _ in traceback.walk_tb(error.__traceback__):
         popen = frame.f_locals.get("self")
         if frame.f_code.co_name != "_launch" or not isinstance(popen, popen_fork.Popen):
@@ -147,24 +110,6 @@ def _clear_up(error: BaseException) -> None:
         if popen.method == "spawn" and hasattr(popen, "pid"):
             popen.kill()
             popen.wait()
-
-
-@contextlib.contextmanager
-def _without_sigpipe() -> Iterator[None]:
-    """A write into a pipe that nobody reads is an error here, whatever the script does with SIGPIPE."""
-    number = getattr(signal, "SIGPIPE", None)
-    if number is None or signal.getsignal(number) is signal.SIG_IGN:
-        yield
-        return
-    came_before = number in signal.sigpending()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-    try:
-        yield
-    finally:
-        if not came_before and number in signal.sigpending():
-            signal.sigwait({number})
-        if number not in mask:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
 
 
 @contextlib.contextmanager

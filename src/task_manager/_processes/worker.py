@@ -7,41 +7,34 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from .._call import TOO_LONG, call_batch, invoker
-from .._platform import this_process
+from .._call import TOO_LONG, Slot, call_batch, invoker
+from .._platform import end_with_group, this_process
 from . import wire
 from .arguments import unnamed
-from .channel import receive_frame, send_frame, without_signal
-from .files import take_standard_files
-from .life import kill_own_group, settle_in
+from .channel import receive_frame, send_frame
 from .report import reports_of
-from .slot import SharedSlot
 
 READY = b"ready"  # what a worker says first
 GOODBYE = b"goodbye"  # what is said to one that may end in peace
 
 
-def work(pipe: socket.socket, packed_function: bytes) -> None:
-    """Take batches from the pipe and send reports, until the other side says goodbye or is gone."""
-    settle_in()
-    take_standard_files()
-    without_signal(pipe)
+def work(pipe: socket.socket, slot: Slot, packed_function: bytes) -> None:
+    """Take batches from the pipe and send reports, until the other side says goodbye or is gone.
+
+    slot: Says which call is in hand, to the other side.
+    """
     worker = this_process()
     try:
-        _serve(pipe, packed_function)
+        _serve(pipe, slot, packed_function)
     except (ConnectionError, EOFError):  # the parent is gone; nobody is there to be told anything
-        kill_own_group()
+        end_with_group()
     finally:
         if worker is not this_process():  # a copy that the user's function has forked, and let return
             os._exit(0)
 
 
-def _serve(pipe: socket.socket, packed_function: bytes) -> None:
+def _serve(pipe: socket.socket, slot: Slot, packed_function: bytes) -> None:
     """The same. Raises EOFError or a ConnectionError when the other side is gone without a goodbye."""
-    shared = SharedSlot.receive(pipe)
-    slot = shared.cells
-    # In a copy of this process the next write to the slot fails, at the latest after the call.
-    os.register_at_fork(after_in_child=slot.release)
     try:
         func = wire.loads(packed_function)
     except BaseException as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
 from .._call import Slot
+from .._platform import cores
 from .._task import Batch, Outcomes, Unrun
 
 Answer = tuple[Batch, Outcomes | Unrun]
@@ -56,14 +56,6 @@ class AwaitedRunner(Protocol):
     async def collect(self, timeout: float) -> list[Answer]: ...
 
     async def close(self) -> None: ...
-
-
-def cores() -> int:
-    """The processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every platform
-        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)

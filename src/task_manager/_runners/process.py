@@ -3,7 +3,7 @@
      this process                                worker process
      submit ──▶ Channel ═══════ socket ═══════▶  loads, call_batch
      collect ◀── Channel ═══════ socket ═══════  its outcomes, pickled by itself
-             ◀── Slot ── shared memory ────────  what it has in hand
+             ◀── Slot ── shared memory ────────  the call in hand
 
 Workers share nothing with each other: a worker that dies takes its one task with it, and is
 replaced.  This side never blocks on a pipe, neither reading nor writing, so no worker can make it
@@ -19,44 +19,32 @@ from dataclasses import replace
 from time import sleep  # by name: tests of other code put something else into the module
 from typing import Any, NamedTuple
 
-from .._call import NEVER, clock, release
-from .._platform import this_process
+from .._call import NEVER, clock
+from .._platform import this_process, when_ready
 from .._processes import wire
-from .._processes.arguments import named
-from .._processes.channel import NAP, Channel, GarbageError, TooLarge
-from .._processes.files import standard_files_taken
-from .._processes.held import Held, Part, Worker
-from .._processes.life import (
-    FAREWELL,
+from .._processes.attempts import Sent, Unsent, Worker
+from .._processes.channel import NAP, GarbageError, TooLarge
+from .._processes.child import (
+    TIME_TO_END,
+    FailedStarts,
     Glance,
-    end_process,
-    has_died,
-    hopeless,
+    failed_starts_error,
     not_ready,
-    refusals_named,
-    refuse_daemons,
-    stillborn_error,
     tells_of_death,
     time_to_come_up,
-    uninterrupted,
 )
-from .._processes.report import Note, open_note, open_report, refusal_in
-from .._processes.slot import start_with_slot
+from .._processes.files import standard_files_taken
+from .._processes.life import refusals_named, refuse_daemons, uninterrupted
+from .._processes.report import refusal_in
 from .._processes.worker import GOODBYE, READY, work
 from .._rules.suspects import Suspects
-from .._task import Batch, Failure, InTurn, Outcomes, Unrun
-from ..errors import (
-    TaskTimeoutError,
-    TransportError,
-    WorkerDiedError,
-    WorkerStartError,
-)
+from .._task import Batch, Failure, Outcomes, Unrun
+from ..errors import TaskTimeoutError, WorkerDiedError, WorkerStartError
 from . import Answer, Orders
 from .places import Places
 
 SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
 GAP = 0.002  # seconds between two looks at it
-HANGING = 2  # workers in a row that are not ready by then; then there is no hope
 
 
 class Overdue(NamedTuple):
@@ -77,12 +65,13 @@ class ProcessRunner:
         self.workers = self._most = orders.workers
         self._timeout = orders.task_timeout
         self._context = multiprocessing.get_context(orders.start_method)
+        self._sentinels_tell = tells_of_death(self._context)
         self._func = wire.pack_object(func, self._context.get_start_method())
-        self._crew: list[Worker] = []
+        self._running: list[Worker] = []
         self._answers: list[Answer] = []
         with refusals_named("worker process"), standard_files_taken():
             self._selector = selectors.DefaultSelector()
-        self._stillborn = self._hanging = 0
+        self._failed_starts = FailedStarts()
         self._suspects: Suspects[int] = Suspects()  # by the index of the task
         self._glance = Glance()
         self._places = Places()
@@ -91,19 +80,19 @@ class ProcessRunner:
     # ------------------------------------------------------------------ the verbs
 
     def room(self, depth: int) -> bool:
-        return not self._answers and sum(worker.load for worker in self._crew) < self._most * depth
+        return not self._answers and sum(worker.load for worker in self._running) < self._most * depth
 
     def submit(self, batch: Batch) -> None:
         positions = range(len(batch))
         for part in self._suspects.parts(batch.indices):
             worker = self._choose()
-            worker.parts.append(Part(batch, positions[part]))
-            self._feed(worker)
+            worker.unsent.append(Unsent(batch, positions[part]))
+            self._send(worker)
 
     def collect(self, timeout: float) -> list[Answer]:
-        if self._crew and all(worker.busy for worker in self._crew):
+        if self._running and all(worker.busy for worker in self._running):
             sleep(min(NAP, timeout))
-        ready = self._selector.select(0.0 if self._answers else self._patience(timeout))
+        ready = when_ready(self._selector, 0.0 if self._answers else self._patience(timeout))
         ended: list[Worker] = []
         for key, events in ready:
             worker: Worker = key.data
@@ -111,13 +100,13 @@ class ProcessRunner:
                 continue
             if key.fileobj is worker.channel:
                 if events & selectors.EVENT_WRITE:
-                    self._feed(worker)
+                    self._send(worker)
                 self._read(worker)
             if key.fileobj is not worker.channel or worker.gone:
                 ended.append(worker)
-        ended += [worker for worker in self._glance.dead(self._crew) if worker not in ended]
+        ended += [worker for worker in self._glance.dead(self._running) if worker not in ended]
         for worker in ended:
-            self._bury(worker)
+            self._end_dead(worker)
         if self._timeout is not None:
             self._end_overdue(self._timeout)
             self._end_hanging(self._timeout)
@@ -128,98 +117,90 @@ class ProcessRunner:
         if self._owner is not this_process():  # a copy in a forked child: nothing in it is its own
             return
         with uninterrupted():
-            for worker in self._crew:
-                if worker.held:
-                    worker.process.kill()
+            for worker in self._running:
+                if worker.sent:
+                    worker.kill()
                 worker.channel.send(GOODBYE)
                 worker.channel.close()
-            deadline = clock() + FAREWELL  # of all together
-            for worker in self._crew:
-                end_process(worker.process, max(0.0, deadline - clock()))
-                worker.slot.close()
-            self._crew.clear()
+            deadline = clock() + TIME_TO_END  # of all together
+            for worker in self._running:
+                worker.end(max(0.0, deadline - clock()))
+            self._running.clear()
             self._selector.close()
 
     # ------------------------------------------------------------------ workers come and go
 
     def _choose(self) -> Worker:
         """The worker with the least to do; a new one while all are busy and there may be more."""
-        least = min(self._crew, key=lambda worker: worker.load, default=None)
-        if least is None or (least.load and len(self._crew) < self._most):
+        least = min(self._running, key=lambda worker: worker.load, default=None)
+        if least is None or (least.load and len(self._running) < self._most):
             try:
-                return self._hire()
+                return self._start_worker()
             except WorkerStartError:
                 if least is None:
                     raise
-                self._most = len(self._crew)  # the system has no room for more
+                self._most = len(self._running)  # the system has no room for more
         return least
 
-    def _hire(self) -> Worker:
+    def _start_worker(self) -> Worker:
         with uninterrupted(), refusals_named("worker process"):
-            process, pipe, slot = start_with_slot(
-                self._context, work, self._func, name="task_manager-worker"
-            )
+            worker = Worker()
             try:
-                worker = Worker(process, Channel(pipe), slot)
-                worker.number = self._places.take()
-                self._selector.register(worker.channel, selectors.EVENT_READ, worker)
-                if tells_of_death(self._context):
-                    self._selector.register(process.sentinel, selectors.EVENT_READ, worker)
+                worker.start(self._context, work, self._func, name="task_manager-worker")
+                worker.listen(self._selector, self._sentinels_tell)
             except BaseException:  # it has no owner yet
-                pipe.close()
-                process.kill()
-                end_process(process, FAREWELL)
-                slot.close()
+                worker.kill()
+                worker.close()
                 raise
-            self._crew.append(worker)
+            worker.place = self._places.take()
+            self._running.append(worker)
         return worker
 
     def _patience(self, longest: float) -> float:
         """Seconds that may be spent on waiting: not longer than until a call may be due."""
         if self._timeout is None:
             return longest
-        began = min((worker.slot[1] for worker in self._crew), default=NEVER)
+        began = min((worker.slot[1] for worker in self._running), default=NEVER)
         return min(longest, self._timeout, max(0.0, began + self._timeout - clock()))
 
     def _end_hanging(self, timeout: float) -> None:
         """Kill the workers that do not come up."""
-        coming = [worker for worker in self._crew if not worker.ready]
+        coming = [worker for worker in self._running if not worker.ready]
         limit = time_to_come_up(timeout, len(coming))
         for worker in coming:
             if clock() - worker.began >= limit:
                 worker.refusal = not_ready("a worker process", limit)
-                worker.process.kill()
-                self._bury(worker)
+                worker.kill()
+                self._end_dead(worker)
 
     def _end_overdue(self, timeout: float) -> None:
         """Kill the workers whose call takes too long."""
-        for worker in list(self._crew):
+        for worker in list(self._running):
             number = int(worker.slot[0])  # first: the next call writes its beginning before its number
             began = worker.slot[1]
             took = clock() - began
-            if not worker.held or took < timeout:
+            if not worker.sent or took < timeout:
                 continue
-            if has_died(worker.process):  # which a copy of it may hide from us
-                self._bury(worker)
+            if worker.has_died:  # which a copy of it may hide from us
+                self._end_dead(worker)
                 continue
-            worker.process.kill()
+            worker.kill()
             error = TaskTimeoutError(timeout)
-            self._bury(worker, Overdue(number, Failure(error, type(error)), began, took))
+            self._end_dead(worker, Overdue(number, Failure(error, type(error)), began, took))
 
-    def _bury(self, worker: Worker, overdue: Overdue | None = None) -> None:
+    def _end_dead(self, worker: Worker, overdue: Overdue | None = None) -> None:
         """A worker is dead, or as good as dead: charge who is to be charged, give the others back.
 
         overdue: The call that it was killed for by us; None if it died by itself.
         """
-        self._crew.remove(worker)
-        self._places.give_back(worker.number)
+        self._running.remove(worker)
+        self._places.give_back(worker.place)
         self._selector.unregister(worker.channel)
-        if tells_of_death(self._context):
+        if self._sentinels_tell:
             self._selector.unregister(worker.process.sentinel)
-        pid = worker.process.pid
         number = int(worker.slot[0])
         alive = overdue is None and self._lives_on(worker)
-        exitcode = end_process(worker.process, 0.0 if alive else FAREWELL)
+        worker.end(0.0 if alive else TIME_TO_END)
         try:
             self._read(worker)  # what it sent before it died
             if overdue is not None:  # its worker may have gone on to the next call
@@ -227,38 +208,37 @@ class ProcessRunner:
                 call = (overdue.began, overdue.took)
                 self._give_back(worker, charged, overdue.failure, call)
             else:
-                began = worker.slot[1]
+                last, began = worker.told
                 going_on = not alive and began != NEVER
-                guilty = self._blame(worker, number if alive else int(worker.slot[0]), going_on)
-                error = WorkerDiedError(pid, exitcode)
+                charged = self._charge(worker, number if alive else int(last), going_on)
+                error = WorkerDiedError(worker.pid, worker.exitcode)
                 last_call = (began, clock() - began) if going_on else None
-                self._give_back(worker, guilty, Failure(error, type(error)), last_call)
+                self._give_back(worker, charged, Failure(error, type(error)), last_call)
         finally:
-            worker.channel.close()
-            worker.slot.close()
-        if not worker.ready:
-            self._count_stillborn(worker, exitcode)
+            worker.close()
+        if not worker.ready and self._failed_starts.too_many(worker):
+            self._go_on_without(worker)
 
     def _lives_on(self, worker: Worker) -> bool:
         """Whether it is its pipe alone that has ended, or is no pipe of ours any more.
 
-        Then the one to blame need not be the call that it has in hand by now.
+        Then the one to charge need not be the call that it has in hand by now.
         """
         if not worker.lost and not worker.channel.garbled:
             deadline = clock() + SHORTLY
-            while not has_died(worker.process) and clock() < deadline:
+            while not worker.has_died and clock() < deadline:
                 sleep(GAP)  # a process that dies closes its files before it is seen to be dead
-        return not has_died(worker.process)
+        return not worker.has_died
 
-    def _blame(self, worker: Worker, number: int, going_on: bool) -> int | None:
+    def _charge(self, worker: Worker, number: int, going_on: bool) -> int | None:
         """The index of the task that is charged for this death, or None."""
-        if not worker.ready or not worker.held:
+        if not worker.ready or not worker.sent:
             return None
         in_hand = worker.index_of(number)
         if in_hand is None:  # it may have died of receiving the next ones
-            return self._suspects.charge(worker.held[0].indices_left, None, going_on=False)
-        held = [index for held in worker.held for index in held.indices_left]
-        return self._suspects.charge(held, in_hand, going_on)
+            return self._suspects.charge(worker.sent[0].indices_left, None, going_on=False)
+        had = [index for sent in worker.sent for index in sent.indices_left]
+        return self._suspects.charge(had, in_hand, going_on)
 
     def _give_back(
         self,
@@ -271,7 +251,7 @@ class ProcessRunner:
 
         call: When its call began, and its seconds; None where it had none, or nobody knows.
         """
-        had: list[Held | Part] = [*worker.held, *worker.parts]
+        had: list[Sent | Unsent] = [*worker.sent, *worker.unsent]
         for given in had:
             unrun = list(given.left)
             for position in given.left if charged is not None else ():
@@ -281,49 +261,43 @@ class ProcessRunner:
                     if call is not None:
                         began, took = call
                         outcomes = replace(
-                            outcomes, seconds=[took], began=[began], workers=[worker.number]
+                            outcomes, seconds=[took], began=[began], workers=[worker.place]
                         )
                     self._answers.append((given.batch, outcomes))
             if unrun:
                 self._answers.append((given.batch, Unrun(unrun)))
 
-    def _count_stillborn(self, worker: Worker, exitcode: int | None) -> None:
-        """This one never came to work: others go on without it, and where none works that is the end."""
-        if worker.refusal:
-            self._hanging += 1
-        else:
-            self._stillborn += 1
-        if self._hanging < HANGING and not hopeless(self._stillborn, exitcode):
-            return
-        if any(other.ready for other in self._crew):
-            self._most = len(self._crew)
-        elif worker.refusal:
-            raise WorkerStartError(worker.refusal)
+    def _go_on_without(self, failed: Worker) -> None:
+        """No other one will come to work: those that do go on, and where none does that is the end."""
+        if any(other.ready for other in self._running):
+            self._most = len(self._running)
+        elif failed.refusal:
+            raise WorkerStartError(failed.refusal)
         else:
             method = self._context.get_start_method()
-            raise stillborn_error("worker processes", exitcode, method)
+            raise failed_starts_error("worker processes", failed.exitcode, method)
 
     # ------------------------------------------------------------------ pipes
 
-    def _feed(self, worker: Worker) -> None:
+    def _send(self, worker: Worker) -> None:
         """Send as much as its pipe takes now; the selector says when there is room for the rest.
 
         What waits for it is pickled a share at a time, so that no batch is there twice as a whole.
         """
         was_waiting = worker.channel.unsent
         worker.channel.send(b"")
-        while worker.parts and not worker.channel.unsent:
-            part = worker.parts[0]
+        while worker.unsent and not worker.channel.unsent:
+            part = worker.unsent[0]
             share, positions = part.pack()
             if not part.left:
-                worker.parts.popleft()
+                worker.unsent.popleft()
             if share.failures:
                 failures = {positions[place]: failure for place, failure in share.failures.items()}
                 self._answers.append((part.batch, _failed(failures)))
                 positions = [position for position in positions if position not in failures]
             if positions:
                 frame = wire.dumps((part.batch.unpack, *share.column))
-                worker.hold(part.batch, positions, len(frame))
+                worker.has_sent(part.batch, positions, len(frame))
                 del share
                 worker.channel.send(frame)
         if worker.channel.unsent != was_waiting:
@@ -336,98 +310,19 @@ class ProcessRunner:
         try:
             for frame in worker.channel.receive():
                 if worker.ready:
-                    self._take(worker, frame)
+                    batch, outcomes = worker.take(frame)
+                    if self._suspects and isinstance(outcomes, Outcomes):
+                        self._suspects.clear(batch.indices[position] for position in outcomes.positions)
+                    self._answers.append((batch, outcomes))
                 elif not isinstance(frame, TooLarge) and frame == READY:
                     worker.ready = True
-                    self._stillborn = self._hanging = 0
+                    self._failed_starts.clear()
                 else:
                     worker.refusal = refusal_in(frame)
-                    if not any(other.ready for other in self._crew):
+                    if not any(other.ready for other in self._running):
                         raise WorkerStartError(worker.refusal)
         except GarbageError:
             worker.lost = True
-
-    def _take(self, worker: Worker, frame: memoryview | TooLarge) -> None:
-        """Raises GarbageError, before anything is changed, if it is no report of what it has in hand."""
-        try:
-            if isinstance(frame, TooLarge):
-                raise MemoryError
-            report = open_report(frame)
-        except MemoryError:
-            self._take_note(worker, open_note(worker.channel.note), len(frame))
-            return
-        held = worker.expect(len(report.seconds))
-        if not report.seconds:
-            worker.held.popleft()
-            self._answers.append((held.batch, Unrun(held.left)))
-            return
-        places = range(held.done, held.done + len(report.seconds))
-        positions = held.positions[places.start : places.stop]
-        failures = {}
-        for place, cell in report.failures.items():
-            if place not in places:
-                raise GarbageError
-            failure, position = wire.unpack_failure(cell), held.positions[place]
-            failures[position] = named(failure, held.batch.calls[position], held.batch.unpack)
-        values = report.cells
-        if not report.plain:
-            values = []
-            for place, (position, cell) in enumerate(zip(positions, report.cells, strict=True)):
-                value = None
-                try:
-                    value = wire.unpack_value(cell)
-                except TransportError as error:
-                    named_error = wire.renamed(error, report.name_of(place) or error.type_name)
-                    release(named_error)
-                    failures.setdefault(position, Failure(named_error, TransportError))
-                values.append(value)
-        self._come_home(
-            worker,
-            Outcomes(
-                positions,
-                values,
-                failures,
-                report.seconds,
-                InTurn(report.began, report.seconds),
-                [worker.number] * len(positions),
-                report.aside,
-                held.weight,
-            ),
-        )
-
-    def _take_note(self, worker: Worker, note: Note, size: int) -> None:
-        """There is no memory for a report about one call: that is the error of its task."""
-        held = worker.expect(1)
-        if note.number != held.base + held.done:
-            raise GarbageError
-        message = f"there is no memory for its {size:,} bytes"
-        error = TransportError(note.what, note.type_name, message)
-        position = held.positions[held.done]
-        failures = {position: Failure(error, TransportError)}
-        self._come_home(
-            worker,
-            Outcomes(
-                [position],
-                [None],
-                failures,
-                [note.seconds],
-                [note.began],
-                [worker.number],
-                note.aside,
-                held.weight,
-            ),
-        )
-
-    def _come_home(self, worker: Worker, outcomes: Outcomes) -> None:
-        """These are the outcomes of the next attempts of what it has in hand."""
-        held = worker.held[0]
-        held.done += len(outcomes.positions)
-        if held.done == len(held.positions):
-            worker.held.popleft()
-        if self._suspects:
-            self._suspects.clear(held.batch.indices[position] for position in outcomes.positions)
-        worker.pace = sum(outcomes.seconds) / len(outcomes.seconds)
-        self._answers.append((held.batch, outcomes))
 
 
 def _failed(failures: dict[int, Failure]) -> Outcomes:

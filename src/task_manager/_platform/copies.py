@@ -7,6 +7,9 @@ a worker thread took itself for a copy, and ended the whole process.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+
+CAN_FORK = hasattr(os, "fork")
 
 _here = object()
 
@@ -14,6 +17,12 @@ _here = object()
 def this_process() -> object:
     """The same object at every call in one process, and another one in a copy of it."""
     return _here
+
+
+def after_fork(function: Callable[[], object]) -> None:
+    """Have this called first in each copy of this process, whoever forks it."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=function)
 
 
 def end_a_copy(home: object, error: BaseException | None = None) -> None:
@@ -40,4 +49,4 @@ def _in_a_copy() -> None:
     _here = object()
 
 
-os.register_at_fork(after_in_child=_in_a_copy)
+after_fork(_in_a_copy)

@@ -1,0 +1,67 @@
+"""All that one system has and another lacks: the only modules that ask what this system can do.
+
+     copies     forked copies of a process          fork
+     signals    signals that wait, that are ignored masks, SIGPIPE
+     processes  deaths, ends, what dies with whom   kill(pid, 0), process groups, poll
+     watch      a process ends with its parent      poll, SIGIO
+     sharing    sockets and memory of two processes passing of files, memfd
+     servants   processes of multiprocessing's own  fork server, resource tracker
+
+A capability is known by what there is (`hasattr`), never by the name of the system.  Without POSIX
+each does what can be done, or nothing: above it nobody asks.  What is lost: docs/platforms.md.
+"""
+
+from .copies import CAN_FORK, after_fork, end_a_copy, this_process
+from .processes import (
+    CAN_POLL,
+    KILLED_CODES,
+    cores,
+    end_with_group,
+    has_died,
+    kill_left_behind,
+    lead_a_group,
+    wait_for_end,
+    when_ready,
+)
+from .servants import forget_locks_of_servants, ready_servants
+from .sharing import (
+    NO_SIGNAL,
+    MemoryByArgument,
+    MemoryByPipe,
+    memory_of_machine,
+    pair_of_sockets,
+    shared_by_argument,
+    without_signal,
+)
+from .signals import blocked, born_deaf, hear_again, without_sigpipe
+from .watch import end_with_parent
+
+__all__ = [
+    "CAN_FORK",
+    "CAN_POLL",
+    "KILLED_CODES",
+    "NO_SIGNAL",
+    "MemoryByArgument",
+    "MemoryByPipe",
+    "after_fork",
+    "blocked",
+    "born_deaf",
+    "cores",
+    "end_a_copy",
+    "end_with_group",
+    "end_with_parent",
+    "forget_locks_of_servants",
+    "has_died",
+    "hear_again",
+    "kill_left_behind",
+    "lead_a_group",
+    "memory_of_machine",
+    "pair_of_sockets",
+    "ready_servants",
+    "shared_by_argument",
+    "this_process",
+    "wait_for_end",
+    "when_ready",
+    "without_signal",
+    "without_sigpipe",
+]

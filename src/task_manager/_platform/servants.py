@@ -1,0 +1,56 @@
+"""The processes that multiprocessing keeps for itself, where a process is started through them.
+
+Its fork server and its resource tracker may be killed at any moment, or may be those of another
+process.  Windows has neither.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from .copies import CAN_FORK
+from .signals import blocked
+
+if CAN_FORK:
+    from multiprocessing import forkserver, resource_tracker
+
+
+def ready_servants(method: str) -> None:
+    """The resource tracker runs, and so does a fork server that is a child of ours, if one is needed."""
+    if not CAN_FORK or method == "fork":
+        return
+    with blocked(
+        ()
+    ):  # where it has to be started, that unblocks signals which are blocked for our start
+        resource_tracker.ensure_running()
+    if method == "forkserver":
+        _forget_a_strange_fork_server()
+        forkserver.ensure_running()
+
+
+def forget_locks_of_servants() -> None:
+    """In a forked child: threads of the parent may have held their locks."""
+    servants: tuple[Any, ...] = (forkserver._forkserver, resource_tracker._resource_tracker)
+    for servant in servants:
+        servant._lock._at_fork_reinit()
+
+
+def _forget_a_strange_fork_server() -> None:
+    """A forked process knows the fork server of its parent; then CPython waits for it, and fails.
+
+    So it does where the script ignores SIGCHLD, or waits for all children, and the server has died.
+    """
+    server: Any = forkserver._forkserver
+    if not hasattr(os, "waitid"):
+        return
+    with server._lock:
+        if server._forkserver_pid is None:
+            return
+        try:
+            os.waitid(os.P_PID, server._forkserver_pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            with contextlib.suppress(OSError):
+                os.close(server._forkserver_alive_fd)
+            server._forkserver_address = server._forkserver_alive_fd = server._forkserver_pid = None

@@ -1,0 +1,80 @@
+"""Signals that wait, or that are not to come: where there are masks. Elsewhere none is held up.
+
+Windows has no masks.  A Ctrl-C there reaches every process of the console, those of ours among them:
+one that is just being started ends of it, with its own traceback.  Nothing is lost by that, as it is
+the end of the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterable, Iterator
+
+MASKS = hasattr(signal, "pthread_sigmask")
+
+_deaf_to: list[int] = []  # signals that were blocked for the last fork
+
+
+@contextlib.contextmanager
+def blocked(numbers: Iterable[int]) -> Iterator[None]:
+    """None of these reaches this thread in this block, nor a process that is started in it.
+
+    At its end the mask is as before, whatever was done to it meanwhile.
+    """
+    if not MASKS:
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def born_deaf(forked: bool) -> Iterator[None]:
+    """A process that is forked in this block hears nothing that the script handles, until `hear_again`.
+
+    A service that is told to stop is told so with its whole group. The script's handler would run in the
+    child as well, and what it raises there, Python's at-fork callbacks swallow.
+    """
+    if not MASKS:
+        yield
+        return
+    numbers: set[int] = set()
+    if forked:
+        numbers = {number for number in signal.valid_signals() if callable(signal.getsignal(number))}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    _deaf_to[:] = numbers - set(before)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _deaf_to)
+
+
+def hear_again() -> None:
+    """In a process of ours, when its own handlers are in place: what it was born deaf to may come."""
+    if MASKS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGPIPE, *_deaf_to})
+
+
+@contextlib.contextmanager
+def without_sigpipe() -> Iterator[None]:
+    """A write into a pipe that nobody reads is an error here, whatever the script does with SIGPIPE.
+
+    Without that signal it is an error anyway.
+    """
+    number = getattr(signal, "SIGPIPE", None)
+    if not MASKS or number is None or signal.getsignal(number) is signal.SIG_IGN:
+        yield
+        return
+    came_before = number in signal.sigpending()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        if not came_before and number in signal.sigpending():
+            signal.sigwait({number})
+        if number not in mask:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
