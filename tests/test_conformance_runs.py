@@ -1,4 +1,4 @@
-"""What every mode promises of runs: one after another, inside each other, in an event loop, broken off."""
+"""What every mode promises of runs: in a row, inside each other, in an event loop, broken off."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def _definitions(node: ast.AST) -> Iterator[Any]:
 
 
 @dataclass(frozen=True)
-class instead:  # noqa: N801 - reads as a word of the table
+class instead:
     """This stands in for the whole function, as a lambda."""
 
     stand_in: str
@@ -57,7 +57,7 @@ class instead:  # noqa: N801 - reads as a word of the table
 
 
 @dataclass(frozen=True)
-class without:  # noqa: N801
+class without:
     """Simple statements in which this stands are left out."""
 
     part: str
@@ -67,7 +67,7 @@ class without:  # noqa: N801
 
 
 @dataclass(frozen=True)
-class never:  # noqa: N801
+class never:
     """Conditions in which this stands never hold."""
 
     part: str
@@ -81,14 +81,14 @@ class never:  # noqa: N801
         return _changed(module, where, self.part, CONDITIONAL, fixed, lambda node: node.test)
 
 
-class always(never):  # noqa: N801
+class always(never):
     """Conditions in which this stands hold whatever comes."""
 
     holds = True
 
 
 @dataclass(frozen=True)
-class catching:  # noqa: N801
+class catching:
     """Its `except` clauses catch this alone."""
 
     kind: str
@@ -102,7 +102,7 @@ class catching:  # noqa: N801
 
 
 @dataclass(frozen=True)
-class turned:  # noqa: N801
+class turned:
     """An expression is another one."""
 
     part: str

@@ -1,4 +1,4 @@
-"""Every decision of one run, its clock turned by hand: from task to call, and from outcome to the end."""
+"""Every decision of one run, its clock turned by hand: from task to call, from outcome to the end."""
 
 from __future__ import annotations
 
