@@ -64,7 +64,6 @@ GUARDS = [
     Guard("F4", "an argument that cannot be pickled", "_processes/arguments.py", "_pack_each", catching(NONE), PICKLES, "f04 and argument-pickle-fails"),
     Guard("F4", "a result that cannot be pickled", WIRE, "pack_values", catching("Exception"), PICKLES, "f04 and result-pickle-exits"),
     Guard("F4", "a result that cannot be unpickled", WIRE, "unpack_value", catching("Exception"), PICKLES, "f04 and result-unpickle-exits"),
-    Guard("F4", "a result whose pickling kills: the slot names it", WIRE, "pack_values", without("slot[0]"), PICKLES, "f04 and result-pickle-crashes"),
     Guard("F4", "an error that cannot be pickled", WIRE, "_try_dumps", catching("Exception"), PICKLES, "f04 and error-pickle-exits"),
     Guard("F4", "broken notes", RUN, "annotate", catching(NONE), CONFORMANCE, "f04 and without_notes"),
     Guard("F4", "an initial task of a chain that cannot be pickled", "_chain/feed.py", "Feed._pack", never("Lost"), CHAINS, "f04 and argument-pickle-fails"),
