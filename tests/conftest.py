@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -17,10 +18,22 @@ import pytest
 from scripts import Script
 
 PATIENCE = 5.0  # seconds that what ends by itself may take to end
+CHILDREN = Path("/proc/thread-self/children")  # in kernels that have it
 
 
 def children() -> list[str]:
+    """The processes below this one: as the kernel tells them, or else each is asked for its parent."""
+    if CHILDREN.exists():
+        return [f"process {pid}" for pid in below(os.getpid())]
     return [f"process {child.pid}" for child in psutil.Process().children(recursive=True)]
+
+
+def below(pid: int) -> Iterator[int]:
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it has ended
+            for child in map(int, path.read_text().split()):
+                yield child
+                yield from below(child)
 
 
 def threads() -> list[str]:

@@ -52,6 +52,11 @@ class Awaited:
         return task
 
 
+def steady(value: Any) -> str:
+    """A name for a value: the same in every process that collects the tests."""
+    return str(value).replace(repr(plain), plain.__name__)
+
+
 NUMBERS = [True, "1", [1], math.nan, math.inf, -math.inf, 1j, Decimal(1)]
 
 # Each option: what is right, in the words of the message, and wrong values of every kind.
@@ -147,7 +152,7 @@ def manager_with(option: str, value: Any) -> TaskManager:
     return TaskManager(**{**options, option: value})
 
 
-@pytest.mark.parametrize(("option", "value"), EVERY_WRONG_VALUE, ids=str)
+@pytest.mark.parametrize(("option", "value"), EVERY_WRONG_VALUE, ids=steady)
 def test_a_wrong_value_is_refused(option: str, value: Any) -> None:
     """A ConfigurationError out of the constructor says what came and what is right."""
     right, _ = OPTIONS[option]

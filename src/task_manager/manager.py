@@ -213,7 +213,7 @@ class TaskManager(Generic[T, R]):
 
 def runs_of(manager: TaskManager[Any, Any]) -> Runs:
     """What it keeps from run to run. For what runs managers itself, as a chain does."""
-    return manager._runs
+    return manager._runs  # noqa: SLF001 - in the module of its class
 
 
 def plan_of(manager: TaskManager[Any, Any]) -> Plan:

@@ -79,7 +79,9 @@ def test_no_task_is_lost_between_two_reads(count: int, limits: list[int], listed
     assert list(range(count)) == taken + rest
 
 
-@pytest.mark.parametrize("tasks", [[], (), {}, range(0), numbers(0)], ids=repr)
+@pytest.mark.parametrize(
+    "tasks", [[], (), {}, range(0), numbers(0)], ids=lambda tasks: type(tasks).__name__
+)
 def test_an_empty_input_ends_with_the_first_read(tasks: Any) -> None:
     """No tasks are an input like any other."""
     source = IterableSource(tasks)
