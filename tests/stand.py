@@ -8,6 +8,7 @@ from typing import Any
 
 from task_manager._call import Slot
 from task_manager._rules.batch_size import BatchSize
+from task_manager._rules.limits import Limit
 from task_manager._rules.retry import RetryPolicy
 from task_manager._run.ledger import Ledger
 from task_manager._run.recorder import Recorder
@@ -82,6 +83,7 @@ class Stand:
         process_result: Callable[[Any, Any], Any] | None = None,
         chances: Sequence[float] = (0.5,) * 100,
         slot: Slot | None = None,
+        limit: Limit | None = None,
     ) -> None:
         self.clock = Clock()
         self.diary = Diary()
@@ -102,6 +104,7 @@ class Stand:
             chance=deque(chances).popleft,
             signals=HeldSignals(),
             slot=slot,
+            limit=limit,
         )
 
     @property
