@@ -42,6 +42,7 @@ from ..manager import TaskManager
 from .book import Book
 from .deaths import Deaths
 from .feed import Feed
+from .link import LinkQueue, make_queue
 from .reports import (
     END,
     ConcludingReport,
@@ -61,7 +62,7 @@ from .stage_process import StageProcess
 
 
 class Round:
-    """Owns the processes and links of one round.
+    """Owns the processes and links of one round: a socket to the first stage, queues between stages.
 
     source: The initial tasks not yet entered. recorders: Those of the stages.
     first: The first stage that is still used, from 0; those before it have been given up, and no
@@ -92,7 +93,9 @@ class Round:
             if number >= first
         ]
         self._started: list[StageProcess] = []
-        self._ends: list[socket.socket] = []  # of the links
+        # What takes away the links. Both ends of each are kept open here: what the end of a stage
+        # means is decided here, not by the next one.
+        self._links = ExitStack()
         self._way_in: Channel
         with refusals_named("stage process"), standard_files_taken():
             self._selector = selectors.DefaultSelector()
@@ -132,26 +135,34 @@ class Round:
     # ------------------------------------------------------------------ processes
 
     def _start(self) -> None:
-        way_out: socket.socket | None = None
+        outgoing: LinkQueue | None = None
         for stage in reversed(self._stages):
             with uninterrupted(), refusals_named("stage process"):
-                with standard_files_taken():
-                    way_in, incoming = socket.socketpair()
-                # Kept open here as well: what the end of a stage means is decided here, not by the next.
-                self._ends += [way_in, incoming]
+                incoming = self._link_to(stage)
                 self._started.append(stage)
-                stage.start(stage.number in self._deaths.concluded, incoming, way_out)
+                stage.start(stage.number in self._deaths.concluded, incoming, outgoing)
                 self._selector.register(stage.channel, selectors.EVENT_READ, stage)
                 if tells_of_death(stage.context):
                     self._selector.register(stage.process.sentinel, selectors.EVENT_READ, stage)
-            way_out = way_in
-        self._way_in = Channel(way_in)
+            outgoing = incoming if isinstance(incoming, LinkQueue) else None
+
+    def _link_to(self, stage: StageProcess) -> LinkQueue | socket.socket:
+        """What this stage is to read from."""
+        if stage is not self._stages[0]:
+            queue = make_queue(self._before(stage).context, stage.context)
+            self._links.callback(queue.release)
+            return queue
+        with standard_files_taken():
+            ours, theirs = socket.socketpair()
+        self._links.callback(ours.close)
+        self._links.callback(theirs.close)
+        self._way_in = Channel(ours)
+        return theirs
 
     def _stop(self) -> None:
         """End what still runs, and take away the links; whatever raises meanwhile, all of them."""
         with uninterrupted(), ExitStack() as last_to_first:
-            for end in self._ends:
-                last_to_first.callback(end.close)
+            last_to_first.callback(self._links.close)
             last_to_first.callback(self._selector.close)
             for stage in reversed(self._started * 2):  # at a second attempt if the first one raises
                 last_to_first.callback(stage.end)

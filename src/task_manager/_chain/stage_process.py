@@ -18,6 +18,7 @@ from .._run.recorder import Recorder
 from .._runners import MODES
 from ..errors import StageDiedError
 from ..manager import TaskManager
+from .link import LinkQueue
 from .reports import in_hand
 from .stage import run_stage
 
@@ -58,7 +59,9 @@ class StageProcess:
         """Of multiprocessing: how this stage's process is started."""
         return multiprocessing.get_context(self.manager.start_method)
 
-    def start(self, concluded: bool, incoming: socket.socket, outgoing: socket.socket | None) -> None:
+    def start(
+        self, concluded: bool, incoming: socket.socket | LinkQueue, outgoing: LinkQueue | None
+    ) -> None:
         """To be called inside `uninterrupted`; `end` may be called whatever this raises."""
         self.began = clock()
         # The parent writes the log and draws the bar.

@@ -89,6 +89,18 @@ def in_a_copy() -> None:
         servant._lock._at_fork_reinit()
 
 
+@contextlib.contextmanager
+def servants_of(method: str) -> Iterator[None]:
+    """The time in which something is made, or given up, that the servants of this start method know of.
+
+    They may have been killed; writing to them must not end the script.
+    """
+    with _without_sigpipe():
+        if method != "fork":
+            _ready_servants(method)
+        yield
+
+
 def _ready_servants(method: str) -> None:
     """The resource tracker runs, and so does a fork server that is a child of ours, if one is needed."""
     restore_script_file()
