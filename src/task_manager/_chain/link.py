@@ -4,9 +4,10 @@
     stage 1 ─▶ Writer ─▶ feeder thread ═ pipe ═▶ Reader ─▶ stage 2        and so on: a LinkQueue each
 
 A LinkQueue is a bounded multiprocessing.Queue with one writer and one reader.  An item of it is
-- a tuple of small frames, gathered as long as the feeder thread has not taken it,
-- or the size of a large frame and its note, followed by its pieces as bytes, so that no item is large: the bound
-  on items is one on bytes, and a reader without the memory for a frame can throw its pieces away.
+- a frame, as bytes,
+- or the size of a large frame and its note, followed by its pieces as bytes.
+So no item is large: the bound on items is one on bytes, nothing waits long for the rest of an item, and
+a reader without the memory for a frame can throw its pieces away.
 
 A process that is killed in the middle of a put or a get leaves half an item behind, or a lock that
 nobody lets go of.  The parent holds both ends of the pipe open, so nobody takes that for an end; it
@@ -18,8 +19,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import wait as wait_for
@@ -28,15 +27,16 @@ from multiprocessing.queues import Queue
 from queue import Empty
 from typing import Any, Protocol
 
-from .._processes.channel import CHUNK, LARGEST_FRAME, NAP, Channel, TooLarge
+from .._processes.channel import CHUNK, LARGEST_FRAME, Channel, TooLarge
 from .._processes.files import standard_files_taken
 from .._processes.launch import servants_of
 from ..errors import WorkerStartError
 
-ITEMS = 8  # of a queue
-GATHERED = 1 << 14  # bytes of small frames that travel as one item
+ITEMS = 16  # of a queue
 PIECE = 1 << 20  # bytes of a large frame that travel as one item
-LARGEST_ITEM = PIECE + (1 << 12)  # bytes; what says that it is larger is none of ours
+LARGEST_ITEM = PIECE + (1 << 16)  # bytes; what says that it is larger is none of ours
+
+Frame = bytes | bytearray | memoryview
 
 
 class Link(Protocol):
@@ -49,8 +49,8 @@ class Link(Protocol):
     ended: bool
     note: bytes
 
-    def receive(self) -> Iterator[Any]:
-        """The frames that have come, as bytes or TooLarge, without waiting for more."""
+    def receive(self) -> Iterator[Frame | TooLarge]:
+        """The frames that have come, without waiting. One who stops early gets the others later."""
         ...
 
     def wait(self, seconds: float) -> None:
@@ -83,7 +83,7 @@ class LinkQueue(Queue):  # type: ignore[type-arg]
         return data
 
     def _on_queue_feeder_error(self, error: Exception, item: object) -> None:
-        """CPython has this to be overridden; by itself it prints the error, and goes on without the item."""
+        """As CPython has it, the error is printed, and all goes on without the item."""
         if self.when_lost is not None:
             self.when_lost()
         os._exit(1)
@@ -112,80 +112,35 @@ def make_queue(before: BaseContext, after: BaseContext) -> LinkQueue:
         raise WorkerStartError(f"the stages of a chain need semaphores: {error}") from error
 
 
-class Gathered:
-    """An item of small frames; closed by the feeder thread, as it pickles the item.
-
-    pause: Called before that, in the feeder thread.
-    """
-
-    def __init__(self, pause: Callable[[], None]) -> None:
-        self._pause = pause
-        self._lock = threading.Lock()
-        self._frames: list[bytes] = []
-        self._room = GATHERED
-        self._closed = False
-
-    def add(self, frame: bytes) -> bool:
-        """Whether it is in; where not, there is no room or the item is on its way."""
-        with self._lock:
-            if self._closed or (self._frames and len(frame) > self._room):
-                return False
-            self._frames.append(frame)
-            self._room -= len(frame)
-            return True
-
-    def __reduce__(self) -> Any:
-        self._pause()
-        with self._lock:
-            self._closed = True
-        return tuple, (self._frames,)
-
-
 class Writer:
-    """The writing end of a queue.
-
-    A feeder thread that wakes for each result takes the interpreter away from a short call each time.
-    So it sends small frames NAP seconds after the last ones at the earliest, and what comes until then
-    goes with them.
-    """
+    """The writing end of a queue."""
 
     def __init__(self, queue: LinkQueue) -> None:
         self._queue = queue
-        self._open: Gathered | None = None
-        self._sent = 0.0  # when the last small frames left
 
     def begin(self) -> None:
-        """Start the feeder thread. Raises RuntimeError where there is none to be had."""
-        self._queue.put(())
+        """Start the feeder thread, by an item of nothing. Raises RuntimeError where none can be had."""
+        self._queue.put(b"")
 
-    def send(self, frame: bytes | memoryview, note: bytes = b"") -> None:
+    def send(self, frame: Frame, note: bytes = b"") -> None:
         """Put a frame in; waits as long as there is no room for it."""
-        if len(frame) > CHUNK:
-            self._open = None
-            self._queue.put((len(frame), note))
-            whole = memoryview(frame)
-            for first in range(0, len(frame), PIECE):
-                self._queue.put(bytes(whole[first : first + PIECE]))
-        elif self._open is None or not self._open.add(bytes(frame)):
-            self._open = Gathered(self._pause)
-            self._open.add(bytes(frame))
-            self._queue.put(self._open)
+        if len(frame) <= CHUNK and not note:
+            self._queue.put(bytes(frame))
+            return
+        self._queue.put((len(frame), note))
+        whole = memoryview(frame)
+        for first in range(0, len(frame), PIECE):
+            self._queue.put(bytes(whole[first : first + PIECE]))
 
-    def end(self) -> None:
-        """Wait until all is in the pipe: from then on this process may go."""
+    def end(self, frame: bytes) -> None:
+        """Put in the last one, and wait until all is in the pipe: from then on this process may go."""
+        self._queue.put(frame)
         self._queue.close()
         self._queue.join_thread()
 
     def abandon(self) -> None:
         """Nobody reads what has not been written: this process need not wait for that at its exit."""
         self._queue.cancel_join_thread()
-
-    def _pause(self) -> None:
-        now = time.monotonic()
-        if 0 < now - self._sent < NAP:
-            time.sleep(self._sent + NAP - now)
-            now = self._sent + NAP
-        self._sent = now
 
 
 class Reader:
@@ -194,7 +149,6 @@ class Reader:
     def __init__(self, queue: LinkQueue) -> None:
         self._queue = queue
         self._items: deque[Any] = deque()  # at most one, which `wait` has come upon
-        self._frames: Iterator[bytes] = iter(())
         self._large: bytearray | None = None  # where the pieces go; None where no memory holds them
         self._size = self._missing = 0  # bytes of the large frame that is coming
         self.ended = False
@@ -204,19 +158,18 @@ class Reader:
         if not self._items:
             self._get(seconds)
 
-    def receive(self) -> Iterator[bytes | bytearray | TooLarge]:
+    def receive(self) -> Iterator[Frame | TooLarge]:
         while not self.ended:
-            yield from self._frames
             if not self._items:
                 self._get(0.0)
             if not self._items:
                 return
-            large = self._open(self._items.popleft())
-            if large is not None:
-                yield large
+            frame = self._open(self._items.popleft())
+            if frame:
+                yield frame
 
     def _get(self, seconds: float) -> None:
-        """The next item, if it comes in time. Whatever is in it that was not put there, it raises."""
+        """The next item, if it comes in time. Of what was not put there, anything may be raised."""
         try:
             self._items.append(self._queue.get(seconds > 0, seconds))
         except Empty:
@@ -224,25 +177,29 @@ class Reader:
         except Exception:
             self.ended = True
 
-    def _open(self, item: object) -> bytearray | TooLarge | None:
-        """Take an item in; a large frame, if it was the last piece of that."""
+    def _open(self, item: object) -> Frame | TooLarge | None:
+        """Take an item in; the frame that it is, or of which it is the last piece."""
         match item:
+            case bytes() if not self._missing:
+                self.note = b""
+                return item
             case bytes() if 0 < len(item) <= self._missing:
-                begin = self._size - self._missing
-                if self._large is not None:
-                    self._large[begin : begin + len(item)] = item
-                self._missing -= len(item)
-                if not self._missing:
-                    large, self._large = self._large, None
-                    return TooLarge(self.note, self._size) if large is None else large
+                return self._put_together(item)
             case (int(size), bytes(note)) if not self._missing and 0 < size <= LARGEST_FRAME:
                 self.note = note
                 self._size = self._missing = size
                 with contextlib.suppress(MemoryError):
                     self._large = bytearray(size)
-            case tuple() if not self._missing and all(type(frame) is bytes for frame in item):
-                self.note = b""
-                self._frames = iter(item)
             case _:
                 self.ended = True
         return None
+
+    def _put_together(self, piece: bytes) -> Frame | TooLarge | None:
+        begin = self._size - self._missing
+        if self._large is not None:
+            self._large[begin : begin + len(piece)] = piece
+        self._missing -= len(piece)
+        if self._missing:
+            return None
+        large, self._large = self._large, None
+        return TooLarge(self.note, self._size) if large is None else large

@@ -26,6 +26,7 @@ class Parcel(NamedTuple):
     seconds: list[float]
 
 
+NAME = 1000  # characters of a type's name that travel in a note
 END = b"end"  # of the stream, on a link
 
 
@@ -142,7 +143,7 @@ def noted(parcel: Parcel, value: Any) -> tuple[bytes, bytes]:
         raise no_memory(what, wire.name_of(type(value))) from None
     if not single or len(frame) <= CHUNK:
         return frame, b""
-    note = Note(parcel.tickets[0], what, wire.name_of(type(value)))
+    note = Note(parcel.tickets[0], what, wire.name_of(type(value))[:NAME])
     return frame, wire.dumps(tuple(note))
 
 
@@ -150,7 +151,7 @@ def note_of(report: Report) -> bytes:
     """What is to be known of a report that is large, if its error is."""
     match report:
         case FailedReport(ticket, cell):
-            return wire.dumps(tuple(Note(ticket, "error", cell.type_name)))
+            return wire.dumps(tuple(Note(ticket, "error", cell.type_name[:NAME])))
         case RetryingReport(ticket):
             return wire.dumps(tuple(Note(ticket, "", "")))
     return b""

@@ -1,12 +1,15 @@
 """One round of a chain in process mode, from the parent's side.
 
-                     ┌──────────────────── reports, one pipe a stage ◀─────────────┐
-     parent ── link ─┴▶ stage 1 ── link ──▶ stage 2 ── link ──▶ stage 3 ───────────┘
+                      ┌──────────────────── reports, one pipe a stage ◀───────────────┐
+     parent ─ socket ─┴▶ stage 1 ── queue ──▶ stage 2 ── queue ──▶ stage 3 ───────────┘
 
 A round takes tasks each with the stage at which it enters: all at the first one, unless they got
 further in a round before.  It ends when every stage has ended, or when one has died: then the task
 that this is charged to is an error, and the book knows where the others have got to.  Suspects enter
 one by one, each when the one before is through with the stage, so that each is alone there.
+
+After a death all stages are ended, and the next round has queues of its own: a process that is killed
+inside a queue may leave its lock behind, or half an item.
 """
 
 from __future__ import annotations
@@ -60,6 +63,8 @@ from .reports import (
 )
 from .stage_process import StageProcess
 
+QUIET = 50  # TICKs, with none that anything has come in; after these, what is on its way is stuck
+
 
 class Round:
     """Owns the processes and links of one round: a socket to the first stage, queues between stages.
@@ -103,6 +108,7 @@ class Round:
         self._steps = self._feed.steps()
         self._fed = False
         self._glance = Glance()
+        self._quiet = 0  # TICKs in a row, counted since the clock goes on while all stages are frozen
         self.error: BaseException | None = None  # the first that a stage's handle_error raised
 
     def run(self) -> StageProcess | None:
@@ -120,6 +126,8 @@ class Round:
                 died = [stage for stage in map(self._hear, ready) if stage is not None]
                 died += self._silently_dead()
                 died += [stage for stage in self._stages if stage.garbled and not stage.ended]
+                self._quiet = 0 if ready or more else self._quiet + 1
+                died += self._stuck()
                 if died:
                     for stage in self._stages:  # what they have done need not be done again
                         self._drain(stage)
@@ -241,6 +249,18 @@ class Round:
             self._drain(stage)
         return [stage for stage in dead if not stage.ended]
 
+    def _stuck(self) -> list[StageProcess]:
+        """The first stage that waits for nothing that will come, where all wait, and not all is done.
+
+        So it is if something has written a few bytes into a queue: the reader takes them for the length
+        of an item, and waits for the rest. Nobody is charged, as no stage has a task in hand.
+        """
+        if self._quiet < QUIET:
+            return []
+        going_on = [stage for stage in self._stages if not stage.ended]
+        on_its_way = self._fed or any(self._at(stage) for stage in going_on)
+        return going_on[:1] if on_its_way and all(stage.waits for stage in going_on) else []
+
     def _drain(self, stage: StageProcess) -> None:
         """Take in the reports of this stage, each after all that those before it had sent by then."""
         if stage.garbled:
@@ -311,7 +331,9 @@ class Round:
             case ConcludingReport():
                 stage.concluding = True
             case GarbledLinkReport():
-                self._before(stage).garbled = True
+                before = self._before(stage)
+                # One that has ended is listened to no more, and has nothing in hand.
+                (stage if before.ended else before).garbled = True
             case EndedReport(cell, through):
                 stage.ended = True
                 self._deaths.concluded.add(stage.number)

@@ -35,7 +35,7 @@ from .._task import Event, Failed, Failure, Retrying, Succeeded
 from ..errors import TransportError
 from ..manager import TaskManager
 from .book import Tickets
-from .link import Link, LinkQueue, Reader, WayIn, Writer
+from .link import Frame, Link, LinkQueue, Reader, WayIn, Writer
 from .reports import (
     END,
     ConcludingReport,
@@ -118,7 +118,7 @@ class LinkSource:
         if self._link.ended:  # and not over: nobody closes a link
             self._reporter.link_is_garbled()
 
-    def _parcel_of(self, frame: bytes | bytearray | memoryview) -> Parcel | None:
+    def _parcel_of(self, frame: Frame) -> Parcel | None:
         """The parcel in a frame; None where there is no memory for it, which has been told then."""
         try:
             parcel = wire.loads(frame)
@@ -205,7 +205,7 @@ class Reporter:
         self._tell(frame, note)
         self.hand_on(frame, note)
 
-    def hand_on(self, frame: bytes | bytearray | memoryview, note: bytes = b"") -> None:
+    def hand_on(self, frame: Frame, note: bytes = b"") -> None:
         """Send to the next stage; waits as long as there is no room for it."""
         self._end_a_copy()
         if self._outgoing is not None:
@@ -218,8 +218,7 @@ class Reporter:
         """
         self._end_a_copy()
         if self._outgoing is not None and through:
-            self._outgoing.send(END)
-            self._outgoing.end()
+            self._outgoing.end(END)
         elif self._outgoing is not None:
             self._outgoing.abandon()
         self.report(EndedReport(error, through))
@@ -306,7 +305,8 @@ def run_stage(
         try:
             writer.begin()
         except (RuntimeError, MemoryError) as error:
-            reporter.report(ReadyReport(f"no thread can be started in a stage process: {refusal(error)}"))
+            said = f"no thread can be started in the process of stage {stage + 1}: {refusal(error)}"
+            reporter.report(ReadyReport(said))
             return
     reporter.report(ReadyReport(""))
     handle_error = manager.handle_error

@@ -86,6 +86,12 @@ class StageProcess:
         self._files.callback(pipe.close)
         self.channel = Channel(pipe)
 
+    @property
+    def waits(self) -> bool:
+        """It has no task in hand, and does nothing else that may take long."""
+        calls = self._slot is None or self._slot[1] != NEVER
+        return self.ready and not (self.concluding or self.hands or calls)
+
     def kill(self) -> None:
         """Where it runs."""
         if self._slot is not None:
