@@ -73,7 +73,7 @@ class GarbledLinkReport(NamedTuple):
 
 
 class EndedReport(NamedTuple):
-    """The run of the stage is over.
+    """The run of the stage is over. What it has passed on may be on its way still.
 
     error: What it raised, or None.
     through: It has taken all there was, and raised at its end, as handle_error does; otherwise it was
@@ -82,6 +82,10 @@ class EndedReport(NamedTuple):
 
     error: wire.ErrorCell | None
     through: bool
+
+
+class WrittenReport(NamedTuple):
+    """All that it has passed on is in the pipe of its queue: the process may go, whatever it dies of."""
 
 
 Report = (
@@ -94,6 +98,7 @@ Report = (
     | ConcludingReport
     | GarbledLinkReport
     | EndedReport
+    | WrittenReport
 )
 
 

@@ -59,6 +59,7 @@ from .reports import (
     Report,
     RetryingReport,
     TookReport,
+    WrittenReport,
     no_memory,
 )
 from .stage_process import StageProcess
@@ -335,7 +336,7 @@ class Round:
                 # One that has ended is listened to no more, and has nothing in hand.
                 (stage if before.ended else before).garbled = True
             case EndedReport(cell, through):
-                stage.ended = True
+                stage.concluding = False
                 self._deaths.concluded.add(stage.number)
                 if cell is not None:
                     error = wire.unpack_failure(wire.ErrorCell(*cell)).error
@@ -343,6 +344,8 @@ class Round:
                         raise error
                     if self.error is None:
                         self.error = error
+            case WrittenReport():
+                stage.ended = True
 
     def _pass(self, stage: StageProcess, report: Parcel) -> None:
         if stage.number == 0:

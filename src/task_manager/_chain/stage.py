@@ -49,6 +49,7 @@ from .reports import (
     Report,
     RetryingReport,
     TookReport,
+    WrittenReport,
     no_memory,
     note_of,
     noted,
@@ -212,16 +213,16 @@ class Reporter:
             self._outgoing.send(frame, note)
 
     def end(self, through: bool, error: wire.ErrorCell | None) -> None:
-        """Tell that the run is over; before that, all that goes on is in the pipe of the queue.
+        """Tell that the run is over, and when all that goes on is in the pipe of the queue.
 
-        So the parent, which takes no notice of the end of this process afterwards, sees one before.
+        The parent takes no notice of how this process ends after that, and has to before.
         """
-        self._end_a_copy()
+        self.report(EndedReport(error, through))
         if self._outgoing is not None and through:
             self._outgoing.end(END)
         elif self._outgoing is not None:
             self._outgoing.abandon()
-        self.report(EndedReport(error, through))
+        self.report(WrittenReport())
 
     def link_is_garbled(self) -> NoReturn:
         """The link brings what no stage says. It is for the parent to end this process."""

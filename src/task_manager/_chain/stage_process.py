@@ -30,7 +30,7 @@ class StageProcess:
     held: The tickets in its hands, and the number of each there, in the order taken, from 0.
     began, ready: When it was started; it has come up.
     concluding: It has told all about its tasks, and calls `handle_error`.
-    ended: It has said that it is through.
+    ended: It has said that it is through, and that all it had to pass on is in the pipe of its queue.
     garbled: What came out of its pipe, or of its link to the next stage, is nothing that it says.
     """
 
