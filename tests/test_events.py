@@ -180,7 +180,7 @@ def test_a_call_that_ended_its_worker_is_in_it(way: str) -> None:
 @pytest.mark.parametrize("chain_mode", CHAIN_MODES)
 @pytest.mark.parametrize("modes", [("serial", "thread", "serial"), ("thread", "fork", "async")], ids=str)
 def test_a_timeline_of_a_chain(chain_mode: str, modes: Iterable[str]) -> None:
-    """Each event has its stage, and passing one is an event; a stage's own observers hear of its tasks."""
+    """Each event has its stage, and passing one is an event; a stage's own hear of its tasks."""
     whole, own = Timeline(), Timeline()
     funcs = (f.same, some_fail, f.same)
     stages = [

@@ -1,16 +1,19 @@
-"""The way into a stage: a link, read as far as tasks are needed."""
+"""The way into a stage: a link of either kind, read as far as tasks are needed."""
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from task_manager._call import IDLE, NEVER
 from task_manager._chain.book import Tickets
+from task_manager._chain.link import Link, Reader, WayIn, Writer, make_queue
 from task_manager._chain.reports import END, Parcel, Report, TookReport
 from task_manager._chain.stage import LinkSource
 from task_manager._processes import wire
@@ -42,12 +45,30 @@ def told() -> Told:
     return Told()
 
 
-@pytest.fixture
-def link() -> Iterator[tuple[socket.socket, socket.socket]]:
-    writer, reader = socket.socketpair()
-    yield writer, reader
-    writer.close()
-    reader.close()
+Send = Callable[[bytes], None]
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(params=["socket", "queue"])
+def link(request: pytest.FixtureRequest) -> Iterator[tuple[Send, Link]]:
+    """What writes a frame into a link, and the end that a stage reads from."""
+    if request.param == "queue":
+        queue = make_queue(FORK, FORK)
+
+        def put(frame: bytes) -> None:
+            """The feeder thread needs its time."""
+            Writer(queue).send(frame)
+            time.sleep(0.05)
+
+        yield put, Reader(queue)
+        queue.close()
+        queue.join_thread()
+        queue.release()
+    else:
+        ours, theirs = socket.socketpair()
+        yield lambda frame: send_frame(ours, frame), WayIn(theirs)
+        ours.close()
+        theirs.close()
 
 
 @pytest.fixture
@@ -56,14 +77,14 @@ def slot() -> list[float]:
 
 
 @pytest.fixture
-def source(link: tuple[socket.socket, socket.socket], told: Told, slot: list[float]) -> LinkSource:
+def source(link: tuple[Send, Link], told: Told, slot: list[float]) -> LinkSource:
     """Of stage 1, the second."""
     return LinkSource(1, link[1], told, Tickets(first=0), slot)  # type: ignore[arg-type]
 
 
-def send(link: tuple[socket.socket, socket.socket], *parcels: Parcel) -> None:
+def send(link: tuple[Send, Link], *parcels: Parcel) -> None:
     for parcel in parcels:
-        send_frame(link[0], wire.dumps(parcel))
+        link[0](wire.dumps(parcel))
 
 
 def read(source: LinkSource, limit: int, wait: float = 0.0) -> list[Any]:
@@ -110,7 +131,7 @@ def test_what_could_not_be_packed_goes_no_further(source: LinkSource, link: Any)
 def test_the_source_ends_when_the_last_task_is_taken(source: LinkSource, link: Any) -> None:
     """Not when the end of the stream has come."""
     send(link, Parcel(1, [1, 2], True, ["a", "b"], []))
-    send_frame(link[0], END)
+    link[0](END)
     steps = [(read(source, 1), source.ended) for _ in range(3)]
 
     assert [(["a"], False), (["b"], False), ([], True)] == steps

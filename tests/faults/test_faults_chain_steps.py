@@ -12,7 +12,7 @@ import pytest
 
 import functions as f
 from task_manager import TaskChain, WorkerStartError
-from task_manager._chain import book, deaths, feed, stage_process
+from task_manager._chain import book, deaths, feed, link, stage_process
 from task_manager._chain import round as chain_round
 from task_manager._platform import this_process
 from task_manager._processes import channel, child, slot, wire
@@ -42,7 +42,11 @@ STEPS: list[tuple[Any, str]] = [
     (chain_round.Round, "_pass"),
     (chain_round.Round, "_fail"),
     (chain_round.Round, "charge"),
+    (chain_round.Round, "_stuck"),
     (deaths.Deaths, "charge"),
+    (chain_round, "make_queue"),
+    (link.LinkQueue, "__init__"),
+    (link.LinkQueue, "release"),
     (stage_process.StageProcess, "start"),
     (stage_process.StageProcess, "start_stage"),
     (child.Child, "listen"),

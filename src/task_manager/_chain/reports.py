@@ -26,6 +26,7 @@ class Parcel(NamedTuple):
     seconds: list[float]
 
 
+NAME = 1000  # characters of a type's name that travel in a note
 END = b"end"  # of the stream, on a link
 
 
@@ -72,7 +73,7 @@ class GarbledLinkReport(NamedTuple):
 
 
 class EndedReport(NamedTuple):
-    """The run of the stage is over.
+    """The run of the stage is over. What it has passed on may be on its way still.
 
     error: What it raised, or None.
     through: It has taken all there was, and raised at its end, as handle_error does; otherwise it was
@@ -81,6 +82,10 @@ class EndedReport(NamedTuple):
 
     error: wire.ErrorCell | None
     through: bool
+
+
+class WrittenReport(NamedTuple):
+    """All that it has passed on is in the pipe of its queue: the process may go, whatever it dies of."""
 
 
 Report = (
@@ -93,6 +98,7 @@ Report = (
     | ConcludingReport
     | GarbledLinkReport
     | EndedReport
+    | WrittenReport
 )
 
 
@@ -142,7 +148,7 @@ def noted(parcel: Parcel, value: Any) -> tuple[bytes, bytes]:
         raise no_memory(what, wire.name_of(type(value))) from None
     if not single or len(frame) <= CHUNK:
         return frame, b""
-    note = Note(parcel.tickets[0], what, wire.name_of(type(value)))
+    note = Note(parcel.tickets[0], what, wire.name_of(type(value))[:NAME])
     return frame, wire.dumps(tuple(note))
 
 
@@ -150,7 +156,7 @@ def note_of(report: Report) -> bytes:
     """What is to be known of a report that is large, if its error is."""
     match report:
         case FailedReport(ticket, cell):
-            return wire.dumps(tuple(Note(ticket, "error", cell.type_name)))
+            return wire.dumps(tuple(Note(ticket, "error", cell.type_name[:NAME])))
         case RetryingReport(ticket):
             return wire.dumps(tuple(Note(ticket, "", "")))
     return b""

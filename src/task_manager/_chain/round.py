@@ -1,12 +1,15 @@
 """One round of a chain in process mode, from the parent's side.
 
-                     ┌──────────────────── reports, one pipe a stage ◀─────────────┐
-     parent ── link ─┴▶ stage 1 ── link ──▶ stage 2 ── link ──▶ stage 3 ───────────┘
+                      ┌──────────────────── reports, one pipe a stage ◀───────────────┐
+     parent ─ socket ─┴▶ stage 1 ── queue ──▶ stage 2 ── queue ──▶ stage 3 ───────────┘
 
 A round takes tasks each with the stage at which it enters: all at the first one, unless they got
 further in a round before.  It ends when every stage has ended, or when one has died: then the task
 that this is charged to is an error, and the book knows where the others have got to.  Suspects enter
 one by one, each when the one before is through with the stage, so that each is alone there.
+
+After a death all stages are ended, and the next round has queues of its own: a process that is killed
+inside a queue may leave its lock behind, or half an item.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from itertools import count
 from typing import Any
 
 from .._call import clock, release
+from .._platform import pair_of_sockets
 from .._processes import wire
 from .._processes.channel import NAP, Channel, TooLarge
 from .._processes.child import Glance, not_ready, tells_of_death, time_to_come_up
@@ -36,6 +40,7 @@ from ..manager import TaskManager, runs_of
 from .book import Book
 from .deaths import Deaths
 from .feed import Feed
+from .link import LinkQueue, make_queue
 from .reports import (
     END,
     ConcludingReport,
@@ -49,13 +54,16 @@ from .reports import (
     Report,
     RetryingReport,
     TookReport,
+    WrittenReport,
     no_memory,
 )
 from .stage_process import StageProcess
 
+QUIET = 50  # TICKs, with none that anything has come in; after these, what is on its way is stuck
+
 
 class Round:
-    """Owns the processes and links of one round.
+    """Owns the processes and links of one round: a socket to the first stage, queues between stages.
 
     source: The initial tasks not yet entered. recorders: Those of the stages.
     first: The first stage that is still used, from 0; those before it have been given up, and no
@@ -86,7 +94,9 @@ class Round:
             if number >= first
         ]
         self._started: list[StageProcess] = []
-        self._ends: list[socket.socket] = []  # of the links
+        # What takes away the links. Both ends of each are kept open here: what the end of a stage
+        # means is decided here, not by the next one.
+        self._links = ExitStack()
         self._way_in: Channel
         with refusals_named("stage process"), standard_files_taken():
             self._selector = selectors.DefaultSelector()
@@ -94,6 +104,7 @@ class Round:
         self._steps = self._feed.steps()
         self._fed = False
         self._glance = Glance()
+        self._quiet = 0  # TICKs in a row, counted since the clock goes on while all stages are frozen
         self.error: BaseException | None = None  # the first that a stage's handle_error raised
 
     def run(self) -> StageProcess | None:
@@ -111,6 +122,8 @@ class Round:
                 died = [stage for stage in map(self._hear, ready) if stage is not None]
                 died += self._silently_dead()
                 died += [stage for stage in self._stages if stage.garbled and not stage.ended]
+                self._quiet = 0 if ready or more else self._quiet + 1
+                died += self._stuck()
                 if died:
                     for stage in self._stages:  # what they have done need not be done again
                         self._drain(stage)
@@ -126,24 +139,32 @@ class Round:
     # ------------------------------------------------------------------ processes
 
     def _start(self) -> None:
-        way_out: socket.socket | None = None
+        outgoing: LinkQueue | None = None
         for stage in reversed(self._stages):
             with uninterrupted(), refusals_named("stage process"):
-                with standard_files_taken():
-                    way_in, incoming = socket.socketpair()
-                # Kept open here as well: what the end of a stage means is decided here, not by the next.
-                self._ends += [way_in, incoming]
+                incoming = self._link_to(stage)
                 self._started.append(stage)
-                stage.start_stage(stage.number in self._deaths.concluded, incoming, way_out)
+                stage.start_stage(stage.number in self._deaths.concluded, incoming, outgoing)
                 stage.listen(self._selector, tells_of_death(stage.context))
-            way_out = way_in
-        self._way_in = Channel(way_in)
+            outgoing = incoming if isinstance(incoming, LinkQueue) else None
+
+    def _link_to(self, stage: StageProcess) -> LinkQueue | socket.socket:
+        """What this stage is to read from."""
+        if stage is not self._stages[0]:
+            queue = make_queue(self._before(stage).context, stage.context)
+            self._links.callback(queue.release)
+            return queue
+        with standard_files_taken():
+            ours, theirs = pair_of_sockets()
+        self._links.callback(ours.close)
+        self._links.callback(theirs.close)
+        self._way_in = Channel(ours)
+        return theirs
 
     def _stop(self) -> None:
         """End what still runs, and take away the links; whatever raises meanwhile, all of them."""
         with uninterrupted(), ExitStack() as last_to_first:
-            for end in self._ends:
-                last_to_first.callback(end.close)
+            last_to_first.callback(self._links.close)
             last_to_first.callback(self._selector.close)
             for stage in reversed(self._started * 2):  # at a second attempt if the first one raises
                 last_to_first.callback(stage.close)
@@ -222,6 +243,18 @@ class Round:
             self._drain(stage)
         return [stage for stage in dead if not stage.ended]
 
+    def _stuck(self) -> list[StageProcess]:
+        """The first stage that waits for nothing that will come, where all wait, and not all is done.
+
+        So it is if something has written a few bytes into a queue: the reader takes them for the length
+        of an item, and waits for the rest. Nobody is charged, as no stage has a task in hand.
+        """
+        if self._quiet < QUIET:
+            return []
+        going_on = [stage for stage in self._stages if not stage.ended]
+        on_its_way = self._fed or any(self._at(stage) for stage in going_on)
+        return going_on[:1] if on_its_way and all(stage.waits for stage in going_on) else []
+
     def _drain(self, stage: StageProcess) -> None:
         """Take in the reports of this stage, each after all that those before it had sent by then."""
         if stage.garbled:
@@ -292,9 +325,11 @@ class Round:
             case ConcludingReport():
                 stage.concluding = True
             case GarbledLinkReport():
-                self._before(stage).garbled = True
+                before = self._before(stage)
+                # One that has ended is listened to no more, and has nothing in hand.
+                (stage if before.ended else before).garbled = True
             case EndedReport(cell, through):
-                stage.ended = True
+                stage.concluding = False
                 self._deaths.concluded.add(stage.number)
                 if cell is not None:
                     error = wire.unpack_failure(wire.ErrorCell(*cell)).error
@@ -302,6 +337,8 @@ class Round:
                         raise error
                     if self.error is None:
                         self.error = error
+            case WrittenReport():
+                stage.ended = True
 
     def _pass(self, stage: StageProcess, report: Parcel) -> None:
         if stage.number == 0:

@@ -1,40 +1,39 @@
 """A stage process of a chain.
 
-     link ──▶ LinkSource ──▶ the manager's run ──▶ Reporter ──▶ link to the next stage
+     link ──▶ LinkSource ──▶ the manager's run ──▶ Reporter ──▶ queue ──▶ the next stage
                   │                                   │
                   └────────── pipe to the parent ◀────┘
 
 The stage tells the parent first and passes on afterwards, so the parent never hears from a stage
-of a task that it does not know to be there.
-
-A link is a pair of sockets, with one writer and one reader. It holds what the system gives it room
-for; a stage that finds it full waits for the next one. A feeder thread, as the one of
-multiprocessing.Queue, would fight with every short call for the interpreter.
+of a task that it does not know to be there.  A stage that finds the queue full waits for the next one.
+The main thread reads, calls, tells the parent and puts into the queue; what it has put there, the
+feeder thread of the queue writes into its pipe.  The stage has ended when that is done.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from multiprocessing.connection import wait as wait_for
+from functools import partial
 from typing import Any, NoReturn
 
 from .._call import IDLE, NEVER, Slot
-from .._platform import this_process, without_signal
+from .._platform import end_a_copy, this_process, without_signal
 from .._processes import wire
-from .._processes.channel import CHUNK, Channel, TooLarge, send_frame
+from .._processes.channel import CHUNK, TooLarge, send_frame
+from .._processes.launch import refusal
 from .._signals import HeldSignals
 from .._task import Failure
 from ..errors import TransportError
 from ..events import Event, Failed, Retrying, Succeeded
 from ..manager import TaskManager, plan_of, runs_of
 from .book import Tickets
+from .link import Frame, Link, LinkQueue, Reader, WayIn, Writer
 from .reports import (
     END,
     ConcludingReport,
@@ -48,6 +47,7 @@ from .reports import (
     Report,
     RetryingReport,
     TookReport,
+    WrittenReport,
     no_memory,
     note_of,
     noted,
@@ -67,10 +67,10 @@ class LinkSource:
     error: Exception | None = None
 
     def __init__(
-        self, stage: int, link: socket.socket, reporter: Reporter, tickets: Tickets, slot: Slot | None
+        self, stage: int, link: Link, reporter: Reporter, tickets: Tickets, slot: Slot | None
     ) -> None:
         self._stage = stage
-        self._channel = Channel(link)
+        self._link = link
         self._reporter = reporter
         self._tickets = tickets
         self._slot = slot
@@ -84,7 +84,7 @@ class LinkSource:
     def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
         self._receive(limit)
         if wait > 0 and not self._arrived and not self._over:
-            wait_for([self._channel.fileno()], wait)
+            self._link.wait(wait)
             self._receive(limit)
         count = min(limit, len(self._arrived))
         entries = [self._arrived.popleft() for _ in range(count)]
@@ -97,7 +97,7 @@ class LinkSource:
     def _receive(self, enough: int) -> None:
         """Open what has come, until there are enough tasks or bytes. The rest stays in the link."""
         weight = 0
-        frames = self._channel.receive()
+        frames = self._link.receive()
         while len(self._arrived) < enough and weight < wire.LARGEST:
             frame = next(frames, None)
             if frame is None:
@@ -111,13 +111,13 @@ class LinkSource:
                 return
             parcel = self._parcel_of(frame)
             if parcel is not None and parcel.stage > self._stage:
-                self._reporter.hand_on(frame, self._channel.note)
+                self._reporter.hand_on(frame, self._link.note)
             elif parcel is not None:
                 self._open(parcel)
-        if self._channel.ended:  # and not over: our parent keeps the other end open
-            self._reporter.despair()
+        if self._link.ended:  # and not over: nobody closes a link
+            self._reporter.link_is_garbled()
 
-    def _parcel_of(self, frame: memoryview) -> Parcel | None:
+    def _parcel_of(self, frame: Frame) -> Parcel | None:
         """The parcel in a frame; None where there is no memory for it, which has been told then."""
         try:
             parcel = wire.loads(frame)
@@ -127,14 +127,14 @@ class LinkSource:
         except Exception:
             parcel = None
         if not isinstance(parcel, Parcel):
-            self._reporter.despair()
+            self._reporter.link_is_garbled()
         return parcel
 
     def _lose(self, size: int) -> None:
         """There is no memory for the frame that has come. Raises MemoryError if it has no note."""
-        if not self._channel.note:
+        if not self._link.note:
             raise MemoryError(f"there is no memory for {size:,} bytes")
-        note = Note(*wire.loads(self._channel.note))
+        note = Note(*wire.loads(self._link.note))
         self._reporter.fail(note.ticket, no_memory("argument", note.type_name, size), attempts=0)
 
     def _open(self, parcel: Parcel) -> None:
@@ -168,13 +168,11 @@ class Reporter:
         self,
         stage: int,
         pipe: socket.socket,
-        outgoing: socket.socket | None,
+        outgoing: Writer | None,
         tickets: Tickets,
         slot: Slot,
     ) -> None:
-        for end in (pipe, outgoing):
-            if end is not None:
-                without_signal(end)
+        without_signal(pipe)
         self._home = this_process()
         self._stage = stage
         self._pipe = pipe
@@ -188,9 +186,12 @@ class Reporter:
         self._tell(frame, note_of(report) if len(frame) > CHUNK else b"")
 
     def _tell(self, frame: bytes, note: bytes = b"") -> None:
+        self._end_a_copy()
         try:
-            self._send(self._pipe, frame, note)
+            send_frame(self._pipe, frame, note)
         except OSError:
+            if self._outgoing is not None:
+                self._outgoing.abandon()
             sys.exit(1)
 
     def _pass_on(self, parcel: Parcel, value: Any) -> None:
@@ -203,21 +204,33 @@ class Reporter:
         self._tell(frame, note)
         self.hand_on(frame, note)
 
-    def hand_on(self, frame: bytes | memoryview, note: bytes = b"") -> None:
+    def hand_on(self, frame: Frame, note: bytes = b"") -> None:
         """Send to the next stage; waits as long as there is no room for it."""
+        self._end_a_copy()
         if self._outgoing is not None:
-            self._send(self._outgoing, frame, note)
+            self._outgoing.send(frame, note)
 
-    def despair(self) -> NoReturn:
+    def end(self, through: bool, error: wire.ErrorCell | None) -> None:
+        """Tell that the run is over, and when all that goes on is in the pipe of the queue.
+
+        The parent takes no notice of how this process ends after that, and has to before.
+        """
+        self.report(EndedReport(error, through))
+        if self._outgoing is not None and through:
+            self._outgoing.end(END)
+        elif self._outgoing is not None:
+            self._outgoing.abandon()
+        self.report(WrittenReport())
+
+    def link_is_garbled(self) -> NoReturn:
         """The link brings what no stage says. It is for the parent to end this process."""
         self.report(GarbledLinkReport())
         while True:
             time.sleep(1)
 
-    def _send(self, end: socket.socket, frame: bytes | memoryview, note: bytes) -> None:
-        if self._home is not this_process():  # a copy that the function has forked, and let return
-            os._exit(0)
-        send_frame(end, frame, note)
+    def _end_a_copy(self) -> None:
+        """Of this process, which the function has forked, and let return."""
+        end_a_copy(self._home)
 
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
         self.report(FailedReport(ticket, _pack(error), attempts))
@@ -262,8 +275,8 @@ def run_stage(
     stage: int,
     beside: bool,
     concluded: bool,
-    incoming: socket.socket,
-    outgoing: socket.socket | None,
+    incoming: socket.socket | LinkQueue,
+    outgoing: LinkQueue | None,
 ) -> None:
     """The life of a stage process.
 
@@ -274,12 +287,21 @@ def run_stage(
     """
     slot: Slot = [IDLE, NEVER] if beside else shared
     tickets = Tickets(first=0)
-    reporter = Reporter(stage, pipe, outgoing, tickets, slot)
+    writer = None if outgoing is None else Writer(outgoing)
+    reporter = Reporter(stage, pipe, writer, tickets, slot)
     try:
         manager: TaskManager = wire.loads(packed) if isinstance(packed, bytes) else packed
     except BaseException as error:
         reporter.report(ReadyReport(wire.cannot_load("stage", error)))
         return
+    if outgoing is not None and writer is not None:
+        outgoing.when_lost = partial(charge_nobody, shared)
+        try:
+            writer.begin()
+        except (RuntimeError, MemoryError) as error:
+            said = f"no thread can be started in the process of stage {stage + 1}: {refusal(error)}"
+            reporter.report(ReadyReport(said))
+            return
     reporter.report(ReadyReport(""))
     handle_error = manager.handle_error
 
@@ -297,14 +319,19 @@ def run_stage(
         stage=stage + 1,
     )
     runs = runs_of(manager)
-    source = LinkSource(stage, incoming, reporter, tickets, None if beside else slot)
-    ended = EndedReport(None, through=True)
+    link = Reader(incoming) if isinstance(incoming, LinkQueue) else WayIn(incoming)
+    source = LinkSource(stage, link, reporter, tickets, None if beside else slot)
+    through, cell = True, None
     try:
         with HeldSignals().held() as signals:
             runs.start(plan, source, signals, runs.recorder(plan, reporter))
     except BaseException as error:
-        ended = EndedReport(_pack(error), source.ended)
+        through, cell = source.ended, _pack(error)
     manager.shutdown_pools()
-    if ended.through:
-        reporter.hand_on(END)
-    reporter.report(ended)
+    reporter.end(through, cell)
+
+
+def charge_nobody(slot: Slot) -> None:
+    """What ends this process next is no fault of the call that goes on."""
+    slot[1] = NEVER
+    slot[0] = IDLE

@@ -14,6 +14,7 @@ from .._run.recorder import Recorder
 from .._runners import MODES
 from ..errors import StageDiedError
 from ..manager import TaskManager
+from .link import LinkQueue
 from .reports import in_hand
 from .stage import run_stage
 
@@ -24,7 +25,7 @@ class StageProcess(Child):
     opening: The tickets that may be unpickled there just now, where the slot does not tell which.
     held: The tickets in its hands, and the number of each there, in the order taken, from 0.
     concluding: It has told all about its tasks, and calls `handle_error`.
-    ended: It has said that it is through.
+    ended: It has said that it is through, and that all it had to pass on is in the pipe of its queue.
     garbled: What came out of its pipe, or of its link to the next stage, is nothing that it says.
     """
 
@@ -46,7 +47,7 @@ class StageProcess(Child):
         return multiprocessing.get_context(self.manager.start_method)
 
     def start_stage(
-        self, concluded: bool, incoming: socket.socket, outgoing: socket.socket | None
+        self, concluded: bool, incoming: socket.socket | LinkQueue, outgoing: LinkQueue | None
     ) -> None:
         """To be called inside `uninterrupted`; `close` may be called whatever this raises."""
         # The parent writes the log and draws the bar.
@@ -67,6 +68,11 @@ class StageProcess(Child):
             outgoing,
             name=f"task_manager-stage-{self.number + 1}",
         )
+
+    @property
+    def waits(self) -> bool:
+        """It has no task in hand, and does nothing else that may take long."""
+        return self.ready and not (self.concluding or self.hands or self.busy_or_ended)
 
     # ------------------------------------------------------------------ after its death
 

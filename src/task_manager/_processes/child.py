@@ -88,6 +88,11 @@ class Child:
         return self._slot
 
     @property
+    def busy_or_ended(self) -> bool:
+        """A call goes on in it, by its slot, or there is no such slot any more."""
+        return self._slot is None or self._slot[1] != NEVER
+
+    @property
     def has_died(self) -> bool:
         """Whether it has, as the system says."""
         return has_died(self.process)

@@ -78,6 +78,19 @@ def refusal(error: BaseException) -> str:
     return said if hint is None else f"{said}: {hint}"
 
 
+@contextlib.contextmanager
+def servants_of(method: str) -> Iterator[None]:
+    """The time in which something is made, or given up, that the servants of this start method know of.
+
+    They may have been killed; writing to them must not end the script.
+    """
+    with without_sigpipe():
+        if method != "fork":
+            restore_script_file()
+            ready_servants(method)
+        yield
+
+
 def _keep_spare_files(count: int) -> None:
     """Raise OSError now where files would run out in the middle: CPython then leaves some open."""
     spare: list[int] = []

@@ -1,0 +1,152 @@
+"""The queues between stages: killed inside one, garbage in one, and what cannot be written: F21, F30, F32."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing.queues
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+import pytest
+
+import functions as f
+from task_manager import Summary, TaskChain, WorkerStartError
+from task_manager._chain import link
+from task_manager._chain import round as chain_round
+from task_manager._chain.link import LinkQueue
+
+pytestmark = pytest.mark.timeout(60)  # a hang is what is looked for
+
+
+def run(*funcs: Any, count: int = 20, **options: Any) -> tuple[TaskChain, Summary]:
+    chain = TaskChain([f.stage(func, **options) for func in funcs], "process")
+    return chain, chain.start_chain(range(count))
+
+
+def first_call(folder: Path, name: str) -> bool:
+    return f.count_calls(folder, name) == 1
+
+
+def large(n: int) -> tuple[int, int, bytes]:
+    return n, os.getpid(), bytes(200_000)
+
+
+def kill_the_one_before(folder: Path, n: int, pid: int, load: bytes) -> int:
+    """As soon as that has filled the queue, or has nothing more to do but to fill it."""
+    if n == 0 and first_call(folder, "kill"):
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(5)
+    return n
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+@pytest.mark.parametrize("count", [60, 8], ids=["while it puts", "while it waits for the feeder"])
+def test_f21_a_stage_is_killed_whose_queue_is_full(count: int, start_method: str, calls: Path) -> None:
+    """In the middle of an item, and with more that were not written: each arrives, none is charged."""
+    chain, summary = run(
+        large, partial(kill_the_one_before, calls), count=count, start_method=start_method
+    )
+
+    assert (count, 0, 0) == (summary.succeeded, summary.failed, summary.not_started)
+    assert {n: n for n in range(count)} == chain.get_final_result_dict()
+
+
+def others() -> list[psutil.Process]:
+    """The processes of the other stages."""
+    return [stage for stage in psutil.Process(os.getppid()).children() if stage.pid != os.getpid()]
+
+
+def signal_the_others(numbers: list[int], folder: Path, n: int) -> int:
+    if n == 5 and first_call(folder, "signal"):
+        for number in numbers:
+            time.sleep(0.3)  # they have taken what there is, and wait
+            for stage in others():
+                stage.send_signal(number)
+    return n
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [[signal.SIGKILL], [signal.SIGSTOP, signal.SIGCONT]],
+    ids=["killed", "stopped for a while"],
+)
+def test_f21_a_stage_that_waits_at_its_queue(numbers: list[int], calls: Path) -> None:
+    """It holds the lock of reading then, which nobody lets go of after its death."""
+    chain, summary = run(partial(signal_the_others, numbers, calls), f.same, start_method="fork")
+
+    assert (20, 0, 0) == (summary.succeeded, summary.failed, summary.not_started)
+    assert {n: n for n in range(20)} == chain.get_final_result_dict()
+
+
+def write_into_the_queue(at: int, garbage: bytes, folder: Path, n: int) -> int:
+    if n == at and first_call(folder, "garbage"):
+        (queue,) = [
+            made for made in gc.get_objects() if type(made) is LinkQueue and hasattr(made, "_sem")
+        ]
+        time.sleep(0.2)  # the feeder thread has written all that came before
+        os.write(queue._writer.fileno(), garbage)  # type: ignore[attr-defined]
+    return n
+
+
+@pytest.mark.parametrize("at", [5, 19])
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\x7f\xff\xff\xff", b"\x00\x00\x00\x02ab", b"\x00\x10\x00\x00"],
+    ids=["two gigabytes", "no pickle", "a length as ours have"],
+)
+def test_f30_garbage_in_a_queue(
+    garbage: bytes, at: int, calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The round is over, and all arrive by another one; also where the reader waits for what never comes."""
+    monkeypatch.setattr(chain_round, "QUIET", 5)
+    func = partial(write_into_the_queue, at, garbage, calls)
+    chain, summary = run(func, f.same, start_method="fork")
+
+    assert (20, 0, 0) == (summary.succeeded, summary.failed, summary.not_started)
+    assert {n: n for n in range(20)} == chain.get_final_result_dict()
+
+
+def refuse(*_: Any) -> NoReturn:
+    raise MemoryError("for an item")
+
+
+def let_pickling_fail(folder: Path, n: int) -> int:
+    if n == 5 and first_call(folder, "fail"):
+        multiprocessing.queues._ForkingPickler = type("Refusing", (), {"dumps": refuse})  # type: ignore[attr-defined]
+    return n
+
+
+def test_f30_an_item_that_the_feeder_thread_cannot_write(calls: Path) -> None:
+    """It ends its stage, as it would be lost in silence; nobody is charged, and each task arrives."""
+    chain, summary = run(partial(let_pickling_fail, calls), f.same, start_method="fork")
+
+    assert (20, 0, 0) == (summary.succeeded, summary.failed, summary.not_started)
+    assert {n: n for n in range(20)} == chain.get_final_result_dict()
+
+
+def test_f32_a_stage_without_a_feeder_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """WorkerStartError says so, before any task is called."""
+
+    def refuse(_: Any) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(link.Writer, "begin", refuse)
+    with pytest.raises(WorkerStartError, match="stage 1: can't start new thread"):
+        run(f.same, f.same, start_method="fork")
+
+
+def test_f32_no_semaphores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system refuses for a queue is named as for a process."""
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LinkQueue, "__init__", refuse)
+    with pytest.raises(WorkerStartError, match="no stage process can be started: .*No space left"):
+        run(f.same, f.same, start_method="fork")
