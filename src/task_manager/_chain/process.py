@@ -26,10 +26,11 @@ def run_in_processes(stages: Sequence[TaskManager], initial: Source, book: Book)
         for stage, plan, recorder in zip(stages, plans, recorders, strict=True):
             stack.enter_context(runs_of(stage).made_elsewhere(plan, recorder, initial.remaining))
         deaths = Deaths()
+        indices: list[dict[int, int]] = [{} for _ in stages]
         failed_starts = FailedStarts()
         first = 0
         while first < len(stages):
-            round_ = Round(stages, recorders, book, initial, first, deaths, signals)
+            round_ = Round(stages, recorders, book, initial, first, deaths, indices, signals)
             died = round_.run()
             if died is not None:
                 if failed_starts.too_many(died):

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from .._call import IDLE
 from .._processes import wire
 from .._processes.channel import CHUNK
+from .._task import InTurn
 from ..errors import TransportError
+from ..events import Attempted
 
 
 class Parcel(NamedTuple):
@@ -51,10 +53,26 @@ class TookReport(NamedTuple):
     tickets: list[int]
 
 
+class AttemptedReport(NamedTuple):
+    """Calls that were made: an `Attempted`, with tickets in the place of indices.
+
+    numbers: None where each is 1. workers: A number where all are the same.
+    began: When the first one began, where each of the others began as the one before had ended.
+    """
+
+    tickets: list[int]
+    numbers: list[int] | None
+    workers: list[int] | int
+    began: list[float] | float
+    seconds: list[float]
+    failed: list[int]
+
+
 class FailedReport(NamedTuple):
     ticket: int
     error: wire.ErrorCell
     attempts: int
+    seconds: float | None = None
 
 
 class RetryingReport(NamedTuple):
@@ -92,6 +110,7 @@ Report = (
     ReadyReport
     | OpeningReport
     | TookReport
+    | AttemptedReport
     | Parcel
     | FailedReport
     | RetryingReport
@@ -100,6 +119,41 @@ Report = (
     | EndedReport
     | WrittenReport
 )
+
+
+def pack_attempted(event: Attempted, tickets: list[int]) -> AttemptedReport:
+    """What a stage tells of an event of its own. tickets: Whose calls these were, one for each."""
+    numbers, workers, began = list(event.numbers), list(event.workers), event.began
+    failed = [
+        ticket for ticket, index in zip(tickets, event.indices, strict=True) if index in event.failed
+    ]
+    return AttemptedReport(
+        tickets,
+        None if set(numbers) == {1} else numbers,
+        workers[0] if len(set(workers)) == 1 else workers,
+        began[0] if isinstance(began, InTurn) else list(began),
+        list(event.seconds),
+        failed if event.failed else [],
+    )
+
+
+def open_attempted(report: AttemptedReport, indices: list[int], stage: int) -> Attempted:
+    """The event. indices: Of the tasks, one for each ticket. stage: From 1."""
+    count = len(report.tickets)
+    failed = set(report.failed)
+    return Attempted(
+        indices,
+        [1] * count if report.numbers is None else report.numbers,
+        [report.workers] * count if isinstance(report.workers, int) else report.workers,
+        InTurn(report.began, report.seconds) if isinstance(report.began, float) else report.began,
+        report.seconds,
+        frozenset(
+            index for index, ticket in zip(indices, report.tickets, strict=True) if ticket in failed
+        )
+        if failed
+        else frozenset(),
+        stage,
+    )
 
 
 def opening(ticket: int) -> float:

@@ -36,13 +36,14 @@ from .._run.source import Source
 from .._signals import HeldSignals
 from ..errors import TransportError, WorkerStartError
 from ..events import Failed, Retrying, Succeeded, Waiting
-from ..manager import TaskManager, runs_of
+from ..manager import TaskManager
 from .book import Book
 from .deaths import Deaths
 from .feed import Feed
 from .link import LinkQueue, make_queue
 from .reports import (
     END,
+    AttemptedReport,
     ConcludingReport,
     EndedReport,
     FailedReport,
@@ -56,6 +57,7 @@ from .reports import (
     TookReport,
     WrittenReport,
     no_memory,
+    open_attempted,
 )
 from .stage_process import StageProcess
 
@@ -69,6 +71,7 @@ class Round:
     first: The first stage that is still used, from 0; those before it have been given up, and no
         initial task can enter any more.
     deaths: Those in the rounds before, of this start of the chain.
+    indices: For each stage, by ticket, the number that its manager has given to the task.
     signals: Held back by the caller; let through while nothing happens and while the input is read.
     """
 
@@ -80,6 +83,7 @@ class Round:
         source: Source,
         first: int,
         deaths: Deaths,
+        indices: Sequence[dict[int, int]],
         signals: HeldSignals,
     ) -> None:
         self._book = book
@@ -89,7 +93,7 @@ class Round:
         self._suspects = deaths.suspects
         self._signals = signals
         self._stages = [
-            StageProcess(number, manager, recorder)
+            StageProcess(number, manager, recorder, indices[number])
             for number, (manager, recorder) in enumerate(zip(stages, recorders, strict=True))
             if number >= first
         ]
@@ -131,6 +135,7 @@ class Round:
                 if not ready and not more:
                     for stage in self._stages:
                         stage.recorder.record(Waiting(stage.number + 1))
+                    self._book.waiting()
                     self._refuse_hanging()
             return None
         finally:
@@ -308,20 +313,24 @@ class Round:
                 stage.opening.clear()
                 stage.held.update(zip(tickets, count(stage.taken)))
                 stage.taken += len(tickets)
+                stage.take([ticket for ticket in tickets if ticket not in stage.indices])
+            case AttemptedReport(tickets):
+                self._attempted(stage, report)
             case Parcel():
                 self._pass(stage, report)
-            case FailedReport(ticket, cell, attempts):
+            case FailedReport(ticket, cell, attempts, took):
                 error = wire.unpack_failure(wire.ErrorCell(*cell)).error
                 later = (other for other in self._stages if ticket in self._at(other))
                 # It is where it was to be handed on to, if the stage had no memory for that.
                 at = stage if ticket in self._at(stage) else next(later, stage)
-                self._fail(at, ticket, error, attempts)
+                self._fail(at, ticket, error, attempts, took)
             case RetryingReport(ticket, cell, number, delay) if ticket in self._at(stage):
                 error = wire.unpack_failure(wire.ErrorCell(*cell)).error
                 task = self._at(stage)[ticket]
                 self._suspects.clear([ticket])  # it has come back from its call
                 self._book.retrying(stage.number, ticket, error, number, delay)
-                stage.recorder.record(Retrying(ticket, task, error, number, delay))
+                index = stage.index_of(ticket)
+                stage.recorder.record(Retrying(index, task, error, number, delay, stage.number + 1))
             case ConcludingReport():
                 stage.concluding = True
             case GarbledLinkReport():
@@ -365,23 +374,46 @@ class Round:
             stage.held.pop(ticket, None)
         if self._suspects:
             self._suspects.clear(tickets)
-        self._book.passed(stage.number, tickets, results, seconds, [])
-        numbers = list(runs_of(stage.manager).number(len(tickets)))
-        stage.recorder.record(Succeeded(numbers, tasks, results, seconds, []))
+        attempts = [stage.attempts.pop(ticket, 1) for ticket in tickets]
+        self._book.passed(stage.number, tickets, results, seconds, attempts)
+        indices = [stage.index_of(ticket) for ticket in tickets]
+        for ticket in tickets:
+            del stage.indices[ticket]
+        stage.recorder.record(Succeeded(indices, tasks, results, seconds, attempts, stage.number + 1))
+
+    def _attempted(self, stage: StageProcess, report: AttemptedReport) -> None:
+        """Tell of calls, unless they were made for tasks that have their outcome already."""
+        if not all(map(self._at(stage).__contains__, report.tickets)):
+            return
+        if report.numbers is not None:
+            stage.attempts.update(zip(report.tickets, report.numbers, strict=True))
+        indices = [stage.index_of(ticket) for ticket in report.tickets]
+        event = open_attempted(report, indices, stage.number + 1)
+        stage.recorder.record(event)
+        self._book.attempted(event, report.tickets)
 
     def _at(self, stage: StageProcess) -> dict[int, Any]:
         """The tickets that have got to this stage, and their tasks there."""
         return self._book.at[stage.number]
 
-    def _fail(self, stage: StageProcess, ticket: int, error: BaseException, attempts: int) -> None:
+    def _fail(
+        self,
+        stage: StageProcess,
+        ticket: int,
+        error: BaseException,
+        attempts: int,
+        took: float | None = None,
+    ) -> None:
         if ticket not in self._at(stage):  # its last word was spoken where its task was made
             return
         task = self._at(stage)[ticket]
         stage.held.pop(ticket, None)
         self._suspects.clear([ticket])
-        self._book.failed(stage.number, ticket, error, attempts)
-        (number,) = runs_of(stage.manager).number(1)
-        stage.recorder.record(Failed(number, task, error, attempts))
+        stage.attempts.pop(ticket, None)
+        self._book.failed(stage.number, ticket, error, attempts, took)
+        index = stage.index_of(ticket)
+        del stage.indices[ticket]
+        stage.recorder.record(Failed(index, task, error, attempts, took, stage.number + 1))
 
     # ------------------------------------------------------------------ after a death
 
@@ -392,10 +424,20 @@ class Round:
         held = [ticket for ticket in hands if ticket in self._at(stage)]
         charged = self._deaths.charge(held, in_hand if in_hand in held else None, going_on)
         if charged is not None:
-            self._fail(stage, charged, stage.error, attempts=1)
+            took = self._last_call(stage, charged)
+            self._fail(stage, charged, stage.error, attempts=1, took=took)
         if stage.concluding:
             self._deaths.concluded.add(stage.number)
             self.error = self.error or stage.error
+
+    def _last_call(self, stage: StageProcess, charged: int) -> float | None:
+        """Tell of the call that the stage died of; its seconds. None if it was none, as in a hook."""
+        began = stage.told[1]
+        if not stage.going_on or charged != stage.in_hand or not began:
+            return None
+        took = clock() - began
+        self._attempted(stage, AttemptedReport([charged], None, 0, [began], [took], [charged]))
+        return took
 
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""

@@ -30,7 +30,7 @@ from .._processes.launch import refusal
 from .._signals import HeldSignals
 from .._task import Failure
 from ..errors import TransportError
-from ..events import Event, Failed, Retrying, Succeeded
+from ..events import Attempted, Event, Failed, Retrying, Succeeded
 from ..manager import TaskManager, plan_of, runs_of
 from .book import Tickets
 from .link import Frame, Link, LinkQueue, Reader, WayIn, Writer
@@ -52,6 +52,7 @@ from .reports import (
     note_of,
     noted,
     opening,
+    pack_attempted,
     parcels,
 )
 
@@ -179,6 +180,7 @@ class Reporter:
         self._outgoing = outgoing
         self._tickets = tickets
         self._slot = slot
+        self._before = b""  # the frame of a report that goes with the next one
 
     def report(self, report: Report) -> None:
         """Tell the parent. SystemExit if it is not there any more."""
@@ -188,11 +190,12 @@ class Reporter:
     def _tell(self, frame: bytes, note: bytes = b"") -> None:
         self._end_a_copy()
         try:
-            send_frame(self._pipe, frame, note)
+            send_frame(self._pipe, frame, note, before=self._before)
         except OSError:
             if self._outgoing is not None:
                 self._outgoing.abandon()
             sys.exit(1)
+        self._before = b""
 
     def _pass_on(self, parcel: Parcel, value: Any) -> None:
         """Tell the parent first, and the next stage afterwards. value: The first of the results."""
@@ -237,6 +240,9 @@ class Reporter:
 
     def observe(self, event: Event) -> None:
         match event:
+            case Attempted(indices):
+                tickets = [self._tickets.of(index) for index in indices]
+                self._before = wire.dumps(pack_attempted(event, tickets))
             case Succeeded(indices, _, results, seconds):
                 tickets = self._tickets.leave(indices)
                 with self._in_hand(IDLE):
@@ -245,11 +251,11 @@ class Reporter:
                 for parcel in parcels(self._stage + 1, tickets, column, seconds):
                     self._pass_on(parcel, results[first])
                     first += len(parcel.tickets)
-            case Failed(index, _, error, attempts):
+            case Failed(index, _, error, attempts, took):
                 (ticket,) = self._tickets.leave([index])
                 with self._in_hand(index):
                     cell = _pack(error)
-                self.report(FailedReport(ticket, cell, attempts))
+                self.report(FailedReport(ticket, cell, attempts, took))
             case Retrying(index, _, error, number, delay):
                 with self._in_hand(index):
                     cell = _pack(error)

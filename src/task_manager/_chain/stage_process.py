@@ -13,7 +13,7 @@ from .._processes.child import Child
 from .._run.recorder import Recorder
 from .._runners import MODES
 from ..errors import StageDiedError
-from ..manager import TaskManager
+from ..manager import TaskManager, runs_of
 from .link import LinkQueue
 from .reports import in_hand
 from .stage import run_stage
@@ -22,6 +22,8 @@ from .stage import run_stage
 class StageProcess(Child):
     """Owns the process of one stage.
 
+    indices: By ticket, the number that its task has in the manager of the stage.
+    attempts: By ticket, the number of its last attempt, where that was not the first.
     opening: The tickets that may be unpickled there just now, where the slot does not tell which.
     held: The tickets in its hands, and the number of each there, in the order taken, from 0.
     concluding: It has told all about its tasks, and calls `handle_error`.
@@ -29,11 +31,15 @@ class StageProcess(Child):
     garbled: What came out of its pipe, or of its link to the next stage, is nothing that it says.
     """
 
-    def __init__(self, number: int, manager: TaskManager, recorder: Recorder) -> None:
+    def __init__(
+        self, number: int, manager: TaskManager, recorder: Recorder, indices: dict[int, int]
+    ) -> None:
         super().__init__()
         self.number = number
         self.manager = manager
         self.recorder = recorder
+        self.indices = indices
+        self.attempts: dict[int, int] = {}
         self.opening: list[int] = []
         self.held: dict[int, int] = {}
         self.taken = 0
@@ -73,6 +79,16 @@ class StageProcess(Child):
     def waits(self) -> bool:
         """It has no task in hand, and does nothing else that may take long."""
         return self.ready and not (self.concluding or self.hands or self.busy_or_ended)
+
+    def index_of(self, ticket: int) -> int:
+        """The number of its task in the manager; the next one where it has none yet."""
+        if ticket not in self.indices:
+            self.take([ticket])
+        return self.indices[ticket]
+
+    def take(self, tickets: list[int]) -> None:
+        """Number the tasks of these."""
+        self.indices.update(zip(tickets, runs_of(self.manager).number(len(tickets)), strict=True))
 
     # ------------------------------------------------------------------ after its death
 

@@ -175,12 +175,19 @@ class Channel:
         self._pipe.close()
 
 
-def send_frame(pipe: socket.socket, frame: bytes | memoryview, note: bytes = b"") -> None:
+def send_frame(
+    pipe: socket.socket, frame: bytes | memoryview, note: bytes = b"", before: bytes = b""
+) -> None:
     """For the side that may block: send a frame whole.
+
+    before: Another one, which goes ahead of it in the same write; b"": none.
 
     note: A few bytes, at most 65,535, that arrive even where there is no memory for the frame.
     """
-    for part in _parts(frame, note):
+    parts = _parts(frame, note)
+    if before:
+        parts[:1] = [b"".join([*_parts(before, b""), parts[0]])]
+    for part in parts:
         pipe.sendall(part, NO_SIGNAL)
 
 
