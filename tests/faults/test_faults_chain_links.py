@@ -72,7 +72,9 @@ def signal_the_others(numbers: list[int], folder: Path, n: int) -> int:
 
 
 @pytest.mark.parametrize(
-    "numbers", [[signal.SIGKILL], [signal.SIGSTOP, signal.SIGCONT]], ids=["killed", "stopped for a while"]
+    "numbers",
+    [[signal.SIGKILL], [signal.SIGSTOP, signal.SIGCONT]],
+    ids=["killed", "stopped for a while"],
 )
 def test_f21_a_stage_that_waits_at_its_queue(numbers: list[int], calls: Path) -> None:
     """It holds the lock of reading then, which nobody lets go of after its death."""
@@ -84,7 +86,9 @@ def test_f21_a_stage_that_waits_at_its_queue(numbers: list[int], calls: Path) ->
 
 def write_into_the_queue(at: int, garbage: bytes, folder: Path, n: int) -> int:
     if n == at and first_call(folder, "garbage"):
-        (queue,) = [made for made in gc.get_objects() if type(made) is LinkQueue and hasattr(made, "_sem")]
+        (queue,) = [
+            made for made in gc.get_objects() if type(made) is LinkQueue and hasattr(made, "_sem")
+        ]
         time.sleep(0.2)  # the feeder thread has written all that came before
         os.write(queue._writer.fileno(), garbage)  # type: ignore[attr-defined]
     return n

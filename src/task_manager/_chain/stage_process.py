@@ -27,7 +27,7 @@ class StageProcess:
     """Owns the process of one stage, its pipe and its slot.
 
     opening: The tickets that may be unpickled there just now, where the slot does not tell which.
-    held: The tickets in its hands, and the number of each there, in the order taken, from 0.
+    held: The tickets that it has taken, and the number of each there, in the order taken, from 0.
     began, ready: When it was started; it has come up.
     concluding: It has told all about its tasks, and calls `handle_error`.
     ended: It has said that it is through, and that all it had to pass on is in the pipe of its queue.
@@ -90,7 +90,7 @@ class StageProcess:
     def waits(self) -> bool:
         """It has no task in hand, and does nothing else that may take long."""
         calls = self._slot is None or self._slot[1] != NEVER
-        return self.ready and not (self.concluding or self.hands or calls)
+        return self.ready and not (self.concluding or self.tickets or calls)
 
     def kill(self) -> None:
         """Where it runs."""
@@ -119,8 +119,8 @@ class StageProcess:
     # ------------------------------------------------------------------ after its death
 
     @property
-    def hands(self) -> list[int]:
-        """The tickets that were in its hands when it died."""
+    def tickets(self) -> list[int]:
+        """The tickets that are with it, or were when it died."""
         return [*self.opening, *self.held]
 
     @property
