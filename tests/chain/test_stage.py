@@ -28,7 +28,7 @@ class Told:
     def __init__(self) -> None:
         self.reports: list[Report] = []
         self.failed: list[int] = []
-        self.handed_on: list[Parcel] = []
+        self.sent_on: list[Parcel] = []
 
     def report(self, report: Report) -> None:
         self.reports.append(report)
@@ -36,8 +36,8 @@ class Told:
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
         self.failed.append(ticket)
 
-    def hand_on(self, frame: memoryview, note: bytes = b"") -> None:
-        self.handed_on.append(pickle.loads(frame))
+    def send_on(self, frame: memoryview, note: bytes = b"") -> None:
+        self.sent_on.append(pickle.loads(frame))
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_parcel_for_a_later_stage_goes_on_as_it_is(source: LinkSource, told: T
     send(link, later, Parcel(1, [6], True, ["mine"], []))
 
     assert ["mine"] == read(source, 5)
-    assert [later] == told.handed_on
+    assert [later] == told.sent_on
 
 
 def test_what_could_not_be_packed_goes_no_further(source: LinkSource, link: Any) -> None:

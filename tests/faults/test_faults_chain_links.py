@@ -1,4 +1,4 @@
-"""The queues between stages: killed inside one, garbage in one, and what cannot be written: F21, F30, F32."""
+"""The queues between stages: F21 (killed inside one), F30 (garbage, and what cannot be written), F32."""
 
 from __future__ import annotations
 
@@ -86,9 +86,8 @@ def test_f21_a_stage_that_waits_at_its_queue(numbers: list[int], calls: Path) ->
 
 def write_into_the_queue(at: int, garbage: bytes, folder: Path, n: int) -> int:
     if n == at and first_call(folder, "garbage"):
-        (queue,) = [
-            made for made in gc.get_objects() if type(made) is LinkQueue and hasattr(made, "_sem")
-        ]
+        made = [found for found in gc.get_objects() if type(found) is LinkQueue]
+        (queue,) = [one for one in made if hasattr(one, "_sem")]  # others have been released
         time.sleep(0.2)  # the feeder thread has written all that came before
         os.write(queue._writer.fileno(), garbage)  # type: ignore[attr-defined]
     return n
@@ -103,7 +102,7 @@ def write_into_the_queue(at: int, garbage: bytes, folder: Path, n: int) -> int:
 def test_f30_garbage_in_a_queue(
     garbage: bytes, at: int, calls: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The round is over, and all arrive by another one; also where the reader waits for what never comes."""
+    """All arrive by another round, also where the reader waits for what never comes."""
     monkeypatch.setattr(chain_round, "QUIET", 5)
     func = partial(write_into_the_queue, at, garbage, calls)
     chain, summary = run(func, f.same, start_method="fork")
@@ -148,5 +147,5 @@ def test_f32_no_semaphores(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(LinkQueue, "__init__", refuse)
-    with pytest.raises(WorkerStartError, match="no stage process can be started: .*No space left"):
+    with pytest.raises(WorkerStartError, match=r"no stage process can be started: .*No space left"):
         run(f.same, f.same, start_method="fork")

@@ -31,7 +31,7 @@ class Deaths:
     def charge(self, held: Sequence[int], in_hand: int | None, going_on: bool) -> int | None:
         """Take in a death; the ticket that is charged for it, or None.
 
-        held: What was in the hands of the dead stage. in_hand: What it had begun last. going_on: It had
+        held: What the dead stage had taken. in_hand: What it had begun last. going_on: It had
         not come to the end of that.
         """
         suspected = frozenset(ticket for ticket in held if ticket in self.suspects)

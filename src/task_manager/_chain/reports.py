@@ -48,7 +48,7 @@ class OpeningReport(NamedTuple):
 
 
 class TookReport(NamedTuple):
-    """These are in the hands of the stage now."""
+    """The stage has taken these from its link."""
 
     tickets: list[int]
 
@@ -95,7 +95,7 @@ class EndedReport(NamedTuple):
 
     error: What it raised, or None.
     through: It has taken all there was, and raised at its end, as handle_error does; otherwise it was
-        broken off, and nobody takes what the stage before hands on.
+        broken off, and nobody takes what the stage before passes on.
     """
 
     error: wire.ErrorCell | None
@@ -162,7 +162,7 @@ def opening(ticket: int) -> float:
 
 
 def in_hand(number: float, held: Mapping[int, int]) -> int | None:
-    """The ticket that a slot names. held: The tickets in the hands of the stage, and their numbers."""
+    """The ticket that a slot names. held: The tickets that the stage has taken, and their numbers."""
     if number < IDLE:
         return int(IDLE - 1 - number)
     return next((ticket for ticket, of_it in held.items() if of_it == number), None)

@@ -420,8 +420,8 @@ class Round:
     def charge(self, stage: StageProcess) -> None:
         """This stage died: the one that this is charged to is an error, if there is one."""
         in_hand, going_on = stage.in_hand, stage.going_on
-        hands = [in_hand] if in_hand is not None and going_on else stage.hands
-        held = [ticket for ticket in hands if ticket in self._at(stage)]
+        with_it = [in_hand] if in_hand is not None and going_on else stage.tickets
+        held = [ticket for ticket in with_it if ticket in self._at(stage)]
         charged = self._deaths.charge(held, in_hand if in_hand in held else None, going_on)
         if charged is not None:
             took = self._last_call(stage, charged)

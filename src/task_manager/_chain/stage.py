@@ -58,7 +58,7 @@ from .reports import (
 
 
 class LinkSource:
-    """The tasks that the stage before hands on.
+    """The tasks that the stage before passes on.
 
     slot: Told which of them is being unpickled; None where that says nothing, as other calls go on.
     """
@@ -112,7 +112,7 @@ class LinkSource:
                 return
             parcel = self._parcel_of(frame)
             if parcel is not None and parcel.stage > self._stage:
-                self._reporter.hand_on(frame, self._link.note)
+                self._reporter.send_on(frame, self._link.note)
             elif parcel is not None:
                 self._open(parcel)
         if self._link.ended:  # and not over: nobody closes a link
@@ -205,9 +205,9 @@ class Reporter:
             self.fail(parcel.tickets[0], error, attempts=1)
             return
         self._tell(frame, note)
-        self.hand_on(frame, note)
+        self.send_on(frame, note)
 
-    def hand_on(self, frame: Frame, note: bytes = b"") -> None:
+    def send_on(self, frame: Frame, note: bytes = b"") -> None:
         """Send to the next stage; waits as long as there is no room for it."""
         self._end_a_copy()
         if self._outgoing is not None:

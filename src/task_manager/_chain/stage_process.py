@@ -25,7 +25,7 @@ class StageProcess(Child):
     indices: By ticket, the number that its task has in the manager of the stage.
     attempts: By ticket, the number of its last attempt, where that was not the first.
     opening: The tickets that may be unpickled there just now, where the slot does not tell which.
-    held: The tickets in its hands, and the number of each there, in the order taken, from 0.
+    held: The tickets that it has taken, and the number of each there, in the order taken, from 0.
     concluding: It has told all about its tasks, and calls `handle_error`.
     ended: It has said that it is through, and that all it had to pass on is in the pipe of its queue.
     garbled: What came out of its pipe, or of its link to the next stage, is nothing that it says.
@@ -78,7 +78,7 @@ class StageProcess(Child):
     @property
     def waits(self) -> bool:
         """It has no task in hand, and does nothing else that may take long."""
-        return self.ready and not (self.concluding or self.hands or self.busy_or_ended)
+        return self.ready and not (self.concluding or self.tickets or self.busy_or_ended)
 
     def index_of(self, ticket: int) -> int:
         """The number of its task in the manager; the next one where it has none yet."""
@@ -93,8 +93,8 @@ class StageProcess(Child):
     # ------------------------------------------------------------------ after its death
 
     @property
-    def hands(self) -> list[int]:
-        """The tickets that were in its hands when it died."""
+    def tickets(self) -> list[int]:
+        """The tickets that are with it, or were when it died."""
         return [*self.opening, *self.held]
 
     @property
