@@ -20,6 +20,7 @@ from itertools import count
 from typing import Any
 
 from .._call import clock, release
+from .._platform import pair_of_sockets
 from .._processes import wire
 from .._processes.channel import NAP, Channel, TooLarge
 from .._processes.child import Glance, not_ready, tells_of_death, time_to_come_up
@@ -130,7 +131,7 @@ class Round:
         for stage in reversed(self._stages):
             with uninterrupted(), refusals_named("stage process"):
                 with standard_files_taken():
-                    way_in, incoming = socket.socketpair()
+                    way_in, incoming = pair_of_sockets()
                 # Kept open here as well: what the end of a stage means is decided here, not by the next.
                 self._ends += [way_in, incoming]
                 self._started.append(stage)
