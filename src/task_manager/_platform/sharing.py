@@ -27,9 +27,7 @@ _SO_NOSIGPIPE = 0x1022  # of macOS, whose sockets are told once; Python has no n
 def without_signal(pipe: socket.socket) -> None:
     """To be called once with each socket that is sent on: for systems that know no MSG_NOSIGNAL."""
     if not NO_SIGNAL and hasattr(signal, "SIGPIPE"):
-        with contextlib.suppress(
-            OSError
-        ):  # what is left then is a signal that Python ignores by default
+        with contextlib.suppress(OSError):  # what is left is a signal that Python ignores by default
             pipe.setsockopt(socket.SOL_SOCKET, _SO_NOSIGPIPE, 1)
 
 

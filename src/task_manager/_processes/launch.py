@@ -2,7 +2,7 @@
 
 Its fork server and its resource tracker may be killed at any moment, or may be those of another
 process; a start that is refused leaves files behind; and it writes into pipes whose reader may be
-dead, which kills a script whose SIGPIPE is at its default.
+dead, which kills a script that has asked for that.
 """
 
 from __future__ import annotations

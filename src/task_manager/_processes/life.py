@@ -113,7 +113,7 @@ def refuse_daemons() -> None:
 def _stop_if_exiting() -> None:
     """Stop a daemon thread for good, as the end of the interpreter will anywhere.
 
-    Its run would replace what was killed for the exit, and take it out of multiprocessing's hands.
+    Its run would replace what was killed for the exit, and multiprocessing would not wait for that.
     """
     if _exiting and threading.current_thread().daemon:
         threading.Event().wait()
@@ -148,7 +148,8 @@ def start_process(
         except BaseException as error:
             ours.close()
             if isinstance(error, RuntimeError) and "interpreter shutdown" in str(error):
-                raise WorkerStartError(NO_MORE) from error  # CPython 3.12 refuses to fork then
+                # CPython 3.12 forks no more then (gh-104690).
+                raise WorkerStartError(NO_MORE) from error
             raise
         finally:
             theirs.close()

@@ -19,7 +19,7 @@ HEAVY = 4 * wire.LARGEST  # bytes of a report about several calls; a heavier one
 
 
 class Report(NamedTuple):
-    """The outcomes of the next attempts of the batch in the worker's hands.
+    """The outcomes of the next attempts of the batch that the worker is at.
 
     Without any, it gives the rest of the batch back.
 
