@@ -113,7 +113,7 @@ GUARDS = [
     Guard("F23", "a stage that is broken off ends the chain", ROUND, "Round._take", never("through"), CHAINS, "f23"),
     Guard("F24", "a result that is lost is an error where it was made", ROUND, "Round._pass", catching(NONE), CHAIN, "f24_a_result_that_cannot"),
     Guard("F25", "a repeat is run once, in every mode", "_run/ledger.py", "Ledger.enter_new", without("repeats.append"), "test_properties.py", "f25 and (serial or thread or async or fork)"),
-    Guard("F26", "sigpipe at its default ends nobody", "_processes/channel.py", "Channel.send", turned("NO_SIGNAL", "0"), SURROUNDINGS, "f26_sigpipe"),
+    Guard("F26", "sigpipe at its default ends nobody", "_processes/channel.py", "Channel.send", turned("NO_SIGNAL", "0"), PIPES, "f26_sigpipe"),
     Guard("F27", "no class is asked to be hashed", "_run/keys.py", "key_of", catching(NONE), "test_faults_classes.py", "f27_every_object_has"),
     Guard("F27", "what fails in code of ours is tried again", ASYNC, "AsyncRunner._take_up_what_was_dropped", instead("lambda self: None"), "test_faults_inside.py", "f27 and (member or step)"),
     Guard("F28", "a hashable task keeps the key that it had", "_run/keys.py", "_is_steady", instead("lambda kind: True"), "test_faults_changed_tasks.py", "f28_hashable_tasks"),
@@ -125,7 +125,8 @@ GUARDS = [
     Guard("F31", "an error frees what its frames hold", "_call.py", "_clear", instead("lambda frame: None"), "test_kept_errors.py", "f31_an_error_frees"),
     Guard("F31", "one error for many tasks does not grow", "_call.py", "_unrepeated", instead("lambda head: head"), "test_kept_errors.py", "f31_one_error_for_many_tasks_does"),
     Guard("F32", "a worker without a thread watches its parent by a signal", LIFE, "_watch_by_signal", instead("lambda *_: None"), STARTS, "f32_no_thread_for_a_worker"),
-    Guard("F32", "no start leaves files open where they run out", LAUNCH, "_keep_spare_files", instead("lambda count: None"), STARTS, "f32_too_few_files"),
+    Guard("F32", "a start that is refused leaves no files open", LAUNCH, "_clear_up", instead("lambda error: None"), STARTS, "f32_no_more_processes"),
+    Guard("F32", "a fork server that is killed is started again", LAUNCH, "launch", turned("ATTEMPTS", "1"), STARTS, "f32_a_servant"),
     Guard("F33", "a copy of the script ends without a word", "_platform.py", "end_a_copy", instead("lambda *_: None"), COPIES, "f33"),
     Guard("F34", "a text is one line", "_repr.py", "one_line", instead("lambda text: text"), "test_faults_text.py", "f34_text_is_one or f34_no_task"),
 ]
