@@ -10,11 +10,12 @@ import pytest
 
 import functions as f
 from task_manager import TaskChain, TaskManager
-from task_manager._run import keys
+from task_manager._run import keys, run
 from task_manager._run.ledger import Ledger
 from task_manager._run.results import Results
 from task_manager._run.run import Run
 from task_manager._run.source import IterableSource
+from task_manager._run.waiting import WaitingAttempts
 
 KINDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "deque": (deque, lambda tasks: tasks.append(9999)),
@@ -171,12 +172,12 @@ def test_f15_a_task_of_a_class_that_refuses_to_be_looked_at(way: str, tasks: lis
         (Results, "observe"),
         (Run, "next_batch"),
         (Run, "_due"),
-        (Run, "_extract"),
+        (run, "calls_of"),
         (Run, "finish"),
         (Run, "_succeed"),
         (Run, "_keep"),
         (Run, "_judge"),
-        (Run, "_wait"),
+        (WaitingAttempts, "add"),
         (Run, "_leave"),
     ],
     ids=lambda part: getattr(part, "__name__", part),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from stand import Stand, columns
-from task_manager._run.run import DRY, MOST_NOTES, TICK
+from task_manager._run.notes import MOST_NOTES
+from task_manager._run.run import DRY, TICK
 from task_manager._task import Failure, Outcomes, Unrun
 
 # ------------------------------------------------------------------ failure, and again

@@ -9,8 +9,8 @@ from typing import Any
 
 from .._repr import short_repr
 from .._run.ledger import Ledger
+from .._run.notes import annotate
 from .._run.recorder import Recorder
-from .._run.run import annotate
 from .._task import Summary
 from ..events import (
     Attempted,

@@ -11,13 +11,12 @@ are handed in, so that tests turn them by hand.
 
 from __future__ import annotations
 
-import heapq
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .._call import IDLE, NEVER, Slot, release
+from .._call import IDLE, NEVER, Slot
 from .._repr import text_of
 from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
@@ -34,15 +33,17 @@ from .._task import (
     has_tuples,
     is_tuple,
 )
-from ..errors import GetArgsError, ProcessResultError
+from ..errors import ProcessResultError
 from ..events import Attempted, Failed, Repeated, Retrying, Succeeded, Waiting
+from .hooks import calls_of
 from .ledger import Entered, Ledger
+from .notes import annotate, caused
 from .recorder import Recorder
 from .source import Source
+from .waiting import WaitingAttempts
 
 DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
 MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
-MOST_NOTES = 20  # that are put on one error
 TICK = 0.2  # seconds after which observers get a word while nothing happens
 
 
@@ -101,9 +102,8 @@ class Run:
         self._began = self._ticked = clock()
         self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
         self._limbo: list[int] = []  # entered, or due again, and not yet in a batch
-        self._waiting: list[tuple[float, int, Attempt]] = []
+        self._waiting = WaitingAttempts()
         self._look_again: float | None = None
-        self._order = 0
         self._read = 0  # tasks
         self._broken_off = False
 
@@ -158,7 +158,7 @@ class Run:
             if self._look_again is not None:
                 longest = min(longest, self._look_again)
             if self._waiting:
-                longest = min(longest, max(0.0, self._waiting[0][0] - self._clock()))
+                longest = min(longest, max(0.0, self._waiting.earliest - self._clock()))
         return longest
 
     def idle(self) -> None:
@@ -175,9 +175,9 @@ class Run:
         now = self._clock()
         due: list[Attempt] = []
         limit = min(most, self._size.size(None))
-        while self._waiting and self._waiting[0][0] <= now and len(due) < limit:
-            self._limbo.append(self._waiting[0][2].index)
-            due.append(heapq.heappop(self._waiting)[2])
+        while self._waiting.earliest <= now and len(due) < limit:
+            self._limbo.append(self._waiting.first().index)  # before it leaves its place
+            due.append(self._waiting.take())
         if not due:
             return None
         return Batch(
@@ -206,35 +206,15 @@ class Run:
         unpack = self._get_args is not None or has_tuples(tasks)
         calls: list[Any] = tasks
         if self._get_args is not None:
-            indices, tasks, calls = self._extract(self._get_args, indices, tasks)
+            indices, tasks, calls = calls_of(
+                self._get_args, indices, tasks, self._slot, self._signals, self._fail
+            )
         elif unpack:
             calls = [task if is_tuple(task) else (task,) for task in tasks]
         if not tasks:
             self._look_again = 0.0
             return None
         return Batch(indices, tasks, calls, unpack, [1] * len(tasks))
-
-    def _extract(
-        self, get_args: Callable[[Any], Any], indices: list[int], tasks: list[Any]
-    ) -> tuple[list[int], list[Any], list[tuple[Any, ...]]]:
-        """Call the hook for each task; what it fails on is finished here."""
-        entered: list[tuple[int, Any, tuple[Any, ...]]] = []
-        for index, task in zip(indices, tasks, strict=True):
-            self._slot[0] = index
-            self._slot[1] = 0.0
-            try:
-                args = self._signals.through(get_args, task)
-            except Exception as error:
-                let_through(error)
-                self._fail(index, task, _caused(GetArgsError(task, text_of(error)), error), attempts=0)
-            else:
-                entered.append((index, task, args if is_tuple(args) else (args,)))
-        self._slot[1] = NEVER
-        return (
-            [index for index, _, _ in entered],
-            [task for _, task, _ in entered],
-            [args for _, _, args in entered],
-        )
 
     # -------------------------------------------------------------- what an outcome means
 
@@ -244,7 +224,7 @@ class Run:
         match outcomes:
             case Unrun():
                 for position in positions:
-                    self._wait(batch.attempt(position), due=0.0)
+                    self._waiting.add(batch.attempt(position), due=0.0)
                 self._leave(batch, positions)
             case Outcomes(_, values, failures, seconds):
                 if seconds:
@@ -307,7 +287,7 @@ class Run:
                     result = self._signals.through(self._process_result, task, value)
                 except Exception as error:
                     let_through(error)
-                    hook_error = _caused(ProcessResultError(task, text_of(error)), error)
+                    hook_error = caused(ProcessResultError(task, text_of(error)), error)
                     attempt = batch.attempt(position)
                     self._fail(attempt.index, task, hook_error, attempt.number, took)
                     self._leave(batch, [position])
@@ -337,7 +317,7 @@ class Run:
             self._fail(index, task, failure.error, number, took)
             return
         self._recorder.record(Retrying(index, task, failure.error, number, delay, self._stage))
-        self._wait(replace(attempt, number=number + 1), due=self._clock() + delay)
+        self._waiting.add(replace(attempt, number=number + 1), due=self._clock() + delay)
 
     def _fail(
         self, index: int, task: Any, error: BaseException, attempts: int, took: float | None = None
@@ -346,11 +326,6 @@ class Run:
         failed = Failed(index, task, error, attempts, took, self._stage)
         annotate(error, f"task_manager: failed {failed.when}")
         self._recorder.record(failed)
-
-    def _wait(self, attempt: Attempt, due: float) -> None:
-        """Lay an attempt by until it is due; the earlier laid by goes first."""
-        self._order += 1
-        heapq.heappush(self._waiting, (due, self._order, attempt))
 
     # -------------------------------------------------------------- the end
 
@@ -361,7 +336,7 @@ class Run:
         for batch, missing in self._open.items():
             positions = range(len(batch)) if missing is None else missing
             unfinished += [batch.indices[position] for position in positions]
-        unfinished += [attempt.index for _, _, attempt in self._waiting]
+        unfinished += [attempt.index for attempt in self._waiting]
         for index in unfinished:
             self._ledger.fail(index)
         self._limbo = []
@@ -386,19 +361,3 @@ class Run:
 def _is_whole(batch: Batch, positions: Sequence[int]) -> bool:
     """Whether these are all attempts of the batch, in its order."""
     return isinstance(positions, range) and len(positions) == len(batch)
-
-
-def annotate(error: BaseException, note: str) -> None:
-    """Add a note to an error, once. One object raised for thousands of tasks is not filled with them."""
-    try:
-        notes = getattr(error, "__notes__", ())
-        if len(notes) < MOST_NOTES and note not in notes:
-            BaseException.add_note(error, note)
-    except BaseException as broken:  # an error whose notes are broken goes without
-        let_through(broken)
-
-
-def _caused(error: BaseException, cause: BaseException) -> BaseException:
-    release(cause)
-    error.__cause__ = cause
-    return error
