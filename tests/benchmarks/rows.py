@@ -16,6 +16,7 @@ THREADS = "ThreadPoolExecutor.map, 8 workers"
 GATHER = "gather + Semaphore"
 PROCESSES = "ProcessPoolExecutor.map"
 IN_A_ROW = "3 ProcessPoolExecutor.map(chunksize=200) in a row"
+IN_A_ROW_BY_ONE = "3 ProcessPoolExecutor.map in a row"
 JOBLIB = "joblib.Parallel(n_jobs=2)"
 MPIRE = "mpire"
 LOOP = "a bare loop"
@@ -32,6 +33,7 @@ def all_rows(scale: float) -> Iterator[Row]:
     yield from _computing(count(2_000), count(200), count(1_000))
     yield from _waiting(count(2_000), count(10_000))
     yield from _blobs(count(500))
+    yield from _large_chains(count(100))
     yield from _memory(count(1_000_000))
     yield from _growth(count(10_000), count(1_000_000))
     yield _imports()
@@ -178,6 +180,22 @@ def _blobs(n: int) -> Iterator[Row]:
         _targets(1.05, 1.05),
         {**managers, PROCESSES: pool},
         _to(PROCESSES),
+        "ms",
+        1e3,
+    )
+
+
+def _large_chains(n: int) -> Iterator[Row]:
+    """A result of 4 MB, passed on once, and counted."""
+    tasks = range(n)
+    pools = timed(peers.process_pool_in_a_row, work.blob_on_its_way, tasks, 3, 1, answers=n)
+    yield Row(
+        "large",
+        f"chain of 3, process mode, {n} results of 4 MB",
+        IN_A_ROW_BY_ONE,
+        _targets(1.05, 1.05),
+        {**_chains(work.blob_on_its_way, tasks, "process"), IN_A_ROW_BY_ONE: pools},
+        _to(IN_A_ROW_BY_ONE),
         "ms",
         1e3,
     )

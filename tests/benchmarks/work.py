@@ -33,6 +33,11 @@ def blob(task: Any) -> bytes:
     return bytes(BLOB)
 
 
+def blob_on_its_way(task: Any) -> Any:
+    """A number becomes a blob, a blob goes on."""
+    return bytes(BLOB) if isinstance(task, int) else task
+
+
 def compute(operations: int, task: Any) -> Any:
     for _ in range(operations):
         pass

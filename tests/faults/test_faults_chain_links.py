@@ -23,6 +23,12 @@ from task_manager._chain.link import LinkQueue
 pytestmark = pytest.mark.timeout(60)  # a hang is what is looked for
 
 
+@pytest.fixture
+def never_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rescue for those who all wait: the death of a stage is to be seen by itself."""
+    monkeypatch.setattr(chain_round, "QUIET", 10**9)
+
+
 def run(*funcs: Any, count: int = 20, **options: Any) -> tuple[TaskChain, Summary]:
     chain = TaskChain([f.stage(func, **options) for func in funcs], "process")
     return chain, chain.start_chain(range(count))
@@ -45,6 +51,7 @@ def kill_the_one_before(folder: Path, n: int, pid: int, load: bytes) -> int:
     return n
 
 
+@pytest.mark.usefixtures("never_quiet")
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
 @pytest.mark.parametrize("count", [60, 8], ids=["while it puts", "while it waits for the feeder"])
 def test_f21_a_stage_is_killed_whose_queue_is_full(count: int, start_method: str, calls: Path) -> None:
@@ -71,6 +78,7 @@ def signal_the_others(numbers: list[int], folder: Path, n: int) -> int:
     return n
 
 
+@pytest.mark.usefixtures("never_quiet")
 @pytest.mark.parametrize(
     "numbers",
     [[signal.SIGKILL], [signal.SIGSTOP, signal.SIGCONT]],
@@ -121,6 +129,7 @@ def let_pickling_fail(folder: Path, n: int) -> int:
     return n
 
 
+@pytest.mark.usefixtures("never_quiet")
 def test_f30_an_item_that_the_feeder_thread_cannot_write(calls: Path) -> None:
     """It ends its stage, as it would be lost in silence; nobody is charged, and each task arrives."""
     chain, summary = run(partial(let_pickling_fail, calls), f.same, start_method="fork")
