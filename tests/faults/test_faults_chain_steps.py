@@ -12,7 +12,7 @@ import pytest
 
 import functions as f
 from task_manager import TaskChain, WorkerStartError
-from task_manager._chain import book, deaths, feed, link, stage_process
+from task_manager._chain import book, deaths, feed, intake, link, stage_process
 from task_manager._chain import round as chain_round
 from task_manager._platform import this_process
 from task_manager._processes import channel, child, slot, wire
@@ -37,11 +37,11 @@ STEPS: list[tuple[Any, str]] = [
     (chain_round.Round, "_fill"),
     (chain_round.Round, "_send"),
     (chain_round.Round, "_hear"),
-    (chain_round.Round, "_drain"),
-    (chain_round.Round, "_take"),
-    (chain_round.Round, "_pass"),
-    (chain_round.Round, "_fail"),
-    (chain_round.Round, "charge"),
+    (intake.Intake, "drain"),
+    (intake.Intake, "_take"),
+    (intake.Intake, "_pass"),
+    (intake.Intake, "fail"),
+    (intake.Intake, "charge"),
     (chain_round.Round, "_stuck"),
     (deaths.Deaths, "charge"),
     (chain_round, "make_queue"),

@@ -34,6 +34,7 @@ class Feed:
         suspects: Suspects[int],
         fail: Callable[[StageProcess, int, BaseException, int], None],
         signals: HeldSignals,
+        size: BatchSize,
     ) -> None:
         self._book = book
         self._source = source
@@ -41,7 +42,7 @@ class Feed:
         self._suspects = suspects
         self._fail = fail
         self._signals = signals
-        self.size = BatchSize(workers=1)
+        self.size = size
         self.weight = 1.0
 
     def steps(self) -> Iterator[Parcel | bool]:

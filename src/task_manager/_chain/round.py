@@ -19,45 +19,28 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import count
-from typing import Any
 
-from .._call import clock, release
+from .._call import clock
 from .._platform import pair_of_sockets
-from .._processes import wire
-from .._processes.channel import NAP, Channel, TooLarge
+from .._processes.channel import NAP, Channel
 from .._processes.child import Glance, not_ready, tells_of_death, time_to_come_up
 from .._processes.files import standard_files_taken
 from .._processes.life import refusals_named, uninterrupted
-from .._rules.batch_size import LARGEST
+from .._rules.batch_size import LARGEST, BatchSize
 from .._run.recorder import Recorder
 from .._run.run import TICK
 from .._run.source import Source
 from .._signals import HeldSignals
-from ..errors import TransportError, WorkerStartError
-from ..events import Failed, Retrying, Succeeded, Waiting
+from ..errors import WorkerStartError
+from ..events import Waiting
 from ..manager import TaskManager
 from .book import Book
 from .deaths import Deaths
 from .feed import Feed
+from .intake import Intake
 from .link import LinkQueue, make_queue
 from .reports import (
     END,
-    AttemptedReport,
-    ConcludingReport,
-    EndedReport,
-    FailedReport,
-    GarbledLinkReport,
-    Note,
-    OpeningReport,
-    Parcel,
-    ReadyReport,
-    Report,
-    RetryingReport,
-    TookReport,
-    WrittenReport,
-    no_memory,
-    open_attempted,
 )
 from .stage_process import StageProcess
 
@@ -88,7 +71,6 @@ class Round:
     ) -> None:
         self._book = book
         self._source = source
-        self._first = first
         self._deaths = deaths
         self._suspects = deaths.suspects
         self._signals = signals
@@ -104,12 +86,13 @@ class Round:
         self._way_in: Channel
         with refusals_named("stage process"), standard_files_taken():
             self._selector = selectors.DefaultSelector()
-        self._feed = Feed(book, source, self._stages, deaths.suspects, self._fail, signals)
+        size = BatchSize(workers=1)
+        self._intake = Intake(self._stages, book, deaths, size)
+        self._feed = Feed(book, source, self._stages, deaths.suspects, self._intake.fail, signals, size)
         self._steps = self._feed.steps()
         self._fed = False
         self._glance = Glance()
         self._quiet = 0  # TICKs in a row, counted since the clock goes on while all stages are frozen
-        self.error: BaseException | None = None  # the first that a stage's handle_error raised
 
     def run(self) -> StageProcess | None:
         """Let everything flow; the stage that died, or None when all is done.
@@ -130,7 +113,7 @@ class Round:
                 died += self._stuck()
                 if died:
                     for stage in self._stages:  # what they have done need not be done again
-                        self._drain(stage)
+                        self._intake.drain(stage)
                     return min(died, key=lambda stage: stage.number)
                 if not ready and not more:
                     for stage in self._stages:
@@ -156,7 +139,7 @@ class Round:
     def _link_to(self, stage: StageProcess) -> LinkQueue | socket.socket:
         """What this stage is to read from."""
         if stage is not self._stages[0]:
-            queue = make_queue(self._before(stage).context, stage.context)
+            queue = make_queue(self._intake.before(stage).context, stage.context)
             self._links.callback(queue.release)
             return queue
         with standard_files_taken():
@@ -218,12 +201,12 @@ class Round:
             self._send(b"")
             return None
         stage: StageProcess = ready[0].data
-        self._drain(stage)
+        self._intake.drain(stage)
         if stage.garbled:  # and listened to no more
             return None
         gone = stage.channel.ended or speaker is not stage.channel
         if gone and not stage.ended:
-            self._drain(stage)  # what it sent between the first look and its death
+            self._intake.drain(stage)  # what it sent between the first look and its death
             return None if stage.ended else stage
         if gone:
             for end in (stage.channel, stage.process.sentinel):
@@ -245,7 +228,7 @@ class Round:
         """Stages whose death nothing else tells, after what they had to say."""
         dead = self._glance.dead(stage for stage in self._stages if not stage.ended)
         for stage in dead:
-            self._drain(stage)
+            self._intake.drain(stage)
         return [stage for stage in dead if not stage.ended]
 
     def _stuck(self) -> list[StageProcess]:
@@ -257,191 +240,21 @@ class Round:
         if self._quiet < QUIET:
             return []
         going_on = [stage for stage in self._stages if not stage.ended]
-        on_its_way = self._fed or any(self._at(stage) for stage in going_on)
+        on_its_way = self._fed or any(self._intake.at(stage) for stage in going_on)
         return going_on[:1] if on_its_way and all(stage.waits for stage in going_on) else []
 
-    def _drain(self, stage: StageProcess) -> None:
-        """Take in the reports of this stage, each after all that those before it had sent by then."""
-        if stage.garbled:
-            return
-        for frame in stage.channel.receive():
-            if stage.number > self._first:
-                self._drain(self._before(stage))
-            if isinstance(frame, TooLarge):
-                self._lose(stage, frame.size)
-                continue
-            report = self._report_of(stage, frame)
-            if report is not None:
-                self._take(stage, report)
-        stage.garbled |= stage.channel.garbled
-
-    def _report_of(self, stage: StageProcess, frame: memoryview) -> Report | None:
-        """What the stage reports; None if that is nothing a stage says, or if no memory holds it."""
-        try:
-            report = wire.loads(frame)
-        except MemoryError:
-            self._lose(stage, len(frame))
-            return None
-        except Exception:
-            report = None
-        if isinstance(report, Report):
-            return report
-        stage.garbled = True
-        return None
-
-    def _lose(self, stage: StageProcess, size: int) -> None:
-        """There is no memory for its last report. Raises MemoryError where that had no note."""
-        if not stage.channel.note:
-            raise MemoryError(f"there is no memory for {size:,} bytes")
-        note = Note(*wire.loads(stage.channel.note))
-        if note.what:
-            self._fail(stage, note.ticket, no_memory(note.what, note.type_name, size), attempts=1)
-
-    def _before(self, stage: StageProcess) -> StageProcess:
-        """The one that writes to the link of this stage; the first one itself, as its link is ours."""
-        return self._stages[max(0, stage.number - self._first - 1)]
-
-    def _take(self, stage: StageProcess, report: Report) -> None:
-        match report:
-            case ReadyReport(refusal):
-                if refusal:
-                    raise WorkerStartError(refusal)
-                stage.ready = True
-            case OpeningReport(tickets):
-                stage.opening += tickets
-            case TookReport(tickets):
-                stage.opening.clear()
-                stage.held.update(zip(tickets, count(stage.taken)))
-                stage.taken += len(tickets)
-                stage.take([ticket for ticket in tickets if ticket not in stage.indices])
-            case AttemptedReport(tickets):
-                self._attempted(stage, report)
-            case Parcel():
-                self._pass(stage, report)
-            case FailedReport(ticket, cell, attempts, took):
-                error = wire.unpack_failure(wire.ErrorCell(*cell)).error
-                later = (other for other in self._stages if ticket in self._at(other))
-                # It is where it was to be handed on to, if the stage had no memory for that.
-                at = stage if ticket in self._at(stage) else next(later, stage)
-                self._fail(at, ticket, error, attempts, took)
-            case RetryingReport(ticket, cell, number, delay) if ticket in self._at(stage):
-                error = wire.unpack_failure(wire.ErrorCell(*cell)).error
-                task = self._at(stage)[ticket]
-                self._suspects.clear([ticket])  # it has come back from its call
-                self._book.retrying(stage.number, ticket, error, number, delay)
-                index = stage.index_of(ticket)
-                stage.recorder.record(Retrying(index, task, error, number, delay, stage.number + 1))
-            case ConcludingReport():
-                stage.concluding = True
-            case GarbledLinkReport():
-                before = self._before(stage)
-                # One that has ended is listened to no more, and has nothing in hand.
-                (stage if before.ended else before).garbled = True
-            case EndedReport(cell, through):
-                stage.concluding = False
-                self._deaths.concluded.add(stage.number)
-                if cell is not None:
-                    error = wire.unpack_failure(wire.ErrorCell(*cell)).error
-                    if not through:
-                        raise error
-                    if self.error is None:
-                        self.error = error
-            case WrittenReport():
-                stage.ended = True
-
-    def _pass(self, stage: StageProcess, report: Parcel) -> None:
-        if stage.number == 0:
-            self._feed.size.learn(len(report.tickets), sum(report.seconds))
-        tickets, results, seconds = report.tickets, report.cells, report.seconds
-        known = self._at(stage).__contains__
-        if not (report.plain and all(map(known, tickets))):
-            arrived: list[tuple[int, Any, float]] = []
-            for ticket, cell, took in zip(tickets, report.cells, seconds, strict=True):
-                try:
-                    result = cell if report.plain else wire.unpack_value(cell)
-                    if known(ticket):  # otherwise its last word was spoken where its task was made
-                        arrived.append((ticket, result, took))
-                except TransportError as error:
-                    release(error)
-                    self._fail(stage, ticket, error, attempts=1)
-            tickets = [ticket for ticket, _, _ in arrived]
-            results = [result for _, result, _ in arrived]
-            seconds = [took for _, _, took in arrived]
-        if not tickets:
-            return
-        tasks = [self._at(stage)[ticket] for ticket in tickets]
-        for ticket in tickets:
-            stage.held.pop(ticket, None)
-        if self._suspects:
-            self._suspects.clear(tickets)
-        attempts = [stage.attempts.pop(ticket, 1) for ticket in tickets]
-        self._book.passed(stage.number, tickets, results, seconds, attempts)
-        indices = [stage.index_of(ticket) for ticket in tickets]
-        for ticket in tickets:
-            del stage.indices[ticket]
-        stage.recorder.record(Succeeded(indices, tasks, results, seconds, attempts, stage.number + 1))
-
-    def _attempted(self, stage: StageProcess, report: AttemptedReport) -> None:
-        """Tell of calls, unless they were made for tasks that have their outcome already."""
-        if not all(map(self._at(stage).__contains__, report.tickets)):
-            return
-        if report.numbers is not None:
-            stage.attempts.update(zip(report.tickets, report.numbers, strict=True))
-        indices = [stage.index_of(ticket) for ticket in report.tickets]
-        event = open_attempted(report, indices, stage.number + 1)
-        stage.recorder.record(event)
-        self._book.attempted(event, report.tickets)
-
-    def _at(self, stage: StageProcess) -> dict[int, Any]:
-        """The tickets that have got to this stage, and their tasks there."""
-        return self._book.at[stage.number]
-
-    def _fail(
-        self,
-        stage: StageProcess,
-        ticket: int,
-        error: BaseException,
-        attempts: int,
-        took: float | None = None,
-    ) -> None:
-        if ticket not in self._at(stage):  # its last word was spoken where its task was made
-            return
-        task = self._at(stage)[ticket]
-        stage.held.pop(ticket, None)
-        self._suspects.clear([ticket])
-        stage.attempts.pop(ticket, None)
-        self._book.failed(stage.number, ticket, error, attempts, took)
-        index = stage.index_of(ticket)
-        del stage.indices[ticket]
-        stage.recorder.record(Failed(index, task, error, attempts, took, stage.number + 1))
-
-    # ------------------------------------------------------------------ after a death
+    @property
+    def error(self) -> BaseException | None:
+        """The first that a stage's handle_error raised."""
+        return self._intake.error
 
     def charge(self, stage: StageProcess) -> None:
         """This stage died: the one that this is charged to is an error, if there is one."""
-        in_hand, going_on = stage.in_hand, stage.going_on
-        with_it = [in_hand] if in_hand is not None and going_on else stage.tickets
-        held = [ticket for ticket in with_it if ticket in self._at(stage)]
-        charged = self._deaths.charge(held, in_hand if in_hand in held else None, going_on)
-        if charged is not None:
-            took = self._last_call(stage, charged)
-            self._fail(stage, charged, stage.error, attempts=1, took=took)
-        if stage.concluding:
-            self._deaths.concluded.add(stage.number)
-            self.error = self.error or stage.error
-
-    def _last_call(self, stage: StageProcess, charged: int) -> float | None:
-        """Tell of the call that the stage died of; its seconds. None if it was none, as in a hook."""
-        began = stage.told[1]
-        if not stage.going_on or charged != stage.in_hand or not began:
-            return None
-        took = clock() - began
-        self._attempted(stage, AttemptedReport([charged], None, 0, [began], [took], [charged]))
-        return took
+        self._intake.charge(stage)
 
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""
         while not self._source.ended and self._source.remaining is not None:
             self._book.enter(self._source.read(LARGEST, 0.0, self._signals))
         for ticket in self._book.stranded(stage.number):
-            self._fail(stage, ticket, stage.error, attempts=0)
+            self._intake.fail(stage, ticket, stage.error, attempts=0)

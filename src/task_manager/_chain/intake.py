@@ -1,0 +1,230 @@
+"""What the stages of a round report, taken in: by the book, and by all who are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from .._call import clock, release
+from .._processes import wire
+from .._processes.channel import TooLarge
+from .._rules.batch_size import BatchSize
+from ..errors import TransportError, WorkerStartError
+from ..events import Failed, Retrying, Succeeded
+from .book import Book
+from .deaths import Deaths
+from .reports import (
+    AttemptedReport,
+    ConcludingReport,
+    EndedReport,
+    FailedReport,
+    GarbledLinkReport,
+    Note,
+    OpeningReport,
+    Parcel,
+    ReadyReport,
+    Report,
+    RetryingReport,
+    TookReport,
+    WrittenReport,
+    no_memory,
+    open_attempted,
+)
+from .stage_process import StageProcess
+
+
+class Intake:
+    """Owns what is known of the tasks in the stages of one round.
+
+    stages: Those of the round, the first one first. size: Of the batches in which the input is read.
+    error: The first that a stage's handle_error raised.
+    """
+
+    def __init__(
+        self, stages: Sequence[StageProcess], book: Book, deaths: Deaths, size: BatchSize
+    ) -> None:
+        self._stages = stages
+        self._book = book
+        self._deaths = deaths
+        self._suspects = deaths.suspects
+        self._size = size
+        self._first = stages[0].number
+        self.error: BaseException | None = None
+
+    def drain(self, stage: StageProcess) -> None:
+        """Take in the reports of this stage, each after all that those before it had sent by then."""
+        if stage.garbled:
+            return
+        for frame in stage.channel.receive():
+            if stage.number > self._first:
+                self.drain(self.before(stage))
+            if isinstance(frame, TooLarge):
+                self._lose(stage, frame.size)
+                continue
+            report = self._report_of(stage, frame)
+            if report is not None:
+                self._take(stage, report)
+        stage.garbled |= stage.channel.garbled
+
+    def _report_of(self, stage: StageProcess, frame: memoryview) -> Report | None:
+        """What the stage reports; None if that is nothing a stage says, or if no memory holds it."""
+        try:
+            report = wire.loads(frame)
+        except MemoryError:
+            self._lose(stage, len(frame))
+            return None
+        except Exception:
+            report = None
+        if isinstance(report, Report):
+            return report
+        stage.garbled = True
+        return None
+
+    def _lose(self, stage: StageProcess, size: int) -> None:
+        """There is no memory for its last report. Raises MemoryError where that had no note."""
+        if not stage.channel.note:
+            raise MemoryError(f"there is no memory for {size:,} bytes")
+        note = Note(*wire.loads(stage.channel.note))
+        if note.what:
+            self.fail(stage, note.ticket, no_memory(note.what, note.type_name, size), attempts=1)
+
+    def before(self, stage: StageProcess) -> StageProcess:
+        """The one that writes to the link of this stage; the first one itself, as its link is ours."""
+        return self._stages[max(0, stage.number - self._first - 1)]
+
+    def _take(self, stage: StageProcess, report: Report) -> None:
+        match report:
+            case ReadyReport(refusal):
+                if refusal:
+                    raise WorkerStartError(refusal)
+                stage.ready = True
+            case OpeningReport(tickets):
+                stage.opening += tickets
+            case TookReport(tickets):
+                stage.opening.clear()
+                stage.held.update(zip(tickets, count(stage.taken)))
+                stage.taken += len(tickets)
+                stage.take([ticket for ticket in tickets if ticket not in stage.indices])
+            case AttemptedReport(tickets):
+                self._attempted(stage, report)
+            case Parcel():
+                self._pass(stage, report)
+            case FailedReport(ticket, cell, attempts, took):
+                error = wire.unpack_failure(wire.ErrorCell(*cell)).error
+                later = (other for other in self._stages if ticket in self.at(other))
+                # It is where it was to be handed on to, if the stage had no memory for that.
+                at = stage if ticket in self.at(stage) else next(later, stage)
+                self.fail(at, ticket, error, attempts, took)
+            case RetryingReport(ticket, cell, number, delay) if ticket in self.at(stage):
+                error = wire.unpack_failure(wire.ErrorCell(*cell)).error
+                task = self.at(stage)[ticket]
+                self._suspects.clear([ticket])  # it has come back from its call
+                self._book.retrying(stage.number, ticket, error, number, delay)
+                index = stage.index_of(ticket)
+                stage.recorder.record(Retrying(index, task, error, number, delay, stage.number + 1))
+            case ConcludingReport():
+                stage.concluding = True
+            case GarbledLinkReport():
+                before = self.before(stage)
+                # One that has ended is listened to no more, and has nothing in hand.
+                (stage if before.ended else before).garbled = True
+            case EndedReport(cell, through):
+                stage.concluding = False
+                self._deaths.concluded.add(stage.number)
+                if cell is not None:
+                    error = wire.unpack_failure(wire.ErrorCell(*cell)).error
+                    if not through:
+                        raise error
+                    if self.error is None:
+                        self.error = error
+            case WrittenReport():
+                stage.ended = True
+
+    def _pass(self, stage: StageProcess, report: Parcel) -> None:
+        if stage.number == 0:
+            self._size.learn(len(report.tickets), sum(report.seconds))
+        tickets, results, seconds = report.tickets, report.cells, report.seconds
+        known = self.at(stage).__contains__
+        if not (report.plain and all(map(known, tickets))):
+            arrived: list[tuple[int, Any, float]] = []
+            for ticket, cell, took in zip(tickets, report.cells, seconds, strict=True):
+                try:
+                    result = cell if report.plain else wire.unpack_value(cell)
+                    if known(ticket):  # otherwise its last word was spoken where its task was made
+                        arrived.append((ticket, result, took))
+                except TransportError as error:
+                    release(error)
+                    self.fail(stage, ticket, error, attempts=1)
+            tickets = [ticket for ticket, _, _ in arrived]
+            results = [result for _, result, _ in arrived]
+            seconds = [took for _, _, took in arrived]
+        if not tickets:
+            return
+        tasks = [self.at(stage)[ticket] for ticket in tickets]
+        for ticket in tickets:
+            stage.held.pop(ticket, None)
+        if self._suspects:
+            self._suspects.clear(tickets)
+        attempts = [stage.attempts.pop(ticket, 1) for ticket in tickets]
+        self._book.passed(stage.number, tickets, results, seconds, attempts)
+        indices = [stage.index_of(ticket) for ticket in tickets]
+        for ticket in tickets:
+            del stage.indices[ticket]
+        stage.recorder.record(Succeeded(indices, tasks, results, seconds, attempts, stage.number + 1))
+
+    def _attempted(self, stage: StageProcess, report: AttemptedReport) -> None:
+        """Tell of calls, unless they were made for tasks that have their outcome already."""
+        if not all(map(self.at(stage).__contains__, report.tickets)):
+            return
+        if report.numbers is not None:
+            stage.attempts.update(zip(report.tickets, report.numbers, strict=True))
+        indices = [stage.index_of(ticket) for ticket in report.tickets]
+        event = open_attempted(report, indices, stage.number + 1)
+        stage.recorder.record(event)
+        self._book.attempted(event, report.tickets)
+
+    def at(self, stage: StageProcess) -> dict[int, Any]:
+        """The tickets that have got to this stage, and their tasks there."""
+        return self._book.at[stage.number]
+
+    def fail(
+        self,
+        stage: StageProcess,
+        ticket: int,
+        error: BaseException,
+        attempts: int,
+        took: float | None = None,
+    ) -> None:
+        if ticket not in self.at(stage):  # its last word was spoken where its task was made
+            return
+        task = self.at(stage)[ticket]
+        stage.held.pop(ticket, None)
+        self._suspects.clear([ticket])
+        stage.attempts.pop(ticket, None)
+        self._book.failed(stage.number, ticket, error, attempts, took)
+        index = stage.index_of(ticket)
+        del stage.indices[ticket]
+        stage.recorder.record(Failed(index, task, error, attempts, took, stage.number + 1))
+
+    def charge(self, stage: StageProcess) -> None:
+        """This stage died: the one that this is charged to is an error, if there is one."""
+        in_hand, going_on = stage.in_hand, stage.going_on
+        with_it = [in_hand] if in_hand is not None and going_on else stage.tickets
+        held = [ticket for ticket in with_it if ticket in self.at(stage)]
+        charged = self._deaths.charge(held, in_hand if in_hand in held else None, going_on)
+        if charged is not None:
+            took = self._last_call(stage, charged)
+            self.fail(stage, charged, stage.error, attempts=1, took=took)
+        if stage.concluding:
+            self._deaths.concluded.add(stage.number)
+            self.error = self.error or stage.error
+
+    def _last_call(self, stage: StageProcess, charged: int) -> float | None:
+        """Tell of the call that the stage died of; its seconds. None if it was none, as in a hook."""
+        began = stage.told[1]
+        if not stage.going_on or charged != stage.in_hand or not began:
+            return None
+        took = clock() - began
+        self._attempted(stage, AttemptedReport([charged], None, 0, [began], [took], [charged]))
+        return took
