@@ -124,6 +124,8 @@ def _more(now: list[str], before: list[str]) -> list[str]:
 @pytest.fixture(scope="session", autouse=True)
 def servants_of_multiprocessing() -> None:
     """The standard library starts these once a process, and keeps them: before any test counts."""
+    if not hasattr(socket, "send_fds"):
+        multiprocessing.get_context("spawn").RawArray("d", 2)  # from memory that it keeps
     if hasattr(socket.socket, "share"):  # a thread that hands sockets to processes, on Windows
         from multiprocessing.resource_sharer import DupSocket  # type: ignore[attr-defined]
 
