@@ -136,16 +136,19 @@ def _more(now: list[str], before: list[str]) -> list[str]:
 @pytest.fixture(scope="session", autouse=True)
 def servants_of_multiprocessing() -> None:
     """The standard library starts these once a process, and keeps them: before any test counts."""
-    if hasattr(os, "fork"):
-        from multiprocessing import forkserver, resource_tracker
-
-        resource_tracker.ensure_running()
-        forkserver.ensure_running()
-    elif hasattr(socket.socket, "share"):  # a thread that hands sockets to processes, on Windows
+    if not hasattr(socket, "send_fds"):
+        multiprocessing.get_context("spawn").RawArray("d", 2)  # from memory that it keeps
+    if hasattr(socket.socket, "share"):  # a thread that hands sockets to processes, on Windows
         from multiprocessing.resource_sharer import DupSocket  # type: ignore[attr-defined]
 
         with socket.socket() as end:
             DupSocket(end)
+        return
+    from multiprocessing import forkserver, resource_tracker
+
+    resource_tracker.ensure_running()
+    if hasattr(os, "fork"):
+        forkserver.ensure_running()
 
 
 @pytest.fixture(scope="session", autouse=True)
