@@ -20,7 +20,7 @@ from task_manager._chain import link
 from task_manager._chain import round as chain_round
 from task_manager._chain.link import LinkQueue
 
-pytestmark = pytest.mark.timeout(60)  # a hang is what is looked for
+pytestmark = pytest.mark.timeout(40)  # a hang is what is looked for
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import functions as f
-from task_manager import TaskTimeoutError
+from task_manager import TaskTimeoutError, WorkerDiedError
 from task_manager._rules.timeouts import too_late
 from task_manager._task import Failure, Outcomes
 
@@ -59,3 +59,10 @@ def test_f06_no_call_above_its_limit_succeeds(way: str, seconds: float) -> None:
         manager.start([(seconds, number) for number in range(3)])
 
         assert [TaskTimeoutError] * 3 == [type(e) for e in manager.get_error_dict().values()]
+
+
+def test_a_call_that_has_ended_its_worker_is_not_late() -> None:
+    """However long it took: it is told as what it is, and not retried as a timeout would be."""
+    failure = Failure(WorkerDiedError(1, -9), WorkerDiedError)
+
+    assert {} == too_late(Outcomes([0], [None], {0: failure}, [2.0]), 1.0)
