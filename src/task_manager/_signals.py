@@ -1,4 +1,4 @@
-"""Where a signal handler may raise: where a run waits, and where it calls what is the user's.
+"""Holds back what signal handlers raise in a run, but where it waits or calls what is the user's.
 
 Python runs a handler between any two steps of the main thread: the one of Ctrl-C, and whatever the
 script has set up for SIGTERM, or for SIGALRM as a time limit.  What the handler raises would, between
@@ -66,6 +66,8 @@ class HeldSignals:
             return
         try:
             try:
+                # First: a handler that raises while others are still being replaced is `_take` already,
+                # and looks here whether its run is the one that holds back.
                 _active.append(self)
                 for number in signal.valid_signals():
                     handler = signal.getsignal(number)
@@ -84,7 +86,7 @@ class HeldSignals:
 
     def through(self, function: Callable[P, V], *args: P.args, **options: P.kwargs) -> V:
         """Call the function, which a handler may interrupt: what is held back now, or what comes."""
-        self.deliver()
+        self.deliver()  # a signal between this and the next line waits for the next safe place
         self.allowed = True
         try:
             return function(*args, **options)

@@ -8,7 +8,7 @@
      servants   processes of multiprocessing's own  fork server, resource tracker
 
 A capability is known by what there is (`hasattr`), never by the name of the system.  Without POSIX
-each does what can be done, or nothing: above it nobody asks.  What is lost: docs/platforms.md.
+each does what can be done, or nothing, so that no other module asks.  What is lost: docs/platforms.md.
 """
 
 from .copies import CAN_FORK, after_fork, end_a_copy, this_process

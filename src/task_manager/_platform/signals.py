@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 MASKS = hasattr(signal, "pthread_sigmask")
 
-_deaf_to: list[int] = []  # signals that were blocked for the last fork
+_deaf_to: list[int] = []  # signals that were blocked for the last fork, and were not before
 
 
 @contextlib.contextmanager
@@ -46,6 +46,7 @@ def born_deaf(forked: bool) -> Iterator[None]:
     if forked:
         numbers = {number for number in signal.valid_signals() if callable(signal.getsignal(number))}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    # Before the fork, as the child reads it in its copy of this memory. Starts come one at a time.
     _deaf_to[:] = numbers - set(before)
     try:
         yield
@@ -61,7 +62,7 @@ def hear_again() -> None:
 
 @contextlib.contextmanager
 def without_sigpipe() -> Iterator[None]:
-    """A write into a pipe that nobody reads is an error here, whatever the script does with SIGPIPE.
+    """A write into a pipe without a reader is an error here, whatever the script does with SIGPIPE.
 
     Without that signal it is an error anyway.
     """
@@ -74,6 +75,7 @@ def without_sigpipe() -> Iterator[None]:
     try:
         yield
     finally:
+        # Before the unblocking: what our own write has caused would be delivered there.
         if not came_before and number in signal.sigpending():
             signal.sigwait({number})
         if number not in mask:
