@@ -42,8 +42,8 @@ from .slot import SharedSlot
 NO_MORE = "no process can be started any more: the interpreter exits"
 
 # Held from the making of a pipe until its process is in `_living`. With two starts at once the second
-# child could inherit the parent's end of the first one's pipe before that is in _PARENT_ENDS, and keep it
-# open: the first child would not see the death of its parent. And `_kill_the_rest` could miss a process.
+# child could inherit the parent's end of the first one's pipe before that is in _PARENT_ENDS, and keep
+# it open: the first child would not see its parent die. And `_kill_the_rest` could miss a process.
 _starting = threading.Lock()
 _PARENT_ENDS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 

@@ -1,4 +1,4 @@
-"""The modes: a name that a user picks, and the runner that serves it. Only here has a name a meaning."""
+"""The modes: a table from the name that a user picks to the runner that serves it; what a runner is."""
 
 from __future__ import annotations
 

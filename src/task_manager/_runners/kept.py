@@ -23,7 +23,7 @@ class Turn:
         self._settle()
 
     def _settle(self) -> None:
-        # A new lock in a forked child: a thread that does not exist there may hold the parent's for ever.
+        # A forked child has a new lock: the old one may be held by a thread that does not exist there.
         self._home = this_process()
         self._running = threading.Lock()
 

@@ -161,8 +161,8 @@ class ThreadRunner:
             daemon=True,
         )
         try:
-            # `start` waits until the thread says that it runs. What a signal's handler raised in that wait
-            # would leave a thread that takes batches and that `_working` does not have.
+            # `start` waits until the thread runs. What a signal's handler raised meanwhile would leave
+            # a thread that takes batches and that is not in `_working`.
             with uninterrupted():
                 thread.start()
                 self._working[worker] = thread
