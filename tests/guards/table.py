@@ -53,7 +53,7 @@ NONE = "ZeroDivisionError"  # an error that does not come
 GUARDS = [
     Guard("F1", "the task of the call is charged", POOL, "ProcessRunner._give_back", never("charged"), WORKERS, "f01_a_worker_dies and SIGKILL and fork"),
     Guard("F1", "a forked copy of a worker does no work", WORKER, "_serve", without("register_at_fork"), PROCESS, "a_copy_of_a_worker and fork"),
-    Guard("F1", "a task that no worker can take is charged in the end", "_rules/suspects.py", "Suspects.charge", never("PATIENCE"), WORKERS, "f01_a_task_that_kills and fork"),
+    Guard("F1", "a task that no worker can take is charged in the end", "_rules/suspects.py", "Suspects.charge", never("MOST_DEATHS"), WORKERS, "f01_a_task_that_kills and fork"),
     Guard("F1", "a suspect runs alone, so that no neighbour is charged", "_rules/suspects.py", "Suspects.parts", instead("lambda self, names: [slice(0, len(names))]"), PIPES, "f29_a_worker_that_dies and 1-patch_sockets"),
     Guard("F1", "a death that a copy of the worker hides", LIFE, "Glance.dead", instead("lambda self, children: []"), WORKERS, "f01_a_worker_dies_and_leaves and (fork or spawn)"),
     Guard("F1", "a worker that lives on without its sentinel is killed", LIFE, "end_process", without("kill()"), WORKERS, "f01_a_worker_closes and fork"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-PATIENCE = 3  # deaths that one and the same may have been about; with the last one it is charged
+MOST_DEATHS = 3  # deaths that one and the same may have been about; with the last one it is charged
 
 N = TypeVar("N", bound=Hashable)
 
@@ -70,7 +70,7 @@ class Suspects(Generic[N]):
         if len(suspects) == 1 and (taken or last is not None):
             return self._charged(suspects[0])
         for name in suspects:
-            if self._deaths[name] >= PATIENCE:
+            if self._deaths[name] >= MOST_DEATHS:
                 return self._charged(name)
         return None
 
