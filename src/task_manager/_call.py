@@ -1,4 +1,4 @@
-"""The user's call, and what comes of it: a value or a failure, for every mode but async."""
+"""The user's call, and what comes of it: a value or a failure. In async mode the runner makes the call."""
 
 from __future__ import annotations
 

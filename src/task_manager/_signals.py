@@ -188,7 +188,7 @@ def comes_from_a_handler(error: BaseException) -> bool:
     if threading.current_thread() is not threading.main_thread():
         return False  # handlers are run in the main thread alone
     if not _active:
-        return issubclass(type(error), (KeyboardInterrupt, SystemExit)) and not _deaf(error)
+        return issubclass(type(error), (KeyboardInterrupt, SystemExit)) and not _no_handler_raised(error)
     if any(error is other for other in _raised):
         _inside.clear()
         return True
@@ -203,7 +203,7 @@ def comes_from_a_handler(error: BaseException) -> bool:
     return False
 
 
-def _deaf(error: BaseException) -> bool:
+def _no_handler_raised(error: BaseException) -> bool:
     """Whether no handler can have raised it: in a process of ours, or where a Ctrl-C is ignored."""
     handler = signal.getsignal(signal.SIGINT)
     return handler is ignore_ctrl_c or (

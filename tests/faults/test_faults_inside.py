@@ -125,14 +125,14 @@ def test_f27_a_step_of_ours_that_fails_always(
     assert len(TASKS) >= summary.succeeded + summary.failed + summary.not_started
 
 
-def test_f27_an_attempt_that_kills_every_member_is_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f27_an_attempt_that_ends_every_worker_is_charged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where our code fails with this one attempt, again and again, that is its error; the rest runs."""
     record = AsyncRunner._record
 
-    def record_others(self: AsyncRunner, batch: Any, position: int, value: Any, *rest: Any) -> None:
+    def record_others(self: AsyncRunner, worker: AsyncWorker, value: Any, *rest: Any) -> None:
         if value == 7:
             raise MemoryError
-        record(self, batch, position, value, *rest)
+        record(self, worker, value, *rest)
 
     monkeypatch.setattr(AsyncRunner, "_record", record_others)
     with f.manager_of(f.same, "async", max_retries=0) as manager:

@@ -1,4 +1,4 @@
-"""What the stages of a round report, taken in: by the book, and by all who are told of it."""
+"""What the stages of a round report: entered in the book, and told to the observers of the stage."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@
      parent ─ socket ─┴▶ stage 1 ── queue ──▶ stage 2 ── queue ──▶ stage 3 ───────────┘
 
 A round takes tasks each with the stage at which it enters: all at the first one, unless they got
-further in a round before.  It ends when every stage has ended, or when one has died: then the task
-that this is charged to is an error, and the book knows where the others have got to.  Suspects enter
-one by one, each when the one before is through with the stage, so that each is alone there.
+further in a round before.  It ends when every stage has ended, or when one has died: then one task at
+most is charged with that, and the book has the place of the others.  Suspects enter one by one, each
+when the one before is through with the stage, so that each is alone there.
 
 After a death all stages are ended, and the next round has queues of its own: a process that is killed
 inside a queue may leave its lock behind, or half an item.

@@ -4,8 +4,9 @@
                   │                                   │
                   └────────── pipe to the parent ◀────┘
 
-The stage tells the parent first and passes on afterwards, so the parent never hears from a stage
-of a task that it does not know to be there.  A stage that finds the queue full waits for the next one.
+The stage tells the parent first and passes on afterwards, so a report of the next stage never comes to
+a parent that does not know yet that the task has got there.  A stage that finds the queue full waits.
+
 The main thread reads, calls, tells the parent and puts into the queue; what it has put there, the
 feeder thread of the queue writes into its pipe.  The stage has ended when that is done.
 """

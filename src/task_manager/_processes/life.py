@@ -22,14 +22,14 @@ from typing import Any
 from .._platform import (
     after_fork,
     blocked,
-    born_deaf,
+    blocked_for_start,
     end_with_group,
     end_with_parent,
     forget_locks_of_servants,
-    hear_again,
     kill_left_behind,
     lead_a_group,
     pair_of_sockets,
+    unblock_after_start,
     wait_for_end,
     without_signal,
 )
@@ -80,8 +80,8 @@ after_fork(_begin_anew)
 def _kill_the_rest() -> None:
     """At exit, before multiprocessing waits for its children: atexit begins with what came last.
 
-    It only kills. A run in a daemon thread may be at work on the very same processes, and what two
-    threads wait for at once, one of them may wait for in vain.
+    It only kills, and waits for none. A run in a daemon thread may wait for the same process: of two
+    threads that do, the system tells one alone that it has ended, and the other may wait for ever.
     """
     global _exiting
     with _starting:
@@ -146,7 +146,7 @@ def start_process(
 
         try:
             method = context.get_start_method()
-            with born_deaf(forked=method == "fork"):
+            with blocked_for_start(forked=method == "fork"):
                 process = launch.launch(make, method)
         except BaseException as error:
             ours.close()
@@ -173,7 +173,7 @@ def refusals_named(what: str) -> Iterator[None]:
 def uninterrupted() -> Iterator[None]:
     """What a signal's handler raises waits for the end of this block: what is begun in it gets an owner.
 
-    Processes that are started in it are born deaf to Ctrl-C, until `live` ignores it: the mask is
+    Processes that are started in it take no Ctrl-C, until `live` ignores it: the mask is
     what they inherit. It is no help to this thread, whose handlers run whichever thread a signal hits.
     """
     with HeldSignals(patience=math.inf).held(), blocked({signal.SIGINT}):
@@ -210,11 +210,11 @@ def live(pipe: socket.socket, shared: Any, target: Callable[..., None], *args: A
     A terminal's Ctrl-C is the parent's business. SIGTERM ends it, whatever handler was inherited.
     """
     lead_a_group()
-    # Both before `hear_again`, which lets in what was blocked for the start: the handlers of the script,
-    # which a fork has inherited, would be called for it.
+    # Both before `unblock_after_start`, which lets in what was blocked for the start: the handlers of the
+    # script, which a fork has inherited, would be called for it.
     signal.signal(signal.SIGINT, ignore_ctrl_c)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    hear_again()
+    unblock_after_start()
     end_with_parent()
     take_standard_files()
     without_signal(pipe)

@@ -1,4 +1,4 @@
-"""The life of a worker process."""
+"""What a worker process does: it takes batches, makes the calls, and reports what came of them."""
 
 from __future__ import annotations
 
