@@ -1,4 +1,4 @@
-"""The user's call, and what comes of it: a value or a failure. In async mode the runner makes the call."""
+"""The user's call, and what comes of it: a value or a failure. In async mode the runner calls."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ GUARDS = [
     Guard("F25", "a repeat is run once, in every mode", "_run/ledger.py", "Ledger.enter_new", without("repeats.append"), "test_properties.py", "f25 and (serial or thread or async or fork)"),
     Guard("F26", "sigpipe at its default ends nobody", "_processes/channel.py", "Channel.send", turned("NO_SIGNAL", "0"), PIPES, "f26_sigpipe"),
     Guard("F27", "no class is asked to be hashed", "_run/keys.py", "key_of", catching(NONE), "test_faults_classes.py", "f27_every_object_has"),
-    Guard("F27", "what fails in code of ours is tried again", ASYNC, "AsyncRunner._take_up_what_was_dropped", instead("lambda self: None"), "test_faults_inside.py", "f27 and (workers or step)"),
+    Guard("F27", "what fails in code of ours is tried again", ASYNC, "AsyncRunner._take_up_what_was_dropped", instead("lambda self: None"), "test_faults_inside.py", "f27 and (worker or step)"),
     Guard("F28", "a hashable task keeps the key that it had", "_run/keys.py", "_is_steady", instead("lambda kind: True"), "test_faults_changed_tasks.py", "f28_hashable_tasks"),
     Guard("F29", "suspects of a stage run alone", "_chain/feed.py", "Feed.steps", never("ticket in self._suspects"), SUSPECTS, "f29_a_function_ends_its_stage and thread"),
     Guard("F29", "the slot of a stage tells whose result is unpickled", STAGE, "LinkSource._open", without("slot[0]"), SUSPECTS, "f29_a_result_that_ends and serial"),

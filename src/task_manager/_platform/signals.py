@@ -36,8 +36,9 @@ def blocked(numbers: Iterable[int]) -> Iterator[None]:
 def blocked_for_start(forked: bool) -> Iterator[None]:
     """No signal that the script handles reaches a process that is forked in this block.
 
-    It has them blocked until it calls `unblock_after_start`. A service that is told to stop is told so with its whole group. The script's handler would run in the
-    child as well, and what it raises there, Python's at-fork callbacks swallow.
+    It has them blocked until it calls `unblock_after_start`. A service that is told to stop is told so
+    with its whole group: the script's handler would run in the child as well, and what it raises there,
+    Python's at-fork callbacks swallow.
     """
     if not MASKS:
         yield

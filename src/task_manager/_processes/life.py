@@ -210,8 +210,8 @@ def live(pipe: socket.socket, shared: Any, target: Callable[..., None], *args: A
     A terminal's Ctrl-C is the parent's business. SIGTERM ends it, whatever handler was inherited.
     """
     lead_a_group()
-    # Both before `unblock_after_start`, which lets in what was blocked for the start: the handlers of the
-    # script, which a fork has inherited, would be called for it.
+    # Both before `unblock_after_start`, which lets in what was blocked for the start: the handlers of
+    # the script, which a fork has inherited, would be called for it.
     signal.signal(signal.SIGINT, ignore_ctrl_c)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     unblock_after_start()
