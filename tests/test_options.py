@@ -65,6 +65,9 @@ NUMBERS = [True, "1", [1], math.nan, math.inf, -math.inf, 1j, Decimal(1)]
 class Watching:
     def observe(self, event: Event) -> None: ...
 
+    def __repr__(self) -> str:  # the same in each process that collects the tests
+        return "Watching()"
+
 
 WATCHING = Watching()
 

@@ -22,7 +22,7 @@ import functions as f
 from scripts import Script
 from task_manager import TaskManager, TaskTimeoutError, TransportError, WorkerDiedError
 from task_manager._processes.channel import HEADER, MARK, send_frame
-from task_manager._processes.life import Glance
+from task_manager._processes.child import Glance
 from task_manager._runners import Orders
 from task_manager._runners.process import ProcessRunner
 from task_manager._task import Batch, Outcomes

@@ -1,6 +1,6 @@
 """The guards, and the test that needs each.
 
-A row is a demand of FAULTS.md (F1 to F34), what the guard is for, the file and the function that it
+A row is a demand of FAULTS.md (F1 to F35), what the guard is for, the file and the function that it
 stands in, the edit that takes it out, a file of tests, and what pytest's -k selects there.
 """
 
@@ -39,24 +39,28 @@ SURROUNDINGS, CHAINS, STARTS = (
     "test_faults_chains.py",
     "test_faults_starts.py",
 )
+LINKS, PLATFORM = "test_faults_chain_links.py", "test_platform.py"
 CONFORMANCE, RUNS, SIGNALS = "test_conformance.py", "test_conformance_runs.py", "test_signals.py"
 PROCESS, PICKLES, CHAIN = "test_process.py", "test_process_pickles.py", "test_chain.py"
 
 POOL, WORKER, LIFE = "_runners/process.py", "_processes/worker.py", "_processes/life.py"
-WIRE, REPORT, LAUNCH = "_processes/wire.py", "_processes/report.py", "_processes/launch.py"
+WIRE, LAUNCH, CHILD = "_processes/wire.py", "_processes/launch.py", "_processes/child.py"
+WATCH, ENDS = "_platform/watch.py", "_platform/processes.py"
 THREAD, ASYNC, KEPT = "_runners/thread.py", "_runners/asynchronous.py", "_runners/kept.py"
-RUN, ROUND, STAGE = "_run/run.py", "_chain/round.py", "_chain/stage.py"
+RUN, RECORDER = "_run/run.py", "_run/recorder.py"
+ROUND, INTAKE, LINK, STAGE = "_chain/round.py", "_chain/intake.py", "_chain/link.py", "_chain/stage.py"
 
 NONE = "ZeroDivisionError"  # an error that does not come
 
 # fmt: off
 GUARDS = [
     Guard("F1", "the task of the call is charged", POOL, "ProcessRunner._give_back", never("charged"), WORKERS, "f01_a_worker_dies and SIGKILL and fork"),
-    Guard("F1", "a forked copy of a worker does no work", WORKER, "_serve", without("register_at_fork"), PROCESS, "a_copy_of_a_worker and fork"),
+    Guard("F1", "a forked copy of a worker does no work", LIFE, "live", without("after_fork"), PROCESS, "a_copy_of_a_worker and fork"),
     Guard("F1", "a task that no worker can take is charged in the end", "_rules/suspects.py", "Suspects.charge", never("MOST_DEATHS"), WORKERS, "f01_a_task_that_kills and fork"),
     Guard("F1", "a suspect runs alone, so that no neighbour is charged", "_rules/suspects.py", "Suspects.parts", instead("lambda self, names: [slice(0, len(names))]"), PIPES, "f29_a_worker_that_dies and 1-patch_sockets"),
-    Guard("F1", "a death that a copy of the worker hides", LIFE, "Glance.dead", instead("lambda self, children: []"), WORKERS, "f01_a_worker_dies_and_leaves and (fork or spawn)"),
+    Guard("F1", "a death that a copy of the worker hides", CHILD, "Glance.dead", instead("lambda self, children: []"), WORKERS, "f01_a_worker_dies_and_leaves and (fork or spawn)"),
     Guard("F1", "a worker that lives on without its sentinel is killed", LIFE, "end_process", without("kill()"), WORKERS, "f01_a_worker_closes and fork"),
+    Guard("F1", "a process that nobody has an exit code of is not closed", LIFE, "end_process", never("code is None"), WORKERS, "f01_a_worker_dies_and_its and fork"),
     Guard("F2", "neighbours are run again", POOL, "ProcessRunner._give_back", never("unrun"), WORKERS, "f02 and fork"),
     Guard("F3", "whatever is raised is an outcome", "_call.py", "call_batch", catching("Exception"), CONFORMANCE, "f03_any and (serial or thread or fork)"),
     Guard("F3", "whatever is raised is an outcome, in async mode", ASYNC, "AsyncRunner._work", catching("Exception"), CONFORMANCE, "f03_any and async"),
@@ -70,26 +74,26 @@ GUARDS = [
     Guard("F5", "the worker's traceback travels", WIRE, "unpack_failure", without("_CAUSE"), CONFORMANCE, "f05 and (fork or spawn)"),
     Guard("F5", "it begins with the user's line", "_call.py", "failure_of", without("with_traceback"), PICKLES, "f05"),
     Guard("F6", "process: overdue workers are killed", POOL, "ProcessRunner._end_overdue", instead("lambda self, timeout: None"), TIMEOUTS, "f06_a_call_that_hangs_is_timed_out and fork"),
-    Guard("F6", "process: the call that was overdue is charged, and not the next one", POOL, "ProcessRunner._bury", turned("overdue.number", "int(worker.slot[0])"), TIMEOUTS, "f06_a_call_that_ends_too_late and fork"),
+    Guard("F6", "process: the call that was overdue is charged, and not the next one", POOL, "ProcessRunner._end_dead", turned("overdue.number", "number"), TIMEOUTS, "f06_a_call_that_ends_too_late and fork"),
     Guard("F6", "process: a worker that hangs as it comes up is ended", POOL, "ProcessRunner._end_hanging", instead("lambda self, timeout: None"), STARTS, "f06_a_worker_that_hangs and False-5-spawn"),
     Guard("F6", "thread: overdue calls are left alone", THREAD, "ThreadRunner._leave_overdue", instead("lambda self, timeout: []"), TIMEOUTS, "f06_a_call_that_hangs_is_timed_out and thread"),
     Guard("F6", "thread: a thread comes in the place of one that is left", THREAD, "ThreadRunner._fill", instead("lambda self: None"), TIMEOUTS, "f06_what_waits and thread"),
     Guard("F6", "async: overdue calls are cancelled", ASYNC, "AsyncRunner._leave_overdue", instead("lambda self, timeout: None"), TIMEOUTS, "f06_a_call_that_hangs_is_timed_out and async"),
     Guard("F6", "serial: refused", "_options.py", "timeout", never("interrupts"), TIMEOUTS, "f06_serial"),
-    Guard("F7", "workers that keep dying at the start end the run", LIFE, "hopeless", instead("lambda *_: False"), SURROUNDINGS, "f07_a_script_without and spawn and manager"),
+    Guard("F7", "workers that keep dying at the start end the run", CHILD, "FailedStarts.too_many", instead("lambda *_: False"), SURROUNDINGS, "f07_a_script_without and spawn and manager"),
     Guard("F7", "a worker says that it cannot load its function", WORKER, "_serve", catching(NONE), PICKLES, "f07_a_function_that_no_worker_can_load"),
     Guard("F7", "the workers there are do the work where no more can be started", POOL, "ProcessRunner._choose", catching(NONE), PROCESS, "f07_no_more_processes and fork"),
     Guard("F8", "start says to await start_async", "_run/pump.py", "refuse_running_loop", instead("lambda *_: None"), RUNS, "f08_start_in_a_running_loop and async"),
     Guard("F8", "a forked child has locks of its own", LIFE, "", without("_begin_anew"), RUNS, "f08_a_manager_works_inside and process and fork"),
-    Guard("F9", "process: children are deaf to Ctrl-C", LIFE, "settle_in", turned("ignore_ctrl_c", "signal.default_int_handler"), STOPPING, "f09_workers_leave and fork"),
-    Guard("F9", "process: what children start is not deaf to it", LIFE, "settle_in", turned("ignore_ctrl_c", "signal.SIG_IGN"), TIMEOUTS, "f09_what_a_worker_starts and fork"),
+    Guard("F9", "process: children are deaf to Ctrl-C", LIFE, "live", turned("ignore_ctrl_c", "signal.default_int_handler"), STOPPING, "f09_workers_leave and fork"),
+    Guard("F9", "process: what children start is not deaf to it", LIFE, "live", turned("ignore_ctrl_c", "signal.SIG_IGN"), TIMEOUTS, "f09_what_a_worker_starts and fork"),
     Guard("F9", "what was read for a batch is counted", "_run/source.py", "IterableSource.read", without("self.dropped"), SIGNALS, "iterator_had_given"),
     Guard("F9", "what has no outcome is not started, and not failed", RUN, "Run.summary", always("_broken_off"), STOPPING, "f09_one_ctrl_c"),
-    Guard("F10", "a child ends with its parent", LIFE, "_watch_parent", instead("lambda: None"), STOPPING, "f10 and (fork or spawn or chain)"),
-    Guard("F10", "programs that a worker runs end with it", LIFE, "_kill_group", instead("lambda process: None"), TIMEOUTS, "f06_what_a_worker_has_started and fork"),
+    Guard("F10", "a child ends with its parent", WATCH, "end_with_parent", instead("lambda: None"), STOPPING, "f10 and (fork or spawn or chain)"),
+    Guard("F10", "programs that a worker runs end with it", ENDS, "kill_left_behind", instead("lambda process: None"), TIMEOUTS, "f06_what_a_worker_has_started and fork"),
     Guard("F11", "at exit children are killed before they are waited for", LIFE, "_kill_the_rest", without("kill()"), STOPPING, "f11_a_script_that_ends and (fork or chain)"),
     Guard("F11", "a dropped manager ends its runner", KEPT, "close_idle", instead("lambda runner, turn: None"), RUNS, "f11 and (thread or fork)"),
-    Guard("F12", "a stage that is through is waited for", "_chain/stage_process.py", "StageProcess.end", without("end_process"), STOPPING, "f12 and chain"),
+    Guard("F12", "a stage that is through is waited for", CHILD, "Child.end", without("end_process"), STOPPING, "f12 and chain"),
     Guard("F13", "the error of the input is kept back", "_run/source.py", "IterableSource.read", catching(NONE), CONFORMANCE, "f13 and (serial or thread or async or fork)"),
     Guard("F13", "it is raised at the end of a chain", "chain.py", "TaskChain._start", never("source.error"), CHAIN, "f13"),
     Guard("F14", "process: two batches a worker", POOL, "ProcessRunner.room", instead("lambda self, depth: True"), CONFORMANCE, "f14_endless and fork"),
@@ -100,20 +104,23 @@ GUARDS = [
     Guard("F15", "a broken repr is shown as such", "_repr.py", "_Short.repr_instance", catching(NONE), "test_repr.py", ""),
     Guard("F16", "get_args", "_run/hooks.py", "calls_of", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "process_result", RUN, "Run._succeed", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
-    Guard("F16", "handle_error of a stage, in turn", "chain.py", "TaskChain._flow_in_serial", catching(NONE), CHAIN, "f16 and serial"),
-    Guard("F17", "a log that cannot be opened is left out", "_run/recorder.py", "Recorder.open", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
+    Guard("F16", "handle_error of a stage, in turn", "_chain/serial.py", "run_in_serial", catching(NONE), CHAIN, "f16 and serial"),
+    Guard("F17", "a log that cannot be opened is left out", RECORDER, "Recorder.record", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
+    Guard("F17", "of two observers that are equal the one that failed is left out", RECORDER, "Recorder._detach", turned("other is not observer", "other != observer"), "test_recorder.py", "named_by_its_class"),
     Guard("F18", "workers that die while they log are replaced", POOL, "ProcessRunner._give_back", never("unrun"), WORKERS, "f18 and fork"),
-    Guard("F19", "a waiting retry lies in the heap until it is due", RUN, "Run._due", turned("self._waiting[0][0] <= now", "True"), CONFORMANCE, "f19 and (serial or thread or async or fork)"),
+    Guard("F19", "a waiting retry lies in the heap until it is due", RUN, "Run._due", turned("self._waiting.earliest <= now", "bool(self._waiting)"), CONFORMANCE, "f19 and (serial or thread or async or fork)"),
     Guard("F20", "as many attempts as asked for", "_rules/retry.py", "RetryPolicy.delay", turned("number > self.max_retries", "number >= self.max_retries"), CONFORMANCE, "f20"),
     Guard("F21", "the task of the call that a stage died in is charged", ROUND, "Round.charge", instead("lambda self, stage: None"), CHAINS, "f21_a_stage_dies and SIGKILL"),
     Guard("F21", "three restarts, and no more", "_chain/deaths.py", "Deaths", turned("RESTARTS", "99"), CHAINS, "f21_the_fourth"),
     Guard("F21", "what waits for a stage that is given up is an error", ROUND, "Round.give_up", instead("lambda self, stage: None"), "test_chain_processes.py", "f21_a_stage_that_keeps"),
+    Guard("F21", "a stage is not over before its queue is written", LINK, "Writer.end", without("join_thread"), LINKS, "queue_is_full and feeder and fork"),
     Guard("F22", "a note names stage and initial task", "_chain/book.py", "Book.failed", without("annotate"), CHAIN, "f22"),
     Guard("F23", "a stage takes what it needs, and leaves the rest in the link", STAGE, "LinkSource._receive", turned("len(self._arrived) < enough", "True"), "test_stage.py", "f23_a_stage_opens"),
-    Guard("F23", "a stage that is broken off ends the chain", ROUND, "Round._take", never("through"), CHAINS, "f23"),
-    Guard("F24", "a result that is lost is an error where it was made", ROUND, "Round._pass", catching(NONE), CHAIN, "f24_a_result_that_cannot"),
+    Guard("F23", "a stage that is broken off ends the chain", INTAKE, "Intake._take", never("through"), CHAINS, "f23"),
+    Guard("F24", "a result that is lost is an error where it was made", INTAKE, "Intake._pass", catching(NONE), CHAIN, "f24_a_result_that_cannot"),
     Guard("F25", "a repeat is run once, in every mode", "_run/ledger.py", "Ledger.enter_new", without("repeats.append"), "test_properties.py", "f25 and (serial or thread or async or fork)"),
     Guard("F26", "sigpipe at its default ends nobody", "_processes/channel.py", "Channel.send", turned("NO_SIGNAL", "0"), PIPES, "f26_sigpipe"),
+    Guard("F26", "signals are held back from the first look at what is the user's", "manager.py", "TaskManager.start", turned("HeldSignals().held()", "__import__('contextlib').nullcontext(HeldSignals())"), SIGNALS, "first_lines"),
     Guard("F27", "no class is asked to be hashed", "_run/keys.py", "key_of", catching(NONE), "test_faults_classes.py", "f27_every_object_has"),
     Guard("F27", "what fails in code of ours is tried again", ASYNC, "AsyncRunner._take_up_what_was_dropped", instead("lambda self: None"), "test_faults_inside.py", "f27 and (worker or step)"),
     Guard("F28", "a hashable task keeps the key that it had", "_run/keys.py", "_is_steady", instead("lambda kind: True"), "test_faults_changed_tasks.py", "f28_hashable_tasks"),
@@ -122,12 +129,21 @@ GUARDS = [
     Guard("F29", "a worker that has died is not told as a timeout", POOL, "ProcessRunner._end_overdue", never("has_died"), PIPES, "f29_a_death_that_a_copy_hides"),
     Guard("F30", "a frame is not believed without bounds", "_processes/channel.py", "", turned("size > LARGEST_FRAME", "False"), "test_channel.py", ""),
     Guard("F30", "what no memory holds is an error by its name", "_processes/channel.py", "Channel._make_room", catching(NONE), PIPES, "f30"),
+    Guard("F30", "an item that cannot be written is not lost in silence", LINK, "LinkQueue._on_queue_feeder_error", without("_exit"), "test_link.py", "item_that_cannot_be_written"),
+    Guard("F30", "no length beyond that of an item is believed", LINK, "LinkQueue._receive", turned("LARGEST_ITEM", "None"), "test_link.py", "bytes_that_no_queue"),
+    Guard("F30", "a reader that waits for what never comes is noticed", ROUND, "Round.run", without("_stuck"), LINKS, "garbage and 19 and length"),
     Guard("F31", "an error frees what its frames hold", "_call.py", "_clear", instead("lambda frame: None"), "test_kept_errors.py", "f31_an_error_frees"),
     Guard("F31", "one error for many tasks does not grow", "_call.py", "_unrepeated", instead("lambda head: head"), "test_kept_errors.py", "f31_one_error_for_many_tasks_does"),
-    Guard("F32", "a worker without a thread watches its parent by a signal", LIFE, "_watch_by_signal", instead("lambda *_: None"), STARTS, "f32_no_thread_for_a_worker"),
+    Guard("F32", "a worker without a thread watches its parent by a signal", WATCH, "_watch_by_signal", instead("lambda *_: None"), STARTS, "f32_no_thread_for_a_worker"),
     Guard("F32", "a start that is refused leaves no files open", LAUNCH, "_clear_up", instead("lambda error: None"), STARTS, "f32_no_more_processes"),
     Guard("F32", "a fork server that is killed is started again", LAUNCH, "launch", turned("ATTEMPTS", "1"), STARTS, "f32_a_servant"),
-    Guard("F33", "a copy of the script ends without a word", "_platform.py", "end_a_copy", instead("lambda *_: None"), COPIES, "f33"),
+    Guard("F32", "a feeder thread that cannot start is named", STAGE, "run_stage", without("begin"), LINKS, "without_a_feeder"),
+    Guard("F33", "a copy of the script ends without a word", "_platform/copies.py", "end_a_copy", instead("lambda *_: None"), COPIES, "f33"),
     Guard("F34", "a text is one line", "_repr.py", "one_line", instead("lambda text: text"), "test_faults_text.py", "f34_text_is_one or f34_no_task"),
+    Guard("F35", "nobody is asked by signal 0 where that is a Ctrl-C", ENDS, "has_died", never("_killpg"), PLATFORM, "load"),
+    Guard("F35", "no selector is asked where nothing is registered", ENDS, "when_ready", never("get_map"), PLATFORM, "only_one"),
+    Guard("F35", "no selector is given what is no socket", CHILD, "tells_of_death", turned("CAN_POLL", "True"), PLATFORM, "load"),
+    Guard("F35", "the slot is an argument where no file can be passed", "_platform/sharing.py", "shared_by_argument", always("PASSES_FILES"), PLATFORM, "load"),
+    Guard("F35", "a child ends with its parent", WATCH, "end_with_parent", never("sentinel is not None"), PLATFORM, "end_with_their_parent"),
 ]
 # fmt: on
