@@ -276,7 +276,7 @@ def test_f13_what_was_taken_before_the_input_raised_is_kept(mode: str) -> None:
 
 def test_f14_endless_input_is_read_as_there_is_room(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an endless input two batches a worker are read ahead of the results, and no more."""
-    monkeypatch.setattr("task_manager._rules.batch_size.LARGEST", 8)
+    monkeypatch.setattr("task_manager._rules.batch_size.MOST_ATTEMPTS", 8)
 
     class Stops(TaskManager):
         finished = 0

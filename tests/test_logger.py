@@ -17,7 +17,7 @@ from logs import SHORT, lines, logged, opened, succeeded
 from task_manager import Summary, TaskLogger, TaskManager
 from task_manager._repr import short_repr
 from task_manager.events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
-from task_manager.logger import EVERY, MOST, SLOW
+from task_manager.logger import EVERY, MOST, OWN_RECORD
 
 
 class Clock:
@@ -210,9 +210,9 @@ def test_a_slow_task_has_a_record_of_its_own(clock: Clock) -> None:
     observer = opened()
     observer.observe(succeeded(1))
     observer.observe(succeeded(2))
-    observer.observe(succeeded("slow", seconds=SLOW))
+    observer.observe(succeeded("slow", seconds=OWN_RECORD))
     written = lines()[1:]
-    observer.observe(succeeded("nearly", seconds=SLOW * 0.99))
+    observer.observe(succeeded("nearly", seconds=OWN_RECORD * 0.99))
     observer.observe(RunEnded(Summary()))
 
     assert [

@@ -1,4 +1,4 @@
-"""The user's call, and what comes of it: the only code of ours that runs in a worker."""
+"""The user's call, and what comes of it: a value or a failure. In async mode the runner calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ._task import Failure, InTurn, Outcomes, Unrun
 
-PROMPT = 0.001  # a call of so many seconds has its outcome sent home before the next call begins
+PROMPT = 0.001  # a call of so many seconds has its outcome sent before the next call begins
 TOO_LONG = 0.15  # seconds; a batch of short calls that has turned into one of long ones is broken off
 IDLE = -1.0  # the number in a slot before the first call
 NEVER = math.inf  # the beginning of a call that is over: no time limit applies to what follows
@@ -25,10 +25,10 @@ clock = time.perf_counter  # one clock for all processes of a machine
 
 
 class Slot(Protocol):
-    """What a worker has in hand, for others to read: [number of the call, begun at].
+    """The current call of a worker, for others to read: [number of the call, begun at].
 
-    A number stands until the next call begins, so that a worker that dies on its way home with an
-    outcome is known by its task.
+    A number stands until the next call begins: of a worker that dies between two calls it is known
+    which was the last.
     """
 
     def __setitem__(self, cell: int, value: float, /) -> None: ...

@@ -1,4 +1,4 @@
-"""How what is the user's is shown in the log: in one harmless line, of a bounded length, whatever it is.
+"""How what is the user's is shown in log, bar and warnings: harmless, bounded, and in one line.
 
 A repr, a name or a message is text from anywhere.  A line break in it would forge a line of the
 log, an escape sequence would colour or clear the terminal, and a bidirectional control would turn

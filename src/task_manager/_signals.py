@@ -1,4 +1,4 @@
-"""Where a signal handler may raise: where a run waits, and where it calls what is the user's.
+"""Holds back what signal handlers raise in a run, but where it waits or calls what is the user's.
 
 Python runs a handler between any two steps of the main thread: the one of Ctrl-C, and whatever the
 script has set up for SIGTERM, or for SIGALRM as a time limit.  What the handler raises would, between
@@ -66,6 +66,8 @@ class HeldSignals:
             return
         try:
             try:
+                # First: a handler that raises while others are still being replaced is `_take` already,
+                # and looks here whether its run is the one that holds back.
                 _active.append(self)
                 for number in signal.valid_signals():
                     handler = signal.getsignal(number)
@@ -84,7 +86,7 @@ class HeldSignals:
 
     def through(self, function: Callable[P, V], *args: P.args, **options: P.kwargs) -> V:
         """Call the function, which a handler may interrupt: what is held back now, or what comes."""
-        self.deliver()
+        self.deliver()  # a signal between this and the next line waits for the next safe place
         self.allowed = True
         try:
             return function(*args, **options)
@@ -186,7 +188,7 @@ def comes_from_a_handler(error: BaseException) -> bool:
     if threading.current_thread() is not threading.main_thread():
         return False  # handlers are run in the main thread alone
     if not _active:
-        return issubclass(type(error), (KeyboardInterrupt, SystemExit)) and not _deaf(error)
+        return issubclass(type(error), (KeyboardInterrupt, SystemExit)) and not _no_handler_raised(error)
     if any(error is other for other in _raised):
         _inside.clear()
         return True
@@ -201,7 +203,7 @@ def comes_from_a_handler(error: BaseException) -> bool:
     return False
 
 
-def _deaf(error: BaseException) -> bool:
+def _no_handler_raised(error: BaseException) -> bool:
     """Whether no handler can have raised it: in a process of ours, or where a Ctrl-C is ignored."""
     handler = signal.getsignal(signal.SIGINT)
     return handler is ignore_ctrl_c or (

@@ -158,8 +158,8 @@ class TaskChain:
             names = [name_of_function(stage) for stage in self._stages]
             self._results.begin_run(repeats=True)
             kept = self._ledger.keeps_keys = self._stages[-1].keep_results
-            keepers: list[Observer] = [self._results, self._ledger] if kept else []
-            recorder = Recorder(keepers, self._observers)
+            essential: list[Observer] = [self._results, self._ledger] if kept else []
+            recorder = Recorder(essential, self._observers)
             book = Book(self._ledger, recorder, names, self._stages[0].deduplicate)
             book.began(source.remaining)
             with ExitStack() as at_the_end:  # each of these, whatever another one raises

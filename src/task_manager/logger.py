@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS} | {level: <8} | {message}"
 EVERY = 0.2  # seconds at most that a success waits for others to share its record
-SLOW = 0.1  # a task of so many seconds has a record of its own
+OWN_RECORD = 0.1  # a task of so many seconds has a record of its own
 MOST = 500  # tasks in one record
 LOOK = 0.2  # seconds after which a log looks whether its file is still there
 UNSURE = 1 << 18  # characters that were written since, after which it looks earlier
@@ -202,12 +202,12 @@ class LogObserver:
         self._leave()
 
     def _succeed(self, tasks: list[Any], seconds: list[float]) -> None:
-        if max(seconds) >= SLOW:
+        if max(seconds) >= OWN_RECORD:
             self._flush()
             for task, took in zip(tasks, seconds, strict=True):
-                if took >= SLOW:
+                if took >= OWN_RECORD:
                     self._write("SUCCESS", f"succeeded in {took:.3f} s: {short_repr(task)}")
-            quick = [i for i, took in enumerate(seconds) if took < SLOW]
+            quick = [i for i, took in enumerate(seconds) if took < OWN_RECORD]
             tasks = [tasks[i] for i in quick]
             seconds = [seconds[i] for i in quick]
         self._tasks += tasks

@@ -14,7 +14,7 @@ import pytest
 from task_manager._call import IDLE, NEVER
 from task_manager._chain.book import Tickets
 from task_manager._chain.link import Link, Reader, WayIn, Writer, make_queue
-from task_manager._chain.reports import END, Parcel, Report, TookReport
+from task_manager._chain.reports import END, StageBatch, StageReport, TookReport
 from task_manager._chain.stage import LinkSource
 from task_manager._processes import wire
 from task_manager._processes.channel import send_frame
@@ -26,11 +26,11 @@ class Told:
     """Takes what a stage has to tell, in place of a Reporter."""
 
     def __init__(self) -> None:
-        self.reports: list[Report] = []
+        self.reports: list[StageReport] = []
         self.failed: list[int] = []
-        self.sent_on: list[Parcel] = []
+        self.sent_on: list[StageBatch] = []
 
-    def report(self, report: Report) -> None:
+    def report(self, report: StageReport) -> None:
         self.reports.append(report)
 
     def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
@@ -82,9 +82,9 @@ def source(link: tuple[Send, Link], told: Told, slot: list[float]) -> LinkSource
     return LinkSource(1, link[1], told, Tickets(first=0), slot)  # type: ignore[arg-type]
 
 
-def send(link: tuple[Send, Link], *parcels: Parcel) -> None:
-    for parcel in parcels:
-        link[0](wire.dumps(parcel))
+def send(link: tuple[Send, Link], *batches: StageBatch) -> None:
+    for batch in batches:
+        link[0](wire.dumps(batch))
 
 
 def read(source: LinkSource, limit: int, wait: float = 0.0) -> list[Any]:
@@ -92,8 +92,8 @@ def read(source: LinkSource, limit: int, wait: float = 0.0) -> list[Any]:
 
 
 def test_tasks_come_in_order_and_up_to_the_limit(source: LinkSource, told: Told, link: Any) -> None:
-    """Also across parcels; the parent is told each time what was taken."""
-    send(link, Parcel(1, [10, 11], True, ["a", "b"], []), Parcel(1, [12], True, ["c"], []))
+    """Also across batches; the parent is told each time what was taken."""
+    send(link, StageBatch(1, [10, 11], True, ["a", "b"], []), StageBatch(1, [12], True, ["c"], []))
 
     assert [["a"], ["b", "c"], []] == [read(source, 1), read(source, 5), read(source, 5)]
     assert [TookReport([10]), TookReport([11, 12])] == told.reports
@@ -103,7 +103,7 @@ def test_f23_a_stage_opens_what_it_needs_and_leaves_the_rest_in_the_link(
     source: LinkSource, told: Told, link: Any
 ) -> None:
     """Where it fills up, so that the stage before has to wait."""
-    send(link, Parcel(1, [1], True, ["a"], []), Parcel(1, [2], False, [b"no pickle"], []))
+    send(link, StageBatch(1, [1], True, ["a"], []), StageBatch(1, [2], False, [b"no pickle"], []))
     taken = read(source, 1)
     failed = list(told.failed)
 
@@ -112,10 +112,10 @@ def test_f23_a_stage_opens_what_it_needs_and_leaves_the_rest_in_the_link(
     assert [2] == told.failed
 
 
-def test_a_parcel_for_a_later_stage_goes_on_as_it_is(source: LinkSource, told: Told, link: Any) -> None:
+def test_a_batch_for_a_later_stage_goes_on_as_it_is(source: LinkSource, told: Told, link: Any) -> None:
     """And the tasks behind it are taken."""
-    later = Parcel(2, [5], True, ["later"], [])
-    send(link, later, Parcel(1, [6], True, ["mine"], []))
+    later = StageBatch(2, [5], True, ["later"], [])
+    send(link, later, StageBatch(1, [6], True, ["mine"], []))
 
     assert ["mine"] == read(source, 5)
     assert [later] == told.sent_on
@@ -123,14 +123,14 @@ def test_a_parcel_for_a_later_stage_goes_on_as_it_is(source: LinkSource, told: T
 
 def test_what_could_not_be_packed_goes_no_further(source: LinkSource, link: Any) -> None:
     """Its error is told where it was made."""
-    send(link, Parcel(1, [1, 2], False, [Lost("Broken", "no"), pickle.dumps("b")], []))
+    send(link, StageBatch(1, [1, 2], False, [Lost("Broken", "no"), pickle.dumps("b")], []))
 
     assert ["b"] == read(source, 5)
 
 
 def test_the_source_ends_when_the_last_task_is_taken(source: LinkSource, link: Any) -> None:
     """Not when the end of the stream has come."""
-    send(link, Parcel(1, [1, 2], True, ["a", "b"], []))
+    send(link, StageBatch(1, [1, 2], True, ["a", "b"], []))
     link[0](END)
     steps = [(read(source, 1), source.ended) for _ in range(3)]
 

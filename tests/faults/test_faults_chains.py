@@ -135,7 +135,7 @@ def test_f08_a_chain_works_inside_a_task(way: str, chain_mode: str) -> None:
 
 def test_f14_a_chain_reads_a_few_batches_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an endless input: eight that the first stage has not taken, and what is in its hands."""
-    monkeypatch.setattr("task_manager._rules.batch_size.LARGEST", 8)
+    monkeypatch.setattr("task_manager._rules.batch_size.MOST_ATTEMPTS", 8)
     chain = TaskChain([f.stage(f.same, start_method="fork")], "process")
     ahead = []
 
@@ -153,7 +153,7 @@ def test_f14_a_chain_reads_a_few_batches_ahead(monkeypatch: pytest.MonkeyPatch) 
 def test_f14_a_chain_that_keeps_nothing_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     """With keep_results=False and deduplicate=False: less than 50 bytes a task, in the parent."""
     # What the links hold is bounded, but by more tiny tasks than these: let it hold fewer.
-    monkeypatch.setattr("task_manager._rules.batch_size.LARGEST", 64)
+    monkeypatch.setattr("task_manager._rules.batch_size.MOST_ATTEMPTS", 64)
 
     def peak(count: int) -> int:
         tracemalloc.start()

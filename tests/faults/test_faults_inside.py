@@ -15,23 +15,32 @@ import functions as f
 from task_manager import TaskManager, WorkerDiedError
 from task_manager._processes import wire
 from task_manager._runners import asynchronous, thread
-from task_manager._runners.asynchronous import AsyncRunner, Member
-from task_manager._runners.thread import Hand, ThreadRunner
+from task_manager._runners.asynchronous import AsyncRunner, AsyncWorker
+from task_manager._runners.thread import ThreadRunner, ThreadWorker
 
 TASKS = range(120)
 
 STEPS: list[tuple[str, Any, str]] = [
     *(("async", AsyncRunner, name) for name in ["_record", "_wake", "_more", "_work", "_deliver"]),
-    *(("async", AsyncRunner, name) for name in ["submit", "room", "collect", "_hire", "_wait", "close"]),
+    *(
+        ("async", AsyncRunner, name)
+        for name in ["submit", "room", "collect", "_start_workers", "_wait", "close"]
+    ),
     *(("async", AsyncRunner, name) for name in ["_leave_overdue", "_take_up_what_was_dropped"]),
     *(("async", asynchronous, name) for name in ["clock", "failure_of", "copy_context", "Outcomes"]),
-    ("async", Member, "__init__"),
-    *(("thread", ThreadRunner, name) for name in ["submit", "room", "collect", "_hire", "close"]),
-    *(("thread", ThreadRunner, name) for name in ["_arrivals", "_comes_home", "_take_up", "_fill"]),
+    ("async", AsyncWorker, "__init__"),
+    *(
+        ("thread", ThreadRunner, name)
+        for name in ["submit", "room", "collect", "_start_worker", "close"]
+    ),
+    *(
+        ("thread", ThreadRunner, name)
+        for name in ["_arrivals", "_take_in", "_give_back_unfinished", "_fill"]
+    ),
     ("thread", ThreadRunner, "_leave_overdue"),
-    *(("thread", thread, name) for name in ["work", "_next_batch", "_make_calls", "call_batch"]),
+    *(("thread", thread, name) for name in ["take_batches", "_next_batch", "_make_calls", "call_batch"]),
     *(("thread", thread, name) for name in ["invoker", "clock", "this_process"]),
-    *(("thread", Hand, name) for name in ["__init__", "overdue"]),
+    *(("thread", ThreadWorker, name) for name in ["__init__", "overdue"]),
 ]
 
 
@@ -97,7 +106,7 @@ def test_f27_a_step_of_ours_that_fails_once(
     ("mode", "owner", "name"),
     [
         ("async", AsyncRunner, "_work"),
-        ("thread", thread, "work"),
+        ("thread", thread, "take_batches"),
         ("thread", thread, "_next_batch"),
         ("thread", thread, "_make_calls"),
     ],
@@ -116,14 +125,14 @@ def test_f27_a_step_of_ours_that_fails_always(
     assert len(TASKS) >= summary.succeeded + summary.failed + summary.not_started
 
 
-def test_f27_an_attempt_that_kills_every_member_is_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f27_an_attempt_that_ends_every_worker_is_charged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where our code fails with this one attempt, again and again, that is its error; the rest runs."""
     record = AsyncRunner._record
 
-    def record_others(self: AsyncRunner, batch: Any, position: int, value: Any, *rest: Any) -> None:
+    def record_others(self: AsyncRunner, worker: AsyncWorker, value: Any, *rest: Any) -> None:
         if value == 7:
             raise MemoryError
-        record(self, batch, position, value, *rest)
+        record(self, worker, value, *rest)
 
     monkeypatch.setattr(AsyncRunner, "_record", record_others)
     with f.manager_of(f.same, "async", max_retries=0) as manager:
@@ -134,8 +143,8 @@ def test_f27_an_attempt_that_kills_every_member_is_charged(monkeypatch: pytest.M
         assert [7] == list(manager.get_error_dict())
 
 
-def test_f27_members_that_somebody_cancels() -> None:
-    """Cancelling all tasks of the loop but one's own ends no run: the crew is hired anew."""
+def test_f27_workers_that_somebody_cancels() -> None:
+    """Cancelling all tasks of the loop but one's own ends no run: others are started in their place."""
 
     async def cancel_the_others(n: int) -> int:
         await asyncio.sleep(0)

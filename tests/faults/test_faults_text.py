@@ -282,7 +282,7 @@ def test_f34_what_the_bar_calls_the_work_is_one_line() -> None:
 def test_f34_the_warning_of_a_log_that_failed_is_one_line() -> None:
     """Whatever the error of the log says."""
 
-    class Guest:
+    class BadObserver:
         name = "log"
 
         def open(self, total: int | None) -> None:
@@ -291,7 +291,7 @@ def test_f34_the_warning_of_a_log_that_failed_is_one_line() -> None:
         observe = tick = close = panic
 
     with warnings.catch_warnings(record=True, action="always") as warned:
-        Recorder([], [Guest()]).record(RunBegan(1))
+        Recorder([], [BadObserver()]).record(RunBegan(1))
 
     assert ["which goes on: Told: two lines\\x1b[2J"] == [
         re.sub(".*(which goes)", r"\1", str(warning.message)) for warning in warned

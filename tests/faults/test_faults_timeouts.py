@@ -18,7 +18,7 @@ import pytest
 import functions as f
 from scripts import Script, script_of
 from task_manager import ConfigurationError, TaskChain, TaskManager, TaskTimeoutError
-from task_manager._runners.thread import Hand
+from task_manager._runners.thread import ThreadWorker
 
 by_start_method = pytest.mark.parametrize("start_method", f.START_METHODS)
 
@@ -316,7 +316,7 @@ async def cancel_itself(x: int) -> int:
 
 
 def test_f03_a_cancellation_that_a_call_leaves_behind_hits_nobody() -> None:
-    """The next call of the same crew member is not cancelled, and the crew lives on."""
+    """The next call of the same worker is not cancelled, and the workers live on."""
     with TaskManager(cancel_itself, "async", worker_limit=1, max_retries=0, logger=None) as manager:
         summary = manager.start(range(300))
 
@@ -361,19 +361,19 @@ def test_f06_a_hook_that_is_slow_costs_no_call_its_time(start_method: str) -> No
         assert (4, 0, 0) == (summary.succeeded, summary.failed, summary.retries)
 
 
-def test_f06_a_thread_that_is_dismissed_as_its_call_ends_takes_no_batch_along(
+def test_f06_a_thread_that_is_left_alone_as_its_call_ends_takes_no_batch_along(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However long the look at it takes, what it takes up meanwhile is run once, and has its result."""
-    look = Hand.overdue
+    look = ThreadWorker.overdue
 
-    def look_slowly(hand: Hand, timeout: float) -> tuple[Any, int] | None:
-        overdue = look(hand, timeout)
+    def look_slowly(worker: ThreadWorker, timeout: float) -> tuple[Any, int] | None:
+        overdue = look(worker, timeout)
         if overdue is not None:
             time.sleep(0.4)  # the call that it has found ends, and the thread wants the next batch
         return overdue
 
-    monkeypatch.setattr(Hand, "overdue", look_slowly)
+    monkeypatch.setattr(ThreadWorker, "overdue", look_slowly)
     options: dict[str, Any] = {"worker_limit": 1, "logger": None, "task_timeout": 0.5, "max_retries": 0}
     with TaskManager(f.nap, "thread", **options) as manager:
         summary = manager.start([0.7, 0.1, 0.11, 0.12])

@@ -129,7 +129,7 @@ def little_memory() -> Callable[[Any], int]:
 
 @by_start_method
 def test_f01_a_task_that_kills_its_worker_as_it_arrives(start_method: str) -> None:
-    """Workers that cannot hold it are not hired for ever: it is an error, and it alone."""
+    """Workers that cannot hold it are not started for ever: it is an error, and it alone."""
     huge = bytes(100_000_000)
     tasks = [*(bytes([n, n]) for n in range(100)), huge, *(bytes([n, n, n]) for n in range(100))]
     with f.manager_of(WithLittleMemory(), start_method) as manager:

@@ -19,13 +19,13 @@ from task_manager import TransportError
 from task_manager._call import IDLE
 from task_manager._processes.arguments import named, pack_calls, unnamed
 from task_manager._processes.wire import (
-    LARGEST,
+    LARGEST_SHARE,
     Column,
     Lost,
     dumps,
     loads,
-    name_of,
     pack_values,
+    qualified_name,
     shares,
     unpack_value,
 )
@@ -217,7 +217,7 @@ def test_a_result_that_cannot_be_pickled_is_lost_alone(make: Callable[[], Any]) 
     assert (False, Lost) == (plain, type(cells[1]))
     assert [1, "x"] == [arrived[0], arrived[2]]
     assert TransportError is type(arrived[1])
-    assert ("result", name_of(type(bad))) == (arrived[1].what, arrived[1].type_name)
+    assert ("result", qualified_name(type(bad))) == (arrived[1].what, arrived[1].type_name)
 
 
 @bad_at_unpickle
@@ -347,7 +347,7 @@ def test_arguments_are_packed_as_they_are_asked_for() -> None:
             pickled.append(self.size)
             return bytes, (b"x" * self.size,)
 
-    sizes = [10, 20, 2 * LARGEST, 30, LARGEST // 2, LARGEST // 2, 40]
+    sizes = [10, 20, 2 * LARGEST_SHARE, 30, LARGEST_SHARE // 2, LARGEST_SHARE // 2, 40]
     shares_of = pack_calls([Noted(size) for size in sizes], unpack=False)
     first = next(shares_of)
     then = list(pickled)
@@ -360,7 +360,7 @@ def test_arguments_are_packed_as_they_are_asked_for() -> None:
 @pytest.mark.parametrize("unpack", [False, True])
 def test_large_plain_arguments_are_parted(unpack: bool) -> None:
     """F30: what travels as a whole is a megabyte at most, or one call."""
-    texts = ["x" * (LARGEST // 4)] * 8
+    texts = ["x" * (LARGEST_SHARE // 4)] * 8
     calls: list[Any] = [(text, 1) for text in texts] if unpack else texts
 
     assert [3, 3, 2] == [share.taken for share in pack_calls(calls, unpack)]
@@ -389,8 +389,8 @@ class Local(Exception):
         ([], [0]),
         ([1, 2.0, None, True], [4]),
         ([b"x"] * 1000, [1000]),
-        ([b"x" * LARGEST] * 3, [1, 1, 1]),
-        ([b"x" * (LARGEST // 4)] * 8, [3, 3, 2]),
+        ([b"x" * LARGEST_SHARE] * 3, [1, 1, 1]),
+        ([b"x" * (LARGEST_SHARE // 4)] * 8, [3, 3, 2]),
     ],
 )
 def test_a_column_travels_in_shares_of_a_bounded_size(cells: list[Any], lengths: list[int]) -> None:

@@ -19,9 +19,9 @@ from task_manager._processes.wire import (
     WorkerTraceback,
     dumps,
     loads,
-    name_of,
+    message_of,
     pack_failure,
-    text_of,
+    qualified_name,
     unpack_failure,
 )
 from task_manager._signals import HeldSignals
@@ -195,7 +195,11 @@ def test_an_error_that_cannot_travel_is_named(error: Exception, message: str) ->
     arrived, kind = there_and_back(error)
 
     assert isinstance(arrived, TransportError)
-    assert ("error", name_of(type(error)), message) == (arrived.what, arrived.type_name, arrived.message)
+    assert ("error", qualified_name(type(error)), message) == (
+        arrived.what,
+        arrived.type_name,
+        arrived.message,
+    )
     assert "raise error" in arrived.traceback
     assert type(error) is kind
 
@@ -256,14 +260,14 @@ def test_an_interrupt_while_unpickling_an_error_is_raised() -> None:
 )
 def test_types_are_named_with_their_module(kind: type, name: str) -> None:
     """Unless they are builtins."""
-    assert name == name_of(kind)
+    assert name == qualified_name(kind)
 
 
 def test_a_type_of_the_script_is_named_as_the_script_names_it() -> None:
     """Also in a worker, which knows the script by another name."""
     kind = type("Mine", (Exception,), {"__module__": "__mp_main__"})
 
-    assert "__main__.Mine" == name_of(kind)
+    assert "__main__.Mine" == qualified_name(kind)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +280,7 @@ def test_a_type_of_the_script_is_named_as_the_script_names_it() -> None:
 )
 def test_an_error_has_a_text_at_any_rate(error: BaseException, text: str) -> None:
     """F4: also one whose __str__ fails."""
-    assert text == text_of(error)
+    assert text == message_of(error)
 
 
 def test_a_text_that_exits_harms_nothing() -> None:
@@ -286,4 +290,4 @@ def test_a_text_that_exits_harms_nothing() -> None:
         def __str__(self) -> str:
             raise SystemExit
 
-    assert "<Exits without a text: its __str__ failed>" == text_of(Exits())
+    assert "<Exits without a text: its __str__ failed>" == message_of(Exits())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_manager._rules.batch_size import GROWTH, HEAVIEST, LARGEST, SLOW, TARGET, BatchSize
+from task_manager._rules.batch_size import GROWTH, HEAVIEST, MOST_ATTEMPTS, SLOW, TARGET, BatchSize
 
 
 def settled(seconds: float, workers: int = 1, sharing: int = 1) -> BatchSize:
@@ -34,8 +34,8 @@ def test_the_first_batch_is_one_attempt() -> None:
         (0.004, 3),
         (0.002, 7),
         (0.0001, 150),
-        (1e-6, LARGEST),
-        (0.0, LARGEST),
+        (1e-6, MOST_ATTEMPTS),
+        (0.0, MOST_ATTEMPTS),
     ],
 )
 def test_a_batch_is_worth_some_milliseconds_of_work(seconds: float, attempts: int) -> None:
@@ -56,7 +56,7 @@ def test_a_batch_grows_step_by_step() -> None:
         size.learn(sizes[-1], 0.0)
         sizes.append(size.size(None))
 
-    assert [1, 4, 16, 64, 256, LARGEST, LARGEST] == sizes
+    assert [1, 4, 16, 64, 256, MOST_ATTEMPTS, MOST_ATTEMPTS] == sizes
     assert GROWTH == sizes[1] / sizes[0]
 
 
@@ -149,7 +149,7 @@ def test_a_size_is_always_in_its_bounds(
         before = size.size(None)
         size.learn(attempts, seconds)
 
-        assert 1 <= size.size(None) <= min(LARGEST, GROWTH * before)
+        assert 1 <= size.size(None) <= min(MOST_ATTEMPTS, GROWTH * before)
 
     assert 1 <= size.size(remaining) <= size.size(None)
     if remaining is not None and not shared:
@@ -169,12 +169,12 @@ def test_a_settled_size_fills_the_target(seconds: float) -> None:
     attempts = settled(seconds).size(None)
 
     assert attempts == 1 or attempts * seconds <= TARGET * 1.001
-    assert attempts == LARGEST or (attempts + 1) * seconds >= TARGET * 0.999
+    assert attempts == MOST_ATTEMPTS or (attempts + 1) * seconds >= TARGET * 0.999
 
 
 @pytest.mark.parametrize(
     ("bytes_each", "attempts"),
-    [(0, LARGEST), (10, LARGEST), (HEAVIEST // 8, 8), (HEAVIEST, 1), (100 * HEAVIEST, 1)],
+    [(0, MOST_ATTEMPTS), (10, MOST_ATTEMPTS), (HEAVIEST // 8, 8), (HEAVIEST, 1), (100 * HEAVIEST, 1)],
 )
 def test_a_batch_is_no_heavier_than_a_bound(bytes_each: int, attempts: int) -> None:
     """However short the calls are: no more of the input is read ahead than a megabyte a batch."""
@@ -193,4 +193,4 @@ def test_batches_grow_again_where_arguments_are_light_again() -> None:
         size.learn(size.size(None), 0.0, bytes_each)
         sizes.append(size.size(None))
 
-    assert (LARGEST, 1, 2, LARGEST) == (sizes[4], sizes[5], sizes[6], sizes[-1])
+    assert (MOST_ATTEMPTS, 1, 2, MOST_ATTEMPTS) == (sizes[4], sizes[5], sizes[6], sizes[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from task_manager._rules.suspects import PATIENCE, Suspects
+from task_manager._rules.suspects import MOST_DEATHS, Suspects
 
 
 def test_a_call_that_is_going_on_is_charged() -> None:
@@ -57,7 +57,7 @@ def test_one_that_was_taken_alone_is_charged_at_once() -> None:
 def test_one_that_arrived_alone_is_charged_in_the_end() -> None:
     """The first deaths may have been chance, but it is not tried without end."""
     suspects = Suspects[str]()
-    charged = [suspects.charge(["a"], None, going_on=False) for _ in range(PATIENCE)]
+    charged = [suspects.charge(["a"], None, going_on=False) for _ in range(MOST_DEATHS)]
 
     assert [None, None, "a"] == charged
     assert not suspects
@@ -66,7 +66,7 @@ def test_one_that_arrived_alone_is_charged_in_the_end() -> None:
 def test_a_group_that_is_never_parted_is_not_tried_without_end() -> None:
     """Where nobody lets them travel alone, one after the other is charged."""
     suspects = Suspects[str]()
-    charged = [suspects.charge(["a", "b"], None, going_on=False) for _ in range(PATIENCE)]
+    charged = [suspects.charge(["a", "b"], None, going_on=False) for _ in range(MOST_DEATHS)]
 
     assert [None, None, "a"] == charged
 

@@ -21,10 +21,10 @@ STEPS = {
 }
 
 
-class Guest:
+class DiaryObserver:
     """Writes down what it is told; fails at one kind of event, if it is to."""
 
-    def __init__(self, diary: list[Any], name: str = "guest", fails_at: str = "") -> None:
+    def __init__(self, diary: list[Any], name: str = "observer", fails_at: str = "") -> None:
         self._diary = diary
         self.name = name
         self._fails_at = fails_at
@@ -71,7 +71,9 @@ def test_nothing_happened() -> None:
 def test_everyone_is_told_the_essential_ones_first() -> None:
     """Results are in place before the log or a bar hears of them."""
     diary: list[Any] = []
-    recorder = Recorder([Guest(diary, "results")], [Guest(diary, "bar"), Guest(diary, "log")])
+    recorder = Recorder(
+        [DiaryObserver(diary, "results")], [DiaryObserver(diary, "bar"), DiaryObserver(diary, "log")]
+    )
     recorder.record(EVENT)
 
     assert [(name, "Repeated", EVENT) for name in ("results", "bar", "log")] == diary
@@ -80,22 +82,26 @@ def test_everyone_is_told_the_essential_ones_first() -> None:
 def test_the_end_is_told_once() -> None:
     """A run that has ended is over: closing twice is closing once."""
     diary: list[Any] = []
-    recorder = Recorder([], [Guest(diary)])
+    recorder = Recorder([], [DiaryObserver(diary)])
     summary = Summary(succeeded=3)
     recorder.close(summary, stage=2)
     recorder.close(summary)
 
-    assert [("guest", "RunEnded", summary, 2)] == [
+    assert [("observer", "RunEnded", summary, 2)] == [
         (name, kind, event.summary, event.stage) for name, kind, event in diary
     ]
 
 
 @pytest.mark.parametrize("verb", STEPS)
-def test_a_guest_that_fails_is_detached_with_one_warning(verb: str) -> None:
-    """F17: the run goes on, the other guests are told, and the failed one is never asked again."""
+def test_an_observer_that_fails_is_detached_with_one_warning(verb: str) -> None:
+    """F17: the run goes on, the other observers are told, and the failed one is never asked again."""
     diary: list[Any] = []
-    guests = [Guest(diary, "first"), Guest(diary, "broken", fails_at=verb), Guest(diary, "last")]
-    recorder = Recorder([], guests)
+    observers = [
+        DiaryObserver(diary, "first"),
+        DiaryObserver(diary, "broken", fails_at=verb),
+        DiaryObserver(diary, "last"),
+    ]
+    recorder = Recorder([], observers)
     with warnings.catch_warnings(record=True, action="always") as warned:
         for step in STEPS.values():
             step(recorder)
@@ -118,7 +124,7 @@ def test_a_guest_that_fails_is_detached_with_one_warning(verb: str) -> None:
 def test_warnings_that_are_errors_end_nothing(verb: str) -> None:
     """F17: start never raises for an observer, however warnings are treated."""
     diary: list[Any] = []
-    recorder = Recorder([], [Guest(diary, fails_at=verb)])
+    recorder = Recorder([], [DiaryObserver(diary, fails_at=verb)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         STEPS[verb](recorder)
@@ -128,10 +134,10 @@ def test_warnings_that_are_errors_end_nothing(verb: str) -> None:
 
 
 def test_an_error_without_a_text_ends_nothing() -> None:
-    """F17: a guest may fail with an exception whose __str__ fails."""
+    """F17: an observer may fail with an exception whose __str__ fails."""
     diary: list[Any] = []
 
-    class Broken(Guest):
+    class Broken(DiaryObserver):
         def observe(self, event: Event) -> None:
             super().observe(event)
             raise Unprintable
@@ -145,10 +151,10 @@ def test_an_error_without_a_text_ends_nothing() -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 @pytest.mark.parametrize("verb", STEPS)
-def test_an_interrupt_is_no_failure_of_a_guest(verb: str, error: type[BaseException]) -> None:
+def test_an_interrupt_is_no_failure_of_an_observer(verb: str, error: type[BaseException]) -> None:
     """A Ctrl-C while the log is written ends the run, as anywhere."""
 
-    class Interrupted(Guest):
+    class Interrupted(DiaryObserver):
         def observe(self, event: Event) -> None:
             raise error
 
@@ -159,7 +165,9 @@ def test_an_interrupt_is_no_failure_of_a_guest(verb: str, error: type[BaseExcept
 def test_what_the_essential_ones_raise_ends_the_run() -> None:
     """Results that cannot be kept are no matter for a warning."""
     diary: list[Any] = []
-    recorder = Recorder([Guest(diary, "results", fails_at="Repeated")], [Guest(diary, "log")])
+    recorder = Recorder(
+        [DiaryObserver(diary, "results", fails_at="Repeated")], [DiaryObserver(diary, "log")]
+    )
     with pytest.raises(OSError, match="No space left"):
         recorder.record(EVENT)
 

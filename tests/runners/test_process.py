@@ -222,7 +222,7 @@ def leave_a_thread(x: int) -> int:
 
 
 def test_f11_workers_that_do_not_end_are_waited_for_together(process_manager: Manager) -> None:
-    """Six of them, each kept alive by a thread of the user's, cost one farewell and not six."""
+    """Six of them, each kept alive by a thread of the user's, are waited for once and not six times."""
     with process_manager(leave_a_thread, worker_limit=6) as manager:
         manager.start(range(6))
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""What goes into the first link of a round of a chain, parcel by parcel."""
+"""What goes into the first link of a round of a chain, batch by batch."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .._processes import wire
-from .._rules.batch_size import LARGEST, BatchSize
+from .._rules.batch_size import MOST_ATTEMPTS, BatchSize
 from .._rules.suspects import Suspects
 from .._run.source import Source
 from .._signals import HeldSignals
 from ..errors import TransportError
 from ..events import Repeated
 from .book import Book
-from .reports import Parcel, noted, pack_column, parcels
+from .reports import StageBatch, noted, pack_column, stage_batches
 from .stage_process import StageProcess
 
 AHEAD = 8  # batches that are read before the first stage takes them
@@ -45,10 +45,10 @@ class Feed:
         self.size = size
         self.weight = 1.0
 
-    def steps(self) -> Iterator[Parcel | bool]:
+    def steps(self) -> Iterator[StageBatch | bool]:
         """First those that have got somewhere already, the furthest first, then the initial tasks.
 
-        Where there is no parcel: whether to ask again at once.
+        Where there is no batch: whether to ask again at once.
         """
         at = [sorted(entries.items()) for entries in self._book.at]
         for stage, entries in reversed(list(enumerate(at))):
@@ -57,8 +57,8 @@ class Feed:
                 yield from self._pack(stage, [ticket], [task])
                 while ticket in self._suspects:
                     yield False  # it is alone in the stage until that has told of it
-            for first in range(0, len(others), LARGEST):
-                tickets, tasks = map(list, zip(*others[first : first + LARGEST], strict=True))
+            for first in range(0, len(others), MOST_ATTEMPTS):
+                tickets, tasks = map(list, zip(*others[first : first + MOST_ATTEMPTS], strict=True))
                 yield from self._pack(stage, tickets, tasks)
         while not self._source.ended and not self._stages[0].number:
             if self._ahead >= AHEAD * self._batch:
@@ -73,15 +73,15 @@ class Feed:
             else:
                 yield True
 
-    def packed(self, parcel: Parcel) -> tuple[bytes, bytes] | None:
-        """The frame of a parcel and its note; None where there is no memory for it."""
-        first = parcel.tickets[0]
+    def packed(self, batch: StageBatch) -> tuple[bytes, bytes] | None:
+        """The frame of a batch and its note; None where there is no memory for it."""
+        first = batch.tickets[0]
         try:
-            frame, note = noted(parcel, self._book.at[parcel.stage].get(first))
+            frame, note = noted(batch, self._book.at[batch.stage].get(first))
         except TransportError as error:
-            self._fail(self._at(parcel.stage), first, error, 0)
+            self._fail(self._at(batch.stage), first, error, 0)
             return None
-        weight = len(frame) / len(parcel.tickets)
+        weight = len(frame) / len(batch.tickets)
         self.weight = max(weight, self.weight + 0.1 * (weight - self.weight))
         return frame, note
 
@@ -93,7 +93,7 @@ class Feed:
     @property
     def _batch(self) -> int:
         """Tasks that are read at once: worth some time of the first stage, and not too many bytes."""
-        return max(1, min(self.size.size(None), int(wire.LARGEST / self.weight)))
+        return max(1, min(self.size.size(None), int(wire.LARGEST_SHARE / self.weight)))
 
     @property
     def _ahead(self) -> int:
@@ -104,11 +104,11 @@ class Feed:
     def _at(self, number: int) -> StageProcess:
         return self._stages[number - self._stages[0].number]
 
-    def _pack(self, stage: int, tickets: list[int], tasks: list[Any]) -> Iterator[Parcel]:
+    def _pack(self, stage: int, tickets: list[int], tasks: list[Any]) -> Iterator[StageBatch]:
         column = pack_column(tasks)
         if not column.plain:
             for ticket, cell in zip(tickets, column.cells, strict=True):
                 if isinstance(cell, wire.Lost):
                     error = TransportError("argument", cell.type_name, cell.message)
                     self._fail(self._at(stage), ticket, error, 0)
-        return parcels(stage, tickets, column, [])
+        return stage_batches(stage, tickets, column, [])

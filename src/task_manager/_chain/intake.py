@@ -1,4 +1,4 @@
-"""What the stages of a round report, taken in: by the book, and by all who are told of it."""
+"""What the stages of a round report: entered in the book, and told to the observers of the stage."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .reports import (
     EndedReport,
     FailedReport,
     GarbledLinkReport,
-    Note,
     OpeningReport,
-    Parcel,
     ReadyReport,
-    Report,
     RetryingReport,
+    StageBatch,
+    StageNote,
+    StageReport,
     TookReport,
     WrittenReport,
     no_memory,
@@ -67,7 +67,7 @@ class Intake:
                 self._take(stage, report)
         stage.garbled |= stage.channel.garbled
 
-    def _report_of(self, stage: StageProcess, frame: memoryview) -> Report | None:
+    def _report_of(self, stage: StageProcess, frame: memoryview) -> StageReport | None:
         """What the stage reports; None if that is nothing a stage says, or if no memory holds it."""
         try:
             report = wire.loads(frame)
@@ -76,7 +76,7 @@ class Intake:
             return None
         except Exception:
             report = None
-        if isinstance(report, Report):
+        if isinstance(report, StageReport):
             return report
         stage.garbled = True
         return None
@@ -85,7 +85,7 @@ class Intake:
         """There is no memory for its last report. Raises MemoryError where that had no note."""
         if not stage.channel.note:
             raise MemoryError(f"there is no memory for {size:,} bytes")
-        note = Note(*wire.loads(stage.channel.note))
+        note = StageNote(*wire.loads(stage.channel.note))
         if note.what:
             self.fail(stage, note.ticket, no_memory(note.what, note.type_name, size), attempts=1)
 
@@ -93,7 +93,7 @@ class Intake:
         """The one that writes to the link of this stage; the first one itself, as its link is ours."""
         return self._stages[max(0, stage.number - self._first - 1)]
 
-    def _take(self, stage: StageProcess, report: Report) -> None:
+    def _take(self, stage: StageProcess, report: StageReport) -> None:
         match report:
             case ReadyReport(refusal):
                 if refusal:
@@ -108,7 +108,7 @@ class Intake:
                 stage.take([ticket for ticket in tickets if ticket not in stage.indices])
             case AttemptedReport(tickets):
                 self._attempted(stage, report)
-            case Parcel():
+            case StageBatch():
                 self._pass(stage, report)
             case FailedReport(ticket, cell, attempts, took):
                 error = wire.unpack_failure(wire.ErrorCell(*cell)).error
@@ -127,7 +127,7 @@ class Intake:
                 stage.concluding = True
             case GarbledLinkReport():
                 before = self.before(stage)
-                # One that has ended is listened to no more, and has nothing in hand.
+                # One that has ended is listened to no more, and has no task.
                 (stage if before.ended else before).garbled = True
             case EndedReport(cell, through):
                 stage.concluding = False
@@ -141,7 +141,7 @@ class Intake:
             case WrittenReport():
                 stage.ended = True
 
-    def _pass(self, stage: StageProcess, report: Parcel) -> None:
+    def _pass(self, stage: StageProcess, report: StageBatch) -> None:
         if stage.number == 0:
             self._size.learn(len(report.tickets), sum(report.seconds))
         tickets, results, seconds = report.tickets, report.cells, report.seconds
@@ -151,7 +151,7 @@ class Intake:
             for ticket, cell, took in zip(tickets, report.cells, seconds, strict=True):
                 try:
                     result = cell if report.plain else wire.unpack_value(cell)
-                    if known(ticket):  # otherwise its last word was spoken where its task was made
+                    if known(ticket):  # it has no outcome of this stage yet
                         arrived.append((ticket, result, took))
                 except TransportError as error:
                     release(error)
@@ -196,7 +196,7 @@ class Intake:
         attempts: int,
         took: float | None = None,
     ) -> None:
-        if ticket not in self.at(stage):  # its last word was spoken where its task was made
+        if ticket not in self.at(stage):  # it has its outcome of this stage already
             return
         task = self.at(stage)[ticket]
         stage.held.pop(ticket, None)
@@ -208,11 +208,11 @@ class Intake:
         stage.recorder.record(Failed(index, task, error, attempts, took, stage.number + 1))
 
     def charge(self, stage: StageProcess) -> None:
-        """This stage died: the one that this is charged to is an error, if there is one."""
-        in_hand, going_on = stage.in_hand, stage.going_on
-        with_it = [in_hand] if in_hand is not None and going_on else stage.tickets
+        """This stage died: one ticket at most is charged for it, and has that for its error."""
+        current, going_on = stage.current, stage.going_on
+        with_it = [current] if current is not None and going_on else stage.tickets
         held = [ticket for ticket in with_it if ticket in self.at(stage)]
-        charged = self._deaths.charge(held, in_hand if in_hand in held else None, going_on)
+        charged = self._deaths.charge(held, current if current in held else None, going_on)
         if charged is not None:
             took = self._last_call(stage, charged)
             self.fail(stage, charged, stage.error, attempts=1, took=took)
@@ -223,7 +223,7 @@ class Intake:
     def _last_call(self, stage: StageProcess, charged: int) -> float | None:
         """Tell of the call that the stage died of; its seconds. None if it was none, as in a hook."""
         began = stage.told[1]
-        if not stage.going_on or charged != stage.in_hand or not began:
+        if not stage.going_on or charged != stage.current or not began:
             return None
         took = clock() - began
         self._attempted(stage, AttemptedReport([charged], None, 0, [began], [took], [charged]))

@@ -10,8 +10,8 @@ So no item is large: the bound on items is one on bytes, nothing waits long for 
 a reader without the memory for a frame can throw its pieces away.
 
 A process that is killed in the middle of a put or a get leaves half an item behind, or a lock that
-nobody lets go of.  The parent holds both ends of the pipe open, so nobody takes that for an end; it
-ends all stages, and makes new queues.
+is never released.  The parent holds both ends of the pipe open, so the other stage takes that for no
+end; it is the parent that ends all stages, and makes new queues.
 """
 
 from __future__ import annotations

@@ -13,12 +13,12 @@ from ..errors import TransportError
 from ..events import Attempted
 
 
-class Parcel(NamedTuple):
-    """Tasks that have got to a stage: its input, and in the same bytes the news of it for the parent.
+class StageBatch(NamedTuple):
+    """Tasks that have got to a stage together: its input, and in the same bytes a report to the parent.
 
-    stage: From 0; earlier ones hand the parcel on as it is. One behind the last: they have arrived.
+    stage: From 0; earlier ones pass the batch on as it is. One behind the last: they have arrived.
     plain, cells: The tasks as a Column, where a Lost one goes no further.
-    seconds: How long the stage before took for each; empty if the parcel comes from the parent.
+    seconds: How long the stage before took for each; empty if the batch comes from the parent.
     """
 
     stage: int
@@ -32,7 +32,7 @@ NAME = 1000  # characters of a type's name that travel in a note
 END = b"end"  # of the stream, on a link
 
 
-# Reports to the parent, each pickled by itself, as a Parcel is.
+# Reports to the parent, each pickled by itself, as a StageBatch is.
 
 
 class ReadyReport(NamedTuple):
@@ -106,12 +106,12 @@ class WrittenReport(NamedTuple):
     """All that it has passed on is in the pipe of its queue: the process may go, whatever it dies of."""
 
 
-Report = (
+StageReport = (
     ReadyReport
     | OpeningReport
     | TookReport
     | AttemptedReport
-    | Parcel
+    | StageBatch
     | FailedReport
     | RetryingReport
     | ConcludingReport
@@ -161,22 +161,22 @@ def opening(ticket: int) -> float:
     return IDLE - 1 - ticket
 
 
-def in_hand(number: float, held: Mapping[int, int]) -> int | None:
+def current_ticket(number: float, held: Mapping[int, int]) -> int | None:
     """The ticket that a slot names. held: The tickets that the stage has taken, and their numbers."""
     if number < IDLE:
         return int(IDLE - 1 - number)
     return next((ticket for ticket, of_it in held.items() if of_it == number), None)
 
 
-def parcels(
+def stage_batches(
     stage: int, tickets: list[int], column: wire.Column, seconds: list[float]
-) -> Iterator[Parcel]:
+) -> Iterator[StageBatch]:
     """Of a bounded size each: what is on its way at a time stays small."""
     for share in wire.shares(column):
-        yield Parcel(stage, tickets[share], column.plain, column.cells[share], seconds[share])
+        yield StageBatch(stage, tickets[share], column.plain, column.cells[share], seconds[share])
 
 
-class Note(NamedTuple):
+class StageNote(NamedTuple):
     """What is known of a large frame about one task, also where there is no memory for it.
 
     what: Has gone with it: "result", "argument" or "error"; "" where it was news of a retry.
@@ -187,32 +187,32 @@ class Note(NamedTuple):
     type_name: str
 
 
-def noted(parcel: Parcel, value: Any) -> tuple[bytes, bytes]:
-    """The frame of a parcel, and its note. value: The task in it, or the first of them.
+def noted(batch: StageBatch, value: Any) -> tuple[bytes, bytes]:
+    """The frame of a batch, and its note. value: The task in it, or the first of them.
 
     Raises TransportError where there is no memory for one task; of several, none is large.
     """
-    single = len(parcel.tickets) == 1
-    what = "result" if parcel.seconds else "argument"
+    single = len(batch.tickets) == 1
+    what = "result" if batch.seconds else "argument"
     try:
-        frame = wire.dumps(parcel)
+        frame = wire.dumps(batch)
     except MemoryError:
         if not single:
             raise
-        raise no_memory(what, wire.name_of(type(value))) from None
+        raise no_memory(what, wire.qualified_name(type(value))) from None
     if not single or len(frame) <= CHUNK:
         return frame, b""
-    note = Note(parcel.tickets[0], what, wire.name_of(type(value))[:NAME])
+    note = StageNote(batch.tickets[0], what, wire.qualified_name(type(value))[:NAME])
     return frame, wire.dumps(tuple(note))
 
 
-def note_of(report: Report) -> bytes:
+def note_of(report: StageReport) -> bytes:
     """What is to be known of a report that is large, if its error is."""
     match report:
         case FailedReport(ticket, cell):
-            return wire.dumps(tuple(Note(ticket, "error", cell.type_name[:NAME])))
+            return wire.dumps(tuple(StageNote(ticket, "error", cell.type_name[:NAME])))
         case RetryingReport(ticket):
-            return wire.dumps(tuple(Note(ticket, "", "")))
+            return wire.dumps(tuple(StageNote(ticket, "", "")))
     return b""
 
 

@@ -4,9 +4,9 @@
      parent ─ socket ─┴▶ stage 1 ── queue ──▶ stage 2 ── queue ──▶ stage 3 ───────────┘
 
 A round takes tasks each with the stage at which it enters: all at the first one, unless they got
-further in a round before.  It ends when every stage has ended, or when one has died: then the task
-that this is charged to is an error, and the book knows where the others have got to.  Suspects enter
-one by one, each when the one before is through with the stage, so that each is alone there.
+further in a round before.  It ends when every stage has ended, or when one has died: then one task at
+most is charged with that, and the book has the place of the others.  Suspects enter one by one, each
+when the one before is through with the stage, so that each is alone there.
 
 After a death all stages are ended, and the next round has queues of its own: a process that is killed
 inside a queue may leave its lock behind, or half an item.
@@ -26,7 +26,7 @@ from .._processes.channel import NAP, Channel
 from .._processes.child import Glance, not_ready, tells_of_death, time_to_come_up
 from .._processes.files import standard_files_taken
 from .._processes.life import refusals_named, uninterrupted
-from .._rules.batch_size import LARGEST, BatchSize
+from .._rules.batch_size import MOST_ATTEMPTS, BatchSize
 from .._run.recorder import Recorder
 from .._run.run import TICK
 from .._run.source import Source
@@ -163,7 +163,7 @@ class Round:
     # ------------------------------------------------------------------ tasks out
 
     def _fill(self) -> bool:
-        """Send the next parcel to the first stage; whether there is more to send at once."""
+        """Send the next batch to the first stage; whether there is more to send at once."""
         if self._fed or self._way_in.unsent:
             return False
         step = next(self._steps, None)
@@ -235,7 +235,7 @@ class Round:
         """The first stage that waits for nothing that will come, where all wait, and not all is done.
 
         So it is if something has written a few bytes into a queue: the reader takes them for the length
-        of an item, and waits for the rest. Nobody is charged, as no stage has a task in hand.
+        of an item, and waits for the rest. No task is charged, as no stage is at one.
         """
         if self._quiet < QUIET:
             return []
@@ -249,12 +249,12 @@ class Round:
         return self._intake.error
 
     def charge(self, stage: StageProcess) -> None:
-        """This stage died: the one that this is charged to is an error, if there is one."""
+        """This stage died: one ticket at most is charged for it, and has that for its error."""
         self._intake.charge(stage)
 
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""
         while not self._source.ended and self._source.remaining is not None:
-            self._book.enter(self._source.read(LARGEST, 0.0, self._signals))
+            self._book.enter(self._source.read(MOST_ATTEMPTS, 0.0, self._signals))
         for ticket in self._book.stranded(stage.number):
             self._intake.fail(stage, ticket, stage.error, attempts=0)

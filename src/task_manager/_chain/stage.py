@@ -4,8 +4,9 @@
                   │                                   │
                   └────────── pipe to the parent ◀────┘
 
-The stage tells the parent first and passes on afterwards, so the parent never hears from a stage
-of a task that it does not know to be there.  A stage that finds the queue full waits for the next one.
+The stage tells the parent first and passes on afterwards, so a report of the next stage never comes to
+a parent that does not know yet that the task has got there.  A stage that finds the queue full waits.
+
 The main thread reads, calls, tells the parent and puts into the queue; what it has put there, the
 feeder thread of the queue writes into its pipe.  The stage has ended when that is done.
 """
@@ -40,12 +41,12 @@ from .reports import (
     EndedReport,
     FailedReport,
     GarbledLinkReport,
-    Note,
     OpeningReport,
-    Parcel,
     ReadyReport,
-    Report,
     RetryingReport,
+    StageBatch,
+    StageNote,
+    StageReport,
     TookReport,
     WrittenReport,
     no_memory,
@@ -53,7 +54,7 @@ from .reports import (
     noted,
     opening,
     pack_attempted,
-    parcels,
+    stage_batches,
 )
 
 
@@ -99,7 +100,7 @@ class LinkSource:
         """Open what has come, until there are enough tasks or bytes. The rest stays in the link."""
         weight = 0
         frames = self._link.receive()
-        while len(self._arrived) < enough and weight < wire.LARGEST:
+        while len(self._arrived) < enough and weight < wire.LARGEST_SHARE:
             frame = next(frames, None)
             if frame is None:
                 break
@@ -110,42 +111,42 @@ class LinkSource:
             if frame == END:
                 self._over = True
                 return
-            parcel = self._parcel_of(frame)
-            if parcel is not None and parcel.stage > self._stage:
+            batch = self._batch_of(frame)
+            if batch is not None and batch.stage > self._stage:
                 self._reporter.send_on(frame, self._link.note)
-            elif parcel is not None:
-                self._open(parcel)
-        if self._link.ended:  # and not over: nobody closes a link
+            elif batch is not None:
+                self._open(batch)
+        if self._link.ended:  # and not over: no stage closes its link
             self._reporter.link_is_garbled()
 
-    def _parcel_of(self, frame: Frame) -> Parcel | None:
-        """The parcel in a frame; None where there is no memory for it, which has been told then."""
+    def _batch_of(self, frame: Frame) -> StageBatch | None:
+        """The batch in a frame; None where there is no memory for it, which has been told then."""
         try:
-            parcel = wire.loads(frame)
+            batch = wire.loads(frame)
         except MemoryError:
             self._lose(len(frame))
             return None
         except Exception:
-            parcel = None
-        if not isinstance(parcel, Parcel):
+            batch = None
+        if not isinstance(batch, StageBatch):
             self._reporter.link_is_garbled()
-        return parcel
+        return batch
 
     def _lose(self, size: int) -> None:
         """There is no memory for the frame that has come. Raises MemoryError if it has no note."""
         if not self._link.note:
             raise MemoryError(f"there is no memory for {size:,} bytes")
-        note = Note(*wire.loads(self._link.note))
+        note = StageNote(*wire.loads(self._link.note))
         self._reporter.fail(note.ticket, no_memory("argument", note.type_name, size), attempts=0)
 
-    def _open(self, parcel: Parcel) -> None:
-        if parcel.plain:
-            self._arrived.extend(zip(parcel.tickets, parcel.cells, strict=True))
+    def _open(self, batch: StageBatch) -> None:
+        if batch.plain:
+            self._arrived.extend(zip(batch.tickets, batch.cells, strict=True))
             return
         slot = [IDLE, NEVER] if self._slot is None else self._slot
         if self._slot is None:
-            self._reporter.report(OpeningReport(parcel.tickets))
-        for ticket, cell in zip(parcel.tickets, parcel.cells, strict=True):
+            self._reporter.report(OpeningReport(batch.tickets))
+        for ticket, cell in zip(batch.tickets, batch.cells, strict=True):
             if isinstance(cell, wire.Lost):
                 continue
             slot[0] = opening(ticket)
@@ -182,7 +183,7 @@ class Reporter:
         self._slot = slot
         self._before = b""  # the frame of a report that goes with the next one
 
-    def report(self, report: Report) -> None:
+    def report(self, report: StageReport) -> None:
         """Tell the parent. SystemExit if it is not there any more."""
         frame = wire.dumps(report)
         self._tell(frame, note_of(report) if len(frame) > CHUNK else b"")
@@ -197,12 +198,12 @@ class Reporter:
             sys.exit(1)
         self._before = b""
 
-    def _pass_on(self, parcel: Parcel, value: Any) -> None:
+    def _pass_on(self, batch: StageBatch, value: Any) -> None:
         """Tell the parent first, and the next stage afterwards. value: The first of the results."""
         try:
-            frame, note = noted(parcel, value)
+            frame, note = noted(batch, value)
         except TransportError as error:
-            self.fail(parcel.tickets[0], error, attempts=1)
+            self.fail(batch.tickets[0], error, attempts=1)
             return
         self._tell(frame, note)
         self.send_on(frame, note)
@@ -245,24 +246,24 @@ class Reporter:
                 self._before = wire.dumps(pack_attempted(event, tickets))
             case Succeeded(indices, _, results, seconds):
                 tickets = self._tickets.leave(indices)
-                with self._in_hand(IDLE):
+                with self._current(IDLE):
                     column = wire.pack_values(results, self._slot, indices)
                 first = 0
-                for parcel in parcels(self._stage + 1, tickets, column, seconds):
-                    self._pass_on(parcel, results[first])
-                    first += len(parcel.tickets)
+                for batch in stage_batches(self._stage + 1, tickets, column, seconds):
+                    self._pass_on(batch, results[first])
+                    first += len(batch.tickets)
             case Failed(index, _, error, attempts, took):
                 (ticket,) = self._tickets.leave([index])
-                with self._in_hand(index):
+                with self._current(index):
                     cell = _pack(error)
                 self.report(FailedReport(ticket, cell, attempts, took))
             case Retrying(index, _, error, number, delay):
-                with self._in_hand(index):
+                with self._current(index):
                     cell = _pack(error)
                 self.report(RetryingReport(self._tickets.of(index), cell, number, delay))
 
     @contextlib.contextmanager
-    def _in_hand(self, number: float) -> Iterator[None]:
+    def _current(self, number: float) -> Iterator[None]:
         """The time in which this one, or the ones that the slot is told of next, may end the process."""
         self._slot[0] = number
         self._slot[1] = 0.0
@@ -286,9 +287,9 @@ def run_stage(
 ) -> None:
     """The life of a stage process.
 
-    shared: Says to the parent what is in hand.
+    shared: Tells the parent which task is the current one.
     packed: The manager, pickled unless the process was forked.
-    beside: Its calls go on beside all else, so that nobody could say whose it was that has ended it.
+    beside: Its calls go on beside all else, so that it cannot be known which one has ended it.
     concluded: Its `handle_error` was called already, in a process that was there before this one.
     """
     slot: Slot = [IDLE, NEVER] if beside else shared

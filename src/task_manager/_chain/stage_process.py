@@ -15,7 +15,7 @@ from .._runners import MODES
 from ..errors import StageDiedError
 from ..manager import TaskManager, runs_of
 from .link import LinkQueue
-from .reports import in_hand
+from .reports import current_ticket
 from .stage import run_stage
 
 
@@ -77,7 +77,7 @@ class StageProcess(Child):
 
     @property
     def waits(self) -> bool:
-        """It has no task in hand, and does nothing else that may take long."""
+        """It has no task, and does nothing else that may take long."""
         return self.ready and not (self.concluding or self.tickets or self.busy_or_ended)
 
     def index_of(self, ticket: int) -> int:
@@ -98,14 +98,14 @@ class StageProcess(Child):
         return [*self.opening, *self.held]
 
     @property
-    def in_hand(self) -> int | None:
+    def current(self) -> int | None:
         """The ticket that it had begun to do something for last; None if that is unknown."""
-        return None if self.garbled else in_hand(self.told[0], self.held)
+        return None if self.garbled else current_ticket(self.told[0], self.held)
 
     @property
     def going_on(self) -> bool:
         """It was in the middle of that."""
-        return self.in_hand is not None and self.told[1] != NEVER
+        return self.current is not None and self.told[1] != NEVER
 
     @property
     def error(self) -> StageDiedError:

@@ -1,4 +1,4 @@
-"""All that one system has and another lacks: the only modules that ask what this system can do.
+"""All that one system has and another lacks: no module outside of these names any of it.
 
      copies     forked copies of a process          fork
      signals    signals that wait, that are ignored masks, SIGPIPE
@@ -8,7 +8,7 @@
      servants   processes of multiprocessing's own  fork server, resource tracker
 
 A capability is known by what there is (`hasattr`), never by the name of the system.  Without POSIX
-each does what can be done, or nothing: above it nobody asks.  What is lost: docs/platforms.md.
+each does what can be done, or nothing, so that no other module asks.  What is lost: docs/platforms.md.
 """
 
 from .copies import CAN_FORK, after_fork, end_a_copy, this_process
@@ -33,7 +33,7 @@ from .sharing import (
     shared_by_argument,
     without_signal,
 )
-from .signals import blocked, born_deaf, hear_again, without_sigpipe
+from .signals import blocked, blocked_for_start, unblock_after_start, without_sigpipe
 from .watch import end_with_parent
 
 __all__ = [
@@ -45,14 +45,13 @@ __all__ = [
     "MemoryByPipe",
     "after_fork",
     "blocked",
-    "born_deaf",
+    "blocked_for_start",
     "cores",
     "end_a_copy",
     "end_with_group",
     "end_with_parent",
     "forget_locks_of_servants",
     "has_died",
-    "hear_again",
     "kill_left_behind",
     "lead_a_group",
     "memory_of_machine",
@@ -60,6 +59,7 @@ __all__ = [
     "ready_servants",
     "shared_by_argument",
     "this_process",
+    "unblock_after_start",
     "wait_for_end",
     "when_ready",
     "without_signal",

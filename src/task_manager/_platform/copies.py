@@ -26,7 +26,7 @@ def after_fork(function: Callable[[], object]) -> None:
 
 
 def end_a_copy(home: object, error: BaseException | None = None) -> None:
-    """End this process at once, and without a word, if it is a copy of the one called `home`.
+    """End this process at once, and print and flush nothing, if it is a copy of the one called `home`.
 
     home: What `this_process` said where the run began.
     error: What the copy would end with; a SystemExit has its exit code.

@@ -21,8 +21,8 @@ def ready_servants(method: str) -> None:
     """The resource tracker runs, and so does a fork server that is a child of ours, if one is needed."""
     if not CAN_FORK or method == "fork":
         return
-    # Where it has to be started, that unblocks SIGINT and SIGTERM (since bpo-33613), whoever has blocked
-    # them: as `uninterrupted` has, for the process that is to be started next.
+    # Where it has to be started, that unblocks SIGINT and SIGTERM, whoever has blocked them (gh-110844):
+    # as `uninterrupted` has, for the process that is to be started next.
     with blocked(()):
         resource_tracker.ensure_running()
     if method == "forkserver":

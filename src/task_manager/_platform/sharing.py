@@ -69,7 +69,7 @@ class MemoryByPipe:
     def make_and_send(cls, pipe: socket.socket, values: list[float]) -> MemoryByPipe:
         """New memory that begins with these values, its twin on the way to the other end of the pipe.
 
-        Nobody has to be there to take it, as one who is dead already: its sentinel says so.
+        The other end may be dead already: that is no error here, its sentinel says so.
         """
         fd = _make_file()
         try:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 MASKS = hasattr(signal, "pthread_sigmask")
 
-_deaf_to: list[int] = []  # signals that were blocked for the last fork
+_blocked_at_start: list[int] = []  # signals that were blocked for the last fork, and were not before
 
 
 @contextlib.contextmanager
@@ -33,11 +33,12 @@ def blocked(numbers: Iterable[int]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def born_deaf(forked: bool) -> Iterator[None]:
-    """A process that is forked in this block hears nothing that the script handles, until `hear_again`.
+def blocked_for_start(forked: bool) -> Iterator[None]:
+    """No signal that the script handles reaches a process that is forked in this block.
 
-    A service that is told to stop is told so with its whole group. The script's handler would run in the
-    child as well, and what it raises there, Python's at-fork callbacks swallow.
+    It has them blocked until it calls `unblock_after_start`. A service that is told to stop is told so
+    with its whole group: the script's handler would run in the child as well, and what it raises there,
+    Python's at-fork callbacks swallow.
     """
     if not MASKS:
         yield
@@ -46,22 +47,23 @@ def born_deaf(forked: bool) -> Iterator[None]:
     if forked:
         numbers = {number for number in signal.valid_signals() if callable(signal.getsignal(number))}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    _deaf_to[:] = numbers - set(before)
+    # Before the fork, as the child reads it in its copy of this memory. Starts come one at a time.
+    _blocked_at_start[:] = numbers - set(before)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _deaf_to)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked_at_start)
 
 
-def hear_again() -> None:
-    """In a process of ours, when its own handlers are in place: what it was born deaf to may come."""
+def unblock_after_start() -> None:
+    """In a process of ours, with its own handlers in place: what was blocked for its start may come."""
     if MASKS:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGPIPE, *_deaf_to})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGPIPE, *_blocked_at_start})
 
 
 @contextlib.contextmanager
 def without_sigpipe() -> Iterator[None]:
-    """A write into a pipe that nobody reads is an error here, whatever the script does with SIGPIPE.
+    """A write into a pipe without a reader is an error here, whatever the script does with SIGPIPE.
 
     Without that signal it is an error anyway.
     """
@@ -74,6 +76,7 @@ def without_sigpipe() -> Iterator[None]:
     try:
         yield
     finally:
+        # Before the unblocking: what our own write has caused would be delivered there.
         if not came_before and number in signal.sigpending():
             signal.sigwait({number})
         if number not in mask:

@@ -56,7 +56,7 @@ def _pack_each(calls: list[Any], unpack: bool) -> Iterator[Share]:
             let_through(error)
             failures[count] = _refused(call, unpack, error)
         else:
-            if cells and weight + len(cell) > wire.LARGEST:
+            if cells and weight + len(cell) > wire.LARGEST_SHARE:
                 full = [Share(count, wire.Column(False, cells), failures)]
                 count, weight, cells, failures = 0, 0, [], {}
                 yield full.pop()  # nothing here holds on to it while it is sent
@@ -76,7 +76,7 @@ def _refused(call: Any, unpack: bool, error: BaseException) -> Failure:
             wire.dumps(argument)
         except BaseException as again:
             let_through(again)
-            culprit = wire.name_of(type(argument))
+            culprit = wire.qualified_name(type(argument))
             break
     lost = TransportError("argument", culprit, wire.reason_of(error))
     lost.__cause__ = error
@@ -87,11 +87,11 @@ def _name_of_call(call: Any, unpack: bool) -> str:
     """The type of a call's argument; of several those that may have refused, one after the other."""
     arguments = call if unpack else (call,)
     suspicious = [type(argument) for argument in arguments if not wire.all_of(wire.PLAIN, [argument])]
-    return ", ".join(dict.fromkeys(map(wire.name_of, suspicious or map(type, arguments))))
+    return ", ".join(dict.fromkeys(map(wire.qualified_name, suspicious or map(type, arguments))))
 
 
 def unnamed(error: BaseException) -> TransportError:
-    """What a worker tells of an argument that cannot be unpickled: nobody there knows its type."""
+    """What a worker tells of an argument that cannot be unpickled: there its type is not known."""
     return TransportError("argument", "", wire.reason_of(error))
 
 

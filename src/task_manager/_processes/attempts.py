@@ -97,7 +97,10 @@ class Worker(Child):
 
     @property
     def busy(self) -> bool:
-        """It tells of each call, and has enough to do to be heard later."""
+        """It reports each call by itself, and has the next calls already, for 2 NAP or more.
+
+        So its reports may lie in the pipe for a NAP without a worker that has nothing to do.
+        """
         return (
             self.channel.little
             and len(self.sent) > 1
@@ -165,7 +168,7 @@ def _outcomes_of(sent: Sent, report: Report, place_of_worker: int) -> Outcomes:
             try:
                 value = wire.unpack_value(cell)
             except TransportError as error:
-                named_error = wire.renamed(error, report.name_of(place) or error.type_name)
+                named_error = wire.renamed(error, report.type_name_at(place) or error.type_name)
                 release(named_error)
                 failures.setdefault(position, Failure(named_error, TransportError))
             values.append(value)

@@ -33,7 +33,7 @@ TIME_TO_END = 1.0  # seconds that a process gets to end by itself before it is k
 TIME_TO_COME_UP = 20.0  # the least that it gets to be ready, where its calls have a time limit
 GLANCE = 0.5  # seconds between two looks at whether processes live
 FAILED = 3  # processes in a row that die before they are ready; then the next one will, too
-FAILED_KILLED = 50  # the same, if they were killed: somebody else's doing, which may come to an end
+FAILED_KILLED = 50  # the same, if they were killed from outside, which may come to an end
 FAILED_HANGING = 2  # the same, if they were not ready in time, or said that they cannot work
 
 
@@ -42,8 +42,8 @@ class Child:
 
     began: When it was started. ready: It has come up, as its owner has heard.
     refusal: Why it cannot work, in its own words or in ours; "" while it may.
-    pid: Also when it is dead. exitcode: When it has ended; None where nobody knows it.
-    told: What its slot said last, when it has ended: the number in hand, and when that began.
+    pid: Also when it is dead. exitcode: When it has ended; None where it cannot be known.
+    told: What its slot said last, when it has ended: the number of the call, and when that began.
     """
 
     process: BaseProcess
@@ -82,7 +82,7 @@ class Child:
 
     @property
     def slot(self) -> SharedSlot:
-        """What it has in hand now. Raises RuntimeError when it has ended: then it is in `told`."""
+        """Its current call. Raises RuntimeError when it has ended: then it is in `told`."""
         if self._slot is None:
             raise RuntimeError(f"the process {self.pid} has ended")
         return self._slot

@@ -62,7 +62,7 @@ def launch(make: Callable[[], BaseProcess], method: str) -> BaseProcess:
             else:
                 if method == "fork" or attempt == ATTEMPTS or not restore_script_file():
                     break
-                # The script ended in the middle: nobody knows if this process was told where it is.
+                # The script ended in the middle: this process may not have been told where it is.
                 process.kill()
                 process.join()
                 process.close()

@@ -1,7 +1,7 @@
 """What every process of ours does at its start and at its end, workers and chain stages alike.
 
 A forked child inherits the parent's ends of all pipes, its own among them.  As long as it holds
-them, nobody sees the end of a pipe; so every child closes them first.
+them, no pipe comes to an end when the parent dies; so every child closes them first.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import Any
 from .._platform import (
     after_fork,
     blocked,
-    born_deaf,
+    blocked_for_start,
     end_with_group,
     end_with_parent,
     forget_locks_of_servants,
-    hear_again,
     kill_left_behind,
     lead_a_group,
     pair_of_sockets,
+    unblock_after_start,
     wait_for_end,
     without_signal,
 )
@@ -41,7 +41,10 @@ from .slot import SharedSlot
 
 NO_MORE = "no process can be started any more: the interpreter exits"
 
-_starting = threading.Lock()  # no fork between the making of a pipe and its entry in _PARENT_ENDS
+# Held from the making of a pipe until its process is in `_living`. With two starts at once the second
+# child could inherit the parent's end of the first one's pipe before that is in _PARENT_ENDS, and keep
+# it open: the first child would not see its parent die. And `_kill_the_rest` could miss a process.
+_starting = threading.Lock()
 _PARENT_ENDS: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 _ours: weakref.WeakSet[BaseProcess] = weakref.WeakSet()  # all that were made here
@@ -54,7 +57,7 @@ def _begin_anew() -> None:
 
     There they have ended well, so that nothing in it signals them, and multiprocessing does not wait
     for them at its exit, which would be an AssertionError. It holds no end of their pipes either: they
-    could not see the end of their parent. And nobody in it will let go of the lock.
+    could not see the end of their parent. The thread that held the lock does not exist in it.
     """
     global _starting
     _starting = threading.Lock()
@@ -75,14 +78,14 @@ after_fork(_begin_anew)
 
 @atexit.register
 def _kill_the_rest() -> None:
-    """At exit, before multiprocessing waits for its children: registered after its own.
+    """At exit, before multiprocessing waits for its children: atexit begins with what came last.
 
-    It only kills. A run in a daemon thread may be at work on the very same processes, and what two
-    threads wait for at once, one of them may wait for in vain.
+    It only kills, and waits for none. A run in a daemon thread may wait for the same process: of two
+    threads that do, the system tells one alone that it has ended, and the other may wait for ever.
     """
     global _exiting
     with _starting:
-        _exiting = True
+        _exiting = True  # under the lock: a start is in `_living` by now, or is refused
     for process in list(_living):
         with contextlib.suppress(Exception):
             process.kill()
@@ -143,7 +146,7 @@ def start_process(
 
         try:
             method = context.get_start_method()
-            with born_deaf(forked=method == "fork"):
+            with blocked_for_start(forked=method == "fork"):
                 process = launch.launch(make, method)
         except BaseException as error:
             ours.close()
@@ -170,7 +173,7 @@ def refusals_named(what: str) -> Iterator[None]:
 def uninterrupted() -> Iterator[None]:
     """What a signal's handler raises waits for the end of this block: what is begun in it gets an owner.
 
-    Processes that are started in it are born deaf to Ctrl-C, until `live` ignores it: the mask is
+    Processes that are started in it take no Ctrl-C, until `live` ignores it: the mask is
     what they inherit. It is no help to this thread, whose handlers run whichever thread a signal hits.
     """
     with HeldSignals(patience=math.inf).held(), blocked({signal.SIGINT}):
@@ -178,7 +181,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def end_process(process: BaseProcess, patience: float) -> int | None:
-    """Give a process some seconds to end, kill it then; its exit code, None where nobody knows it.
+    """Give a process some seconds to end, kill it then; its exit code, None where it cannot be known.
 
     What it has started itself is left alone if it ended well, and is killed with it otherwise.
     """
@@ -207,15 +210,17 @@ def live(pipe: socket.socket, shared: Any, target: Callable[..., None], *args: A
     A terminal's Ctrl-C is the parent's business. SIGTERM ends it, whatever handler was inherited.
     """
     lead_a_group()
+    # Both before `unblock_after_start`, which lets in what was blocked for the start: the handlers of
+    # the script, which a fork has inherited, would be called for it.
     signal.signal(signal.SIGINT, ignore_ctrl_c)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    hear_again()
+    unblock_after_start()
     end_with_parent()
     take_standard_files()
     without_signal(pipe)
     try:
         slot = SharedSlot.receive(shared, pipe).cells
-    except (ConnectionError, EOFError):  # the parent is gone; nobody is there to be told anything
+    except (ConnectionError, EOFError):  # the parent is gone
         end_with_group()
     # In a copy of this process the next write to the slot fails, at the latest after the call.
     after_fork(slot.release)

@@ -15,7 +15,7 @@ from .._task import Outcomes, Unrun
 from . import wire
 from .channel import CHUNK, GarbageError, TooLarge
 
-HEAVY = 4 * wire.LARGEST  # bytes of a report about several calls; a heavier one is made two
+HEAVY = 4 * wire.LARGEST_SHARE  # bytes of a report about several calls; a heavier one is made two
 
 
 class Report(NamedTuple):
@@ -26,7 +26,7 @@ class Report(NamedTuple):
     plain, cells: The results as a Column.
     failures: By the worker's position in the batch, ErrorCells.
     seconds: How long each call took. began: When the first one began; the others in turn.
-    names: The types of the results, as `names_of` tells them; none of plain ones.
+    names: The types of the results, as `type_names` tells them; none of plain ones.
     aside: Seconds that the results took to be pickled.
     """
 
@@ -38,7 +38,7 @@ class Report(NamedTuple):
     aside: float
     began: float
 
-    def name_of(self, place: int) -> str | None:
+    def type_name_at(self, place: int) -> str | None:
         """The type of the result at this place."""
         if len(self.names) > 1:
             return self.names[place]
@@ -83,7 +83,7 @@ def reports_of(outcomes: Outcomes | Unrun, slot: Slot, base: int) -> Iterator[tu
         failures[position] = wire.pack_failure(failure)
     slot[0] = base + last
     slot[1] = NEVER
-    names = [] if column.plain else wire.names_of(values)
+    names = [] if column.plain else wire.type_names(values)
     whole = Report(column.plain, column.cells, failures, outcomes.seconds, names, 0.0, outcomes.began[0])
     beside = {position - first: cell.weight for position, cell in failures.items()}
     for share in wire.shares(column, beside):
@@ -141,7 +141,7 @@ def _type_name(report: Report) -> str:
     """Of the one object that a report is about."""
     for cell in report.failures.values():
         return cell.type_name
-    return report.name_of(0) or wire.name_of(type(report.cells[0]))
+    return report.type_name_at(0) or wire.qualified_name(type(report.cells[0]))
 
 
 def _note(report: Report, number: int) -> bytes:

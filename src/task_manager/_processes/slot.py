@@ -1,4 +1,4 @@
-"""A few bytes of shared memory, in which a process of ours says what it has in hand."""
+"""A few bytes of shared memory, in which a process of ours tells its current call."""
 
 from __future__ import annotations
 

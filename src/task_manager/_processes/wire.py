@@ -22,7 +22,7 @@ from .script import script_can_be_imported
 PLAIN: frozenset[type] = frozenset({int, float, complex, bool, str, bytes, type(None)})
 TEXT: frozenset[type] = frozenset({str, bytes})
 SMALL = PLAIN - TEXT
-LARGEST = 1 << 20  # bytes of a share that is more than one object
+LARGEST_SHARE = 1 << 20  # bytes of a share that is more than one object
 TUPLE = frozenset({tuple})
 PROTOCOL = pickle.HIGHEST_PROTOCOL
 _CAUSE: Any = vars(BaseException)["__cause__"]
@@ -105,7 +105,7 @@ def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column
             cells.append(dumps(value))
         except BaseException as error:
             let_through(error)
-            cells.append(Lost(name_of(type(value)), reason_of(error)))
+            cells.append(Lost(qualified_name(type(value)), reason_of(error)))
     return Column(False, cells)
 
 
@@ -126,25 +126,25 @@ def shares(column: Column, beside: Mapping[int, int] | None = None) -> Iterator[
 
 
 def surely_light(values: Sequence[Any], kinds: set[type]) -> bool:
-    """Whether these are no more than LARGEST bytes together, so that nobody need weigh each.
+    """Whether these are no more than LARGEST_SHARE bytes together, so that none need be weighed.
 
     kinds: Their types.
     """
     if SMALL.issuperset(kinds):
         return True
-    if TEXT.issuperset(kinds) and 4 * sum(map(len, values)) <= LARGEST:  # bytes of the widest text
+    if TEXT.issuperset(kinds) and 4 * sum(map(len, values)) <= LARGEST_SHARE:  # bytes of the widest text
         return True
-    return sum(map(sys.getsizeof, values)) <= LARGEST
+    return sum(map(sys.getsizeof, values)) <= LARGEST_SHARE
 
 
 def cut(sizes: Sequence[int]) -> Iterator[slice]:
-    """Slices of what has these sizes, none larger than LARGEST unless it is of one."""
-    if sum(sizes) <= LARGEST:
+    """Slices of what has these sizes, none larger than LARGEST_SHARE unless it is of one."""
+    if sum(sizes) <= LARGEST_SHARE:
         yield slice(0, len(sizes))
         return
     first = weight = 0
     for position, size in enumerate(sizes):
-        if weight + size > LARGEST and position > first:
+        if weight + size > LARGEST_SHARE and position > first:
             yield slice(first, position)
             first, weight = position, 0
         weight += size
@@ -154,7 +154,7 @@ def cut(sizes: Sequence[int]) -> Iterator[slice]:
 def unpack_value(cell: Any, what: str = "result") -> Any:
     """One cell that is no plain one. Raises TransportError, which says what was lost.
 
-    Of one that does not unpickle nobody here knows the type: the error's stands in for it.
+    Of one that does not unpickle the type is not known here: the error's stands in for it.
     """
     if isinstance(cell, Lost):
         raise TransportError(what, cell.type_name, cell.message)
@@ -162,7 +162,7 @@ def unpack_value(cell: Any, what: str = "result") -> Any:
         return loads(cell)
     except BaseException as error:
         let_through(error)
-        raise TransportError(what, name_of(type(error)), reason_of(error)) from error
+        raise TransportError(what, qualified_name(type(error)), reason_of(error)) from error
 
 
 def renamed(error: TransportError, type_name: str) -> TransportError:
@@ -181,7 +181,7 @@ def pack_failure(failure: Failure) -> ErrorCell:
         let_through(broken)
         text = ""
     return ErrorCell(
-        _try_dumps(error), _try_dumps(failure.kind), name_of(type(error)), text_of(error), text
+        _try_dumps(error), _try_dumps(failure.kind), qualified_name(type(error)), message_of(error), text
     )
 
 
@@ -208,7 +208,7 @@ def pack_object(func: object, start_method: str) -> bytes:
     try:
         packed = dumps(func)
     except Exception as error:
-        refusal = text_of(error)
+        refusal = message_of(error)
     else:
         if start_method == "fork" or b"__main__" not in packed or script_can_be_imported():
             return packed
@@ -224,8 +224,8 @@ def pack_object(func: object, start_method: str) -> bytes:
         by_value: bytes = cloudpickle.dumps(func)
     except Exception as error:
         raise ConfigurationError(
-            f"{func!r} cannot be sent to another process: {text_of(error)}. What it refers to must be "
-            "something that can be pickled"
+            f"{func!r} cannot be sent to another process: {message_of(error)}. What it refers to must "
+            "be something that can be pickled"
         ) from error
     return by_value
 
@@ -233,12 +233,12 @@ def pack_object(func: object, start_method: str) -> bytes:
 def cannot_load(what: str, error: BaseException) -> str:
     """What to tell when a process cannot load its function or its stage."""
     return (
-        f"the {what} cannot be loaded in its process: {type(error).__name__}: {text_of(error)}. "
+        f"the {what} cannot be loaded in its process: {type(error).__name__}: {message_of(error)}. "
         "Define it at the top level of a module that other processes can import"
     )
 
 
-def name_of(kind: type) -> str:
+def qualified_name(kind: type) -> str:
     """The qualified name of a type; the script is `__main__` also where a worker knows it otherwise.
 
     Never raises, and answers an exact str, since a subclass of it might not travel.
@@ -253,25 +253,25 @@ def name_of(kind: type) -> str:
         return type.__repr__(kind)
 
 
-def text_of(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """An error's text, also of one whose __str__ is broken; an exact str as well."""
     try:
         return str.__str__(str(error))
     except BaseException as broken:
         let_through(broken)
-        name = name_of(type(error)).rpartition(".")[2]
+        name = qualified_name(type(error)).rpartition(".")[2]
         return f"<{name} without a text: its __str__ failed>"
 
 
 def reason_of(error: BaseException) -> str:
     """An error's text, its name where it has none, as a MemoryError."""
-    return text_of(error) or name_of(type(error))
+    return message_of(error) or qualified_name(type(error))
 
 
-def names_of(values: Sequence[Any]) -> list[str]:
+def type_names(values: Sequence[Any]) -> list[str]:
     """The types of values: a name for each, or a single one where all are alike."""
     kinds = list(map(type, values))
-    names = {id(kind): name_of(kind) for kind in kinds}  # by id: a type may refuse to be hashed
+    names = {id(kind): qualified_name(kind) for kind in kinds}  # by id: a type may refuse to be hashed
     return list(names.values()) if len(names) == 1 else [names[id(kind)] for kind in kinds]
 
 

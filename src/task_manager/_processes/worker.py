@@ -1,4 +1,4 @@
-"""The life of a worker process."""
+"""What a worker process does: it takes batches, makes the calls, and reports what came of them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .channel import receive_frame, send_frame
 from .report import reports_of
 
 READY = b"ready"  # what a worker says first
-GOODBYE = b"goodbye"  # what is said to one that may end in peace
+GOODBYE = b"goodbye"  # what a worker is told that is to end by itself
 
 
 def work(pipe: socket.socket, slot: Slot, packed_function: bytes) -> None:
     """Take batches from the pipe and send reports, until the other side says goodbye or is gone.
 
-    slot: Says which call is in hand, to the other side.
+    slot: Tells the parent which call is the current one.
     """
     worker = this_process()
     try:
         _serve(pipe, slot, packed_function)
-    except (ConnectionError, EOFError):  # the parent is gone; nobody is there to be told anything
+    except (ConnectionError, EOFError):  # the parent is gone
         end_with_group()
     finally:
         if worker is not this_process():  # a copy that the user's function has forked, and let return

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 TARGET = 0.015  # seconds of work that a batch is worth: hides a hand-over, keeps answers fresh
-LARGEST = 1000  # beyond this nothing more is saved, and memory grows with the batch
+MOST_ATTEMPTS = 1000  # of a batch: beyond this nothing more is saved, and memory grows with the batch
 HEAVIEST = 1 << 20  # bytes of arguments that a batch is worth: how far the input is read ahead
 GROWTH = 4  # a batch grows at most so many times from one to the next, as a guess may be wrong
-SLOW = 0.25  # a worker of tasks this slow (seconds) need not have the next batch waiting
+SLOW = 0.25  # seconds a task; of such tasks no worker has a second batch waiting
 
 
 class BatchSize:
@@ -29,7 +29,7 @@ class BatchSize:
 
     @property
     def depth(self) -> int:
-        """Batches that one worker may hold: the one in hand, and the next one unless tasks are slow.
+        """Batches that one worker may hold: the one it is at, and the next one unless tasks are slow.
 
         Slow tasks wait here, and not behind one that may be slower still.
         """
@@ -57,4 +57,4 @@ class BatchSize:
         wanted = int(TARGET * self._sharing / self._mean)
         self._bytes_each = max(bytes_each, self._bytes_each / 2)
         bearable = int(HEAVIEST / max(1.0, self._bytes_each))
-        self._size = max(1, min(wanted, bearable, self._size * GROWTH, LARGEST))
+        self._size = max(1, min(wanted, bearable, self._size * GROWTH, MOST_ATTEMPTS))

@@ -1,11 +1,11 @@
 """Who is charged for a death, and who travels alone from then on: one rule, for workers and stages.
 
-     a death ──▶ charge() ──▶ the one that has the error, or nobody
+     a death ──▶ charge() ──▶ the one that has the error, or none
                     │
                     └──▶ suspects ──▶ parts(): each alone, the others together
 
-A death is charged to the one that was in hand, or to nobody.  Where it is not known who was, all that
-it may have been run once more, each alone; then it is known.  This knows no process and no pipe.
+A death is charged to one task at most: the one whose call was going on.  Where that is not known, all
+that it may have been run once more, each alone; then it is known.  This knows no process and no pipe.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-PATIENCE = 3  # deaths that one and the same may have been about; with the last one it is charged
+MOST_DEATHS = 3  # deaths that one and the same may have been about; with the last one it is charged
 
 N = TypeVar("N", bound=Hashable)
 
@@ -31,7 +31,7 @@ class Suspects(Generic[N]):
         return name in self._deaths
 
     def clear(self, names: Iterable[N]) -> None:
-        """These have an outcome: whatever has killed, it was none of them."""
+        """These have an outcome: they are no suspects any more."""
         for name in names:
             self._deaths.pop(name, None)
 
@@ -49,19 +49,18 @@ class Suspects(Generic[N]):
         return [part for part in parts if part.start < part.stop]
 
     def charge(
-        self, held: Sequence[N], in_hand: N | None, going_on: bool, taken: bool = False
+        self, held: Sequence[N], current: N | None, going_on: bool, taken: bool = False
     ) -> N | None:
         """Who is charged for this death, or None. Who may have caused it besides is a suspect.
 
-        held: What travelled together, was in the hands of the dead one, and had not come back, in the
-            order of the calls.
-        in_hand: The one whose call was the last to begin; None if that call is none of these.
+        held: What the dead worker or stage had, and had not reported yet, in the order of the calls.
+        current: The one whose call was the last to begin; None if that call is none of these.
         going_on: That call was not over.
-        taken: It is known that these were taken to hand, even if no call had begun.
+        taken: It is known that it had taken these, even if no call had begun.
         """
         if not held:
             return None
-        last = None if in_hand is None else held.index(in_hand)
+        last = None if current is None else held.index(current)
         if last is not None and going_on:
             # What was called before it may have left a thread behind that kills: it runs alone, too.
             self._suspect(held[:last])
@@ -71,7 +70,7 @@ class Suspects(Generic[N]):
         if len(suspects) == 1 and (taken or last is not None):
             return self._charged(suspects[0])
         for name in suspects:
-            if self._deaths[name] >= PATIENCE:
+            if self._deaths[name] >= MOST_DEATHS:
                 return self._charged(name)
         return None
 

@@ -19,7 +19,7 @@ from itertools import chain
 from typing import Any
 
 DEEPEST = 1000  # levels; what has more contains itself, or might as well
-MOST = 1 << 24  # elements
+MOST_ELEMENTS = 1 << 24  # elements
 MANY = 1 << 16  # elements of one column, below which nobody asks whether they are different objects
 PLAIN = frozenset([int, float, complex, bool, str, bytes, type(None)])
 
@@ -37,7 +37,7 @@ _CODES: dict[Any, str] = {
     dict: "d",
 }
 
-Column = list[Any]
+Elements = list[Any]
 Other = Callable[[Any], tuple[Hashable, bytes]]
 
 
@@ -103,7 +103,7 @@ class _Writing:
         self.kept: dict[Hashable, int] = {}
         self.not_numbers: list[Hashable] = []
         self._other = other
-        self._columns: deque[tuple[int, Column]] = deque()
+        self._columns: deque[tuple[int, Elements]] = deque()
 
     def write(self, value: Any) -> None:
         self._columns.append((0, [value]))
@@ -111,14 +111,14 @@ class _Writing:
         while self._columns:
             level, column = self._columns.popleft()
             count += len(column)
-            if level > DEEPEST or count > MOST:
+            if level > DEEPEST or count > MOST_ELEMENTS:
                 raise ValueError("content without an end")
             if level > 8 and len(column) > MANY > 16 * len(set(map(id, column))):
                 raise ValueError("a few objects in one another, over and over")
             for code, part in self._parts(column):
                 _WRITE[code](self, level + 1, part)
 
-    def _parts(self, column: Column) -> Iterable[tuple[str, Column]]:
+    def _parts(self, column: Elements) -> Iterable[tuple[str, Elements]]:
         """Write the kinds of a column, and part it by them."""
         codes = {kind: _code_of(kind) for kind in set(map(type, column))}
         different = sorted(set(codes.values()))
@@ -136,17 +136,17 @@ class _Writing:
         """Write what is of one type. Version 2 of the format: later ones write by identity as well."""
         self.digest.update(marshal.dumps(plain, 2))
 
-    def _children(self, level: int, lengths: list[int], *columns: Column) -> None:
+    def _children(self, level: int, lengths: list[int], *columns: Elements) -> None:
         self._put(lengths)
         self._columns.extend((level, column) for column in columns if column)
 
-    def _nothing(self, level: int, part: Column) -> None:
+    def _nothing(self, level: int, part: Elements) -> None:
         pass
 
-    def _text(self, level: int, part: Column) -> None:
+    def _text(self, level: int, part: Elements) -> None:
         self._put(part)
 
-    def _numbers(self, level: int, part: Column) -> None:
+    def _numbers(self, level: int, part: Elements) -> None:
         kinds = set(map(type, part))
         if kinds == {float} and (total := sum(part)) == total:  # no nan among them
             part = [int(x) if x.is_integer() else x for x in part]
@@ -169,16 +169,16 @@ class _Writing:
             return x
         return int(x)
 
-    def _sequences(self, level: int, part: Column) -> None:
+    def _sequences(self, level: int, part: Elements) -> None:
         self._children(level, list(map(len, part)), list(chain.from_iterable(part)))
 
-    def _sets(self, level: int, part: Column) -> None:
+    def _sets(self, level: int, part: Elements) -> None:
         self._children(level, list(map(len, part)), list(chain.from_iterable(map(self._ordered, part))))
 
-    def _dicts(self, level: int, part: Column) -> None:
-        keys: Column = []
-        values: Column = []
-        orders: dict[Any, Column] = {}  # rows of a table have the same keys
+    def _dicts(self, level: int, part: Elements) -> None:
+        keys: Elements = []
+        values: Elements = []
+        orders: dict[Any, Elements] = {}  # rows of a table have the same keys
         for one in part:
             names = tuple(one) if len(one) <= 100 else None
             ordered = orders.get(names) or self._ordered(one)
@@ -188,12 +188,12 @@ class _Writing:
             values += map(one.__getitem__, ordered)
         self._children(level, list(map(len, part)), keys, values)
 
-    def _objects(self, level: int, part: Column) -> None:
+    def _objects(self, level: int, part: Elements) -> None:
         self._keep(map(type, part))
-        fields: Column = [[getattr(one, name) for name in compared_fields(type(one))] for one in part]
+        fields: Elements = [[getattr(one, name) for name in compared_fields(type(one))] for one in part]
         self._sequences(level, fields)
 
-    def _others(self, level: int, part: Column) -> None:
+    def _others(self, level: int, part: Elements) -> None:
         others = [self._other(value) for value in part]
         self._keep(kept for kept, _ in others)
         self._put([written for _, written in others])
@@ -203,7 +203,7 @@ class _Writing:
         kept = self.kept
         self._put([kept.setdefault(one, len(kept)) for one in those])
 
-    def _ordered(self, values: Iterable[Any]) -> Column:
+    def _ordered(self, values: Iterable[Any]) -> Elements:
         """The elements of a set or dict, in an order that equal ones share."""
         if not _comparable(values):
             return sorted(values, key=self._rank)
@@ -217,7 +217,7 @@ class _Writing:
         return (digest, *map(hash, kept))
 
 
-_WRITE: dict[str, Callable[[_Writing, int, Column], None]] = {
+_WRITE: dict[str, Callable[[_Writing, int, Elements], None]] = {
     "0": _Writing._nothing,
     "b": _Writing._text,
     "d": _Writing._dicts,

@@ -1,4 +1,4 @@
-"""Every task that a manager has taken: its number, and whether it was there before."""
+"""The tasks that a manager has taken: the number of each, and whether it is a repeat."""
 
 from __future__ import annotations
 

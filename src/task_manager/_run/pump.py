@@ -1,4 +1,8 @@
-"""Keeps attempts in flight: the only code that waits. It looks into no outcome."""
+"""Keeps attempts in flight: gives batches to a runner, and outcomes to the run. It looks into neither.
+
+It decides when to wait, and the run how long; the waiting itself is done by the runner, in `collect`,
+and by the source where nothing is in flight.
+"""
 
 from __future__ import annotations
 
@@ -56,8 +60,8 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals) -
             if not answers:
                 run.idle()
     except BaseException as error:
-        # A copy may not even end in peace: what asyncio does then takes the loop's wake-up pipe out of
-        # the selector, which the copy shares with its parent.
+        # A copy must not come to the end of the loop: asyncio takes the loop's wake-up pipe out of the
+        # selector there, which the copy shares with its parent.
         end_a_copy(home, error)
         raise
 

@@ -1,4 +1,4 @@
-"""Hands events to observers."""
+"""Hands events to observers, detaches those that fail, and counts what happened to the tasks."""
 
 from __future__ import annotations
 

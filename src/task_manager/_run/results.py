@@ -1,4 +1,4 @@
-"""Results and errors, kept by index and offered by task. The first observer of every run."""
+"""Results and errors, kept by index and offered by task. The first observer of a run that keeps them."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Every decision of one run, and no waiting.
+"""What one run decides, by the rules in `_rules`; and no waiting but where its input is read.
 
     source -> next_batch() -> the pump and its runner -> finish() -> recorder
                   ^                                         |
                   '-------- waiting retries <---------------'
 
-What is a repeat, what may start now, what an outcome means, whether and when to try again: it is
-all decided here, for every mode.  A Run never sleeps and knows no thread; its clock and its chance
-are handed in, so that tests turn them by hand.
+What may start now, what an outcome means, whether and when to try again: it is decided here, the
+same for every mode.  A Run never sleeps and knows no thread; its clock and its chance are handed in,
+so that tests turn them by hand.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from .._task import (
 from ..errors import ProcessResultError
 from ..events import Attempted, Failed, Repeated, Retrying, Succeeded, Waiting
 from .hooks import calls_of
+from .in_flight import InFlight
 from .ledger import Entered, Ledger
 from .notes import annotate, caused
 from .recorder import Recorder
@@ -44,7 +45,7 @@ from .waiting import WaitingAttempts
 
 DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
 MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
-TICK = 0.2  # seconds after which observers get a word while nothing happens
+TICK = 0.2  # seconds after which observers are told that nothing happens
 
 
 class Run:
@@ -52,7 +53,7 @@ class Run:
 
     enter: The ledger's way in: all tasks, or the new ones only.
     task_timeout: Seconds that a call may take; None: no limit. Runners end calls that take longer, where
-        they can; one that comes home late all the same is late.
+        they can; one whose outcome comes late all the same is late.
     get_args, process_result: The hooks, or None where nobody overrode them.
     clock: Seconds, from anywhere. chance: As `random.random`.
     signals: Let through while the input is read and a hook is called, held back by the caller otherwise.
@@ -60,8 +61,8 @@ class Run:
     limit: Says when attempts may start, and how many; None: whenever there is room.
     stage: Where this run stands in a chain, from 1; None: in none.
 
-    From the moment a task is entered it has an owner, whatever raises: it is in limbo, in an open batch
-    or waiting, and leaves one of these only when it is in the next, or its outcome is recorded.
+    From the moment a task is entered it is in one of three places, whatever raises: between two places,
+    in flight, or waiting. It leaves one only when it is in the next, or its outcome is recorded.
     """
 
     def __init__(
@@ -100,8 +101,8 @@ class Run:
         self._stage = stage
 
         self._began = self._ticked = clock()
-        self._open: dict[Batch, set[int] | None] = {}  # positions without outcome; None: all
-        self._limbo: list[int] = []  # entered, or due again, and not yet in a batch
+        self._in_flight = InFlight()
+        self._between: list[int] = []  # indices: entered, or due again, and not yet in a batch
         self._waiting = WaitingAttempts()
         self._look_again: float | None = None
         self._read = 0  # tasks
@@ -112,7 +113,7 @@ class Run:
     @property
     def over(self) -> bool:
         """Nothing is in flight, nothing waits, and the source has no more."""
-        return self._source.ended and not self._open and not self._waiting
+        return self._source.ended and not self._in_flight and not self._waiting
 
     @property
     def depth(self) -> int:
@@ -125,28 +126,21 @@ class Run:
         most = self._most_to_start()
         batch = (self._due(most) or self._fresh(most)) if most else None
         if batch is not None:
-            self._open[batch] = None
-            self._limbo = []
+            self._in_flight.add(batch)
+            self._between = []
             if self._limit is not None:
                 self._limit.start(self._clock(), len(batch))
         return batch
 
     def _most_to_start(self) -> int:
-        """Attempts that may start now. Where the limit says none, `patience` heeds when to ask again."""
+        """Attempts that may start now. Where the limit says none, `patience` knows when to ask again."""
         if self._limit is None:
             return sys.maxsize
         now = self._clock()
-        most = self._limit.room(now, self._in_flight)
+        most = self._limit.room(now, self._in_flight.count)
         if most <= 0:
             self._look_again = max(0.0, self._limit.due(now) - now)
         return max(0, most)
-
-    @property
-    def _in_flight(self) -> int:
-        """Attempts that have no outcome yet."""
-        return sum(
-            len(batch) if missing is None else len(missing) for batch, missing in self._open.items()
-        )
 
     def patience(self, full: bool) -> float:
         """Seconds that may be spent on waiting for outcomes.
@@ -162,7 +156,7 @@ class Run:
         return longest
 
     def idle(self) -> None:
-        """Nothing came for a while: give the observers a word, but not too often."""
+        """Nothing came for a while: tell the observers so, but not too often."""
         now = self._clock()
         if now - self._ticked >= TICK:
             self._ticked = now
@@ -176,7 +170,7 @@ class Run:
         due: list[Attempt] = []
         limit = min(most, self._size.size(None))
         while self._waiting.earliest <= now and len(due) < limit:
-            self._limbo.append(self._waiting.first().index)  # before it leaves its place
+            self._between.append(self._waiting.first().index)  # before it leaves its place
             due.append(self._waiting.take())
         if not due:
             return None
@@ -193,14 +187,14 @@ class Run:
         source = self._source
         if source.ended or len(self._waiting) >= MOST_WAITING:
             return None
-        wait = 0.0 if self._open else self.patience(full=False)
+        wait = 0.0 if self._in_flight else self.patience(full=False)
         read = source.read(min(most, self._size.size(source.remaining)), wait, self._signals)
         if not read:
-            self._look_again = DRY if self._open and not source.ended else 0.0
+            self._look_again = DRY if self._in_flight and not source.ended else 0.0
             return None
         self._read += len(read)
         indices, tasks, repeats = self._enter(read)
-        self._limbo = indices
+        self._between = indices
         if repeats:
             self._recorder.record(Repeated(repeats, self._stage))
         unpack = self._get_args is not None or has_tuples(tasks)
@@ -225,7 +219,7 @@ class Run:
             case Unrun():
                 for position in positions:
                     self._waiting.add(batch.attempt(position), due=0.0)
-                self._leave(batch, positions)
+                self._in_flight.remove(batch, positions)
             case Outcomes(_, values, failures, seconds):
                 if seconds:
                     self._size.learn(len(seconds), sum(seconds) + outcomes.aside, outcomes.weight)
@@ -242,7 +236,7 @@ class Run:
                     self._succeed(batch, positions, values, seconds)
                 for position, failure in failures.items():
                     self._judge(batch.attempt(position), failure, spent.get(position))
-                    self._leave(batch, [position])
+                    self._in_flight.remove(batch, [position])
 
     def _attempted(self, batch: Batch, outcomes: Outcomes, failures: dict[int, Failure]) -> Attempted:
         whole = _is_whole(batch, outcomes.positions)
@@ -256,18 +250,6 @@ class Run:
             frozenset(batch.indices[position] for position in failures),
             self._stage,
         )
-
-    def _leave(self, batch: Batch, positions: Sequence[int]) -> None:
-        """These attempts are no longer in flight."""
-        if len(positions) == len(batch):
-            del self._open[batch]
-            return
-        missing = self._open[batch]
-        if missing is None:
-            missing = self._open[batch] = set(range(len(batch)))
-        missing.difference_update(positions)
-        if not missing:
-            del self._open[batch]
 
     def _succeed(
         self, batch: Batch, positions: Sequence[int], values: list[Any], seconds: list[float]
@@ -290,7 +272,7 @@ class Run:
                     hook_error = caused(ProcessResultError(task, text_of(error)), error)
                     attempt = batch.attempt(position)
                     self._fail(attempt.index, task, hook_error, attempt.number, took)
-                    self._leave(batch, [position])
+                    self._in_flight.remove(batch, [position])
                 else:
                     good.append(position)
                     results.append(result)
@@ -307,7 +289,7 @@ class Run:
         self._recorder.record(
             Succeeded(done.indices, done.tasks, results, seconds, done.numbers, self._stage)
         )
-        self._leave(batch, positions)
+        self._in_flight.remove(batch, positions)
 
     def _judge(self, attempt: Attempt, failure: Failure, took: float | None) -> None:
         """Again, after a delay, or failed for good. took: Seconds of the call, where there was one."""
@@ -332,15 +314,11 @@ class Run:
     def break_off(self) -> None:
         """The run ends here: what has no outcome may be run again by the next run."""
         self._broken_off = True
-        unfinished = list(self._limbo)
-        for batch, missing in self._open.items():
-            positions = range(len(batch)) if missing is None else missing
-            unfinished += [batch.indices[position] for position in positions]
-        unfinished += [attempt.index for attempt in self._waiting]
-        for index in unfinished:
+        waiting = [attempt.index for attempt in self._waiting]
+        for index in [*self._between, *self._in_flight.indices, *waiting]:
             self._ledger.fail(index)
-        self._limbo = []
-        self._open.clear()
+        self._between = []
+        self._in_flight.clear()
         self._waiting.clear()
 
     @property

@@ -120,8 +120,8 @@ class Runs:
 
         essential: What they raise ends the run.
         """
-        keepers: tuple[Observer, ...] = (self.results, self._ledger) if plan.keeps else ()
-        return Recorder([*keepers, *essential], plan.observers)
+        kept: tuple[Observer, ...] = (self.results, self._ledger) if plan.keeps else ()
+        return Recorder([*kept, *essential], plan.observers)
 
     def number(self, count: int) -> range:
         """The indices of the next so many tasks, which are taken elsewhere."""

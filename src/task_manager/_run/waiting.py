@@ -1,4 +1,4 @@
-"""Attempts that are laid by until they are due."""
+"""Attempts that wait until they are due: retries, and what a runner has given back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .._task import Attempt
 
 
 class WaitingAttempts:
-    """Owns them, the earliest first; of those that are due at the same time, the one laid by first."""
+    """Owns them, the earliest first; of those that are due at the same time, the one that came first."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Attempt]] = []
@@ -36,7 +36,7 @@ class WaitingAttempts:
         return self._heap[0][2]
 
     def take(self) -> Attempt:
-        """The one that is due next, which is laid by no more."""
+        """The one that is due next, which waits no more."""
         return heapq.heappop(self._heap)[2]
 
     def clear(self) -> None:

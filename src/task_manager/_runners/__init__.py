@@ -1,4 +1,4 @@
-"""The modes: a name that a user picks, and the runner that serves it. Names are compared here alone."""
+"""The modes: a table from the name that a user picks to the runner that serves it; what a runner is."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Orders:
     workers: How many calls may run at the same time.
     task_timeout: Seconds that a call may take, or None.
     start_method: How worker processes are started; None: the platform's default.
-    slot: Where a runner that makes the calls itself tells which task it has in hand, by its index.
+    slot: Where a runner that makes the calls itself tells its current task, by its index.
     """
 
     workers: int
@@ -82,7 +82,7 @@ class Mode:
     awaits: Its function is a coroutine function, and its runner an AwaitedRunner.
     interrupts: A call can be ended, or at least left alone, before it returns.
     beside: Calls go on in this process while it does other things, as calling a hook: if it ends then,
-        nobody knows what has ended it.
+        it is not known which call has ended it.
     workers: How many workers suit it on this machine.
     """
 

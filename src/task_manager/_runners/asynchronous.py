@@ -1,24 +1,23 @@
 """Coroutines in the caller's event loop.
 
-A crew of coroutines pulls attempts from one queue, one by one, so that as many as allowed wait at the
-same time, however the batches are cut.  A member that finds nothing leaves, and a new one is hired
+A worker is a coroutine that takes attempts from one queue, one by one, so that as many as allowed wait
+at the same time, however the batches are cut.  One that finds nothing ends, and a new one is started
 with the next batch: an asyncio.Task for every attempt would cost more than most attempts do.
 
 Each attempt has a context of its own, a copy of that of the caller of `start` or `start_async`: a
-member whose call has set a context variable makes no other call, and another one is hired.
+worker whose call has set a context variable makes no other call, and another one is started.
 
-A member that fails in code of ours, as where memory has run out, has dropped what it had in hand:
-`collect` finds that out from what is queued, in hand, and recorded, and queues it again.
+A worker that fails in code of ours, as where memory has run out, has dropped its attempt: `collect`
+finds out which from what is queued, current, and recorded, and queues it again.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from itertools import repeat
 from operator import is_, length_hint
 from typing import Any, NamedTuple
 
@@ -27,32 +26,12 @@ from .._signals import comes_from_a_handler, makes_calls
 from .._task import Batch, Failure, Outcomes
 from ..errors import TaskTimeoutError
 from . import Answer, Orders
+from .opened import NOTHING, Opened
 from .places import Places
 
-YIELD_EVERY = 64  # calls of one crew member, after which others of the loop get a turn
-FAREWELL = 0.5  # seconds that closing waits for calls to take their cancellation
-FRUITLESS = 3  # times that members fail with an attempt in hand, or at once; then that is an error
-
-
-class Opened(NamedTuple):
-    """A batch that the crew takes attempts from.
-
-    rest: Of its positions, those that nobody has taken. feed: The same, as whole attempts.
-    """
-
-    batch: Batch
-    positions: Sequence[int]
-    rest: Iterator[int]
-    feed: Iterator[tuple[Batch, int, Any]]
-
-    @classmethod
-    def of(cls, batch: Batch, positions: Sequence[int], calls: Iterable[Any]) -> Opened:
-        rest = iter(positions)
-        return cls(batch, positions, rest, zip(repeat(batch), rest, calls))
-
-    def untaken(self) -> Iterable[tuple[Batch, int]]:
-        first = len(self.positions) - length_hint(self.rest)
-        return zip(repeat(self.batch), self.positions[first:])
+YIELD_EVERY = 64  # calls of one worker, after which others of the loop get a turn
+TIME_TO_END = 0.5  # seconds that closing waits for calls to take their cancellation
+TOO_OFTEN = 3  # times that workers fail with the same attempt, or without any; then that is an error
 
 
 class Part(NamedTuple):
@@ -66,22 +45,22 @@ class Part(NamedTuple):
     workers: list[int]
 
 
-class Member:
-    """One of the crew.
+class AsyncWorker:
+    """One of the coroutines that make calls.
 
     number: Which worker it is.
-    batch, position, began: Its call; began is NEVER while it has none.
-    dismissed: Nobody waits for it any more: its call took too long, or the runner closes.
+    batch, position, began: Its current call; began is NEVER while it has none.
+    left_alone: No outcome of it is waited for any more: its call took too long, or the runner closes.
     """
 
-    __slots__ = ("batch", "began", "dismissed", "number", "position", "task")
+    __slots__ = ("batch", "began", "left_alone", "number", "position", "task")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.batch = NOTHING
         self.position = 0
         self.began = NEVER
-        self.dismissed = False
+        self.left_alone = False
         self.task: asyncio.Task[None]
 
 
@@ -96,16 +75,16 @@ class AsyncRunner:
         self._queued: deque[Opened] = deque()
         self._behind = 0  # attempts of the batches that are queued
         self._opened = Opened.of(NOTHING, [], [])
-        self._crew: set[Member] = set()
+        self._working: set[AsyncWorker] = set()
         self._places = Places()
-        self._left: set[asyncio.Task[None]] = set()  # tasks of dismissed members, not ended yet
+        self._left: set[asyncio.Task[None]] = set()  # of workers that are left alone, not ended yet
         self._parts: dict[Batch, Part] = {}
         self._open: dict[Batch, list[int]] = {}  # positions whose outcomes are delivered
         self._dropped: Counter[tuple[Batch, int]] = Counter()
-        self._given_up: list[Answer] = []  # what members failed with, FRUITLESS times
-        self._failed = False  # a member has failed in code of ours
+        self._given_up: list[Answer] = []  # what workers failed with, TOO_OFTEN times
+        self._failed = False  # a worker has failed in code of ours
         self._end: BaseException | None = None  # what a signal's handler has raised in a call
-        self._fruitless = 0  # looks in a row that found such members, and nothing else
+        self._failed_looks = 0  # looks in a row that found such workers, and nothing else
         self._news: asyncio.Future[None] | None = None
 
     def room(self, depth: int) -> bool:
@@ -115,7 +94,7 @@ class AsyncRunner:
         self._open[batch] = []
         self._queued.append(Opened.of(batch, range(len(batch)), batch.calls))
         self._behind += len(batch)
-        self._hire()
+        self._start_workers()
 
     async def collect(self, timeout: float) -> list[Answer]:
         if not self._parts and not self._failed and self._end is None:
@@ -128,7 +107,7 @@ class AsyncRunner:
             self._leave_overdue(self._timeout)
         if self._failed or not self._parts:
             self._take_up_what_was_dropped()
-        self._hire()
+        self._start_workers()
         parts, self._parts = self._parts, {}
         answers: list[Answer] = [
             (batch, Outcomes(*part)) for batch, part in parts.items() if part.positions
@@ -143,10 +122,10 @@ class AsyncRunner:
         self._queued.clear()
         self._behind = 0
         self._opened = Opened.of(NOTHING, [], [])
-        for member in list(self._crew):
-            self._dismiss(member)
+        for worker in list(self._working):
+            self._leave_alone(worker)
         if self._left:
-            await asyncio.wait(self._left, timeout=FAREWELL)
+            await asyncio.wait(self._left, timeout=TIME_TO_END)
         for task in self._left:  # it takes no cancellation: the end of its loop must not wait for it
             asyncio._unregister_task(task)
             task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -165,7 +144,7 @@ class AsyncRunner:
 
     @property
     def _ahead(self) -> int:
-        """Attempts that no member has taken yet."""
+        """Attempts that no worker has taken yet."""
         return length_hint(self._opened.rest) + self._behind
 
     def _more(self) -> bool:
@@ -177,58 +156,58 @@ class AsyncRunner:
             self._behind -= len(self._opened.positions)
         return True
 
-    def _hire(self) -> None:
-        """As many members as there are attempts for, and as are allowed."""
+    def _start_workers(self) -> None:
+        """As many workers as there are attempts for, and as are allowed."""
         loop = asyncio.get_running_loop()
-        for _ in range(min(self.workers - len(self._crew), self._ahead)):
-            member = Member(self._places.take())
-            working = self._work(member)
-            self._crew.add(member)
+        for _ in range(min(self.workers - len(self._working), self._ahead)):
+            worker = AsyncWorker(self._places.take())
+            working = self._work(worker)
+            self._working.add(worker)
             try:
-                member.task = self._context.run(loop.create_task, working)
+                worker.task = self._context.run(loop.create_task, working)
             except BaseException:
-                self._leave(member)
+                self._remove(worker)
                 working.close()
                 raise
-            member.task.add_done_callback(_heard)
+            worker.task.add_done_callback(_heard)
 
-    def _leave(self, member: Member) -> None:
+    def _remove(self, worker: AsyncWorker) -> None:
         """It makes no more calls, and its number is free."""
-        if member in self._crew:
-            self._crew.discard(member)
-            self._places.give_back(member.number)
+        if worker in self._working:
+            self._working.discard(worker)
+            self._places.give_back(worker.number)
 
-    def _dismiss(self, member: Member) -> None:
-        """Whatever its call does now, its outcome is nobody's."""
-        member.dismissed = True
-        self._leave(member)
-        self._left.add(member.task)
-        member.task.add_done_callback(self._left.discard)
-        member.task.cancel()
+    def _leave_alone(self, worker: AsyncWorker) -> None:
+        """Cancel its call. Whatever that does now, its outcome is thrown away."""
+        worker.left_alone = True
+        self._remove(worker)
+        self._left.add(worker.task)
+        worker.task.add_done_callback(self._left.discard)
+        worker.task.cancel()
 
     def _leave_overdue(self, timeout: float) -> None:
-        """Dismiss the members whose call takes too long; others are hired in their place."""
+        """Leave the workers alone whose call takes too long; others are started in their place."""
         now = clock()
-        for member in [member for member in self._crew if now - member.began >= timeout]:
+        for worker in [worker for worker in self._working if now - worker.began >= timeout]:
             failure = Failure(TaskTimeoutError(timeout), TaskTimeoutError)
-            self._record(member, None, now - member.began, failure)
-            self._dismiss(member)
+            self._record(worker, None, now - worker.began, failure)
+            self._leave_alone(worker)
         # A call that begins after this look is not due before the one that began first.
-        earliest = min((member.began for member in self._crew), default=NEVER)
+        earliest = min((worker.began for worker in self._working), default=NEVER)
         self._look = max(min(earliest, now) + timeout, now + LOOK_AGAIN)
 
     def _take_up_what_was_dropped(self) -> None:
-        """Queue again what members had in hand who have failed; after FRUITLESS times it has failed."""
+        """Queue the attempts of workers that have failed again; TOO_OFTEN, and that is their error."""
         self._failed = False
         errors: list[BaseException] = []
-        for member in [member for member in self._crew if member.task.done()]:
-            self._leave(member)
-            error = asyncio.CancelledError() if member.task.cancelled() else member.task.exception()
+        for worker in [worker for worker in self._working if worker.task.done()]:
+            self._remove(worker)
+            error = asyncio.CancelledError() if worker.task.cancelled() else worker.task.exception()
             if error is not None:
                 errors.append(error)
         if not errors:
             return
-        held = {(member.batch, member.position) for member in self._crew}
+        held = {(worker.batch, worker.position) for worker in self._working}
         held.update(*(one.untaken() for one in (self._opened, *self._queued)))
         for batch, delivered in self._open.items():
             recorded = self._parts[batch].positions if batch in self._parts else ()
@@ -237,30 +216,30 @@ class AsyncRunner:
                 if attempt in held:
                     continue
                 self._dropped[attempt] += 1
-                if self._dropped[attempt] >= FRUITLESS:
+                if self._dropped[attempt] >= TOO_OFTEN:
                     failures = {position: Failure(errors[-1], type(errors[-1]))}
                     self._given_up.append((batch, Outcomes([position], [None], failures, [])))
                 else:
                     self._queued.append(Opened.of(batch, [position], [batch.calls[position]]))
         self._behind = sum(len(one.positions) for one in self._queued)
-        self._fruitless = 0 if self._parts or self._given_up else self._fruitless + 1
+        self._failed_looks = 0 if self._parts or self._given_up else self._failed_looks + 1
         for error in errors:
             serious = not issubclass(type(error), (Exception, asyncio.CancelledError))
-            if serious or self._fruitless > FRUITLESS:
+            if serious or self._failed_looks > TOO_OFTEN:
                 raise error
 
-    def _record(self, member: Member, value: Any, seconds: float, failure: Failure | None) -> None:
-        """What came of the call of this member."""
-        position = member.position
-        part = self._parts.get(member.batch)
+    def _record(self, worker: AsyncWorker, value: Any, seconds: float, failure: Failure | None) -> None:
+        """What came of the call of this worker."""
+        position = worker.position
+        part = self._parts.get(worker.batch)
         if part is None:
-            part = self._parts[member.batch] = Part([], [], {}, [], [], [])
+            part = self._parts[worker.batch] = Part([], [], {}, [], [], [])
             self._wake()
         try:
             part.values.append(value)
             part.seconds.append(seconds)
-            part.began.append(member.began)
-            part.workers.append(member.number)
+            part.began.append(worker.began)
+            part.workers.append(worker.number)
             if failure is not None:
                 part.failures[position] = failure
             part.positions.append(position)
@@ -280,8 +259,8 @@ class AsyncRunner:
             del self._open[batch]
 
     @makes_calls
-    async def _work(self, member: Member) -> None:
-        """The life of a crew member."""
+    async def _work(self, worker: AsyncWorker) -> None:
+        """The life of a worker."""
         func = self._func
         variables = self._variables
         count = len(variables)
@@ -291,55 +270,55 @@ class AsyncRunner:
             assert task is not None
             while self._more():
                 for batch, position, call in self._opened.feed:
-                    member.batch = batch
-                    member.position = position
+                    worker.batch = batch
+                    worker.position = position
                     failure: Failure | None = None
                     value: Any = None
-                    began = member.began = clock()
+                    began = worker.began = clock()
                     try:
                         value = await (func(*call) if batch.unpack else func(call))
                     except BaseException as error:
-                        if member.dismissed:
+                        if worker.left_alone:
                             return
                         if comes_from_a_handler(error):
                             raise
                         failure = failure_of(error)
-                    if member.dismissed:
+                    if worker.left_alone:
                         return
-                    self._record(member, value, clock() - began, failure)
+                    self._record(worker, value, clock() - began, failure)
                     context = copy_context()
                     if len(context) != count or (
                         count and not all(map(is_, context.values(), variables))
                     ):
-                        self._leave(member)  # `collect`, which the record wakes, hires another
+                        self._remove(worker)  # `collect`, which the record wakes, starts another
                         return
                     turn += 1
                     if task.cancelling():
-                        member.began = NEVER
+                        worker.began = NEVER
                         await _shed_cancellation(task)
-                        if member.dismissed:
+                        if worker.left_alone:
                             return
                     if turn == YIELD_EVERY:
                         turn = 0
-                        member.began = NEVER
+                        worker.began = NEVER
                         await asyncio.sleep(0)
-            self._leave(member)
+            self._remove(worker)
         except BaseException as error:
             if comes_from_a_handler(error):
                 self._end = error  # raised by `collect`: asyncio would keep an Exception to itself
                 self._wake()
                 return
-            if not member.dismissed:
+            if not worker.left_alone:
                 self._failed = True
                 self._wake()
             raise
         finally:  # errors hold the frames that they came through, and with them this one
-            member.batch = NOTHING
+            worker.batch = NOTHING
             batch = call = value = failure = context = None  # type: ignore[assignment]
 
 
 def _heard(task: asyncio.Task[None]) -> None:
-    """Whatever it ended with is known here: asyncio need not complain that nobody has asked."""
+    """Ask for its error, which is known here: asyncio complains of those that are never asked for."""
     if not task.cancelled():
         task.exception()
 
@@ -350,6 +329,3 @@ async def _shed_cancellation(task: asyncio.Task[Any]) -> None:
         task.uncancel()
     with suppress(asyncio.CancelledError):
         await asyncio.sleep(0)
-
-
-NOTHING = Batch([], [], [], False, [])

@@ -9,7 +9,7 @@ from .._signals import HeldSignals
 from .._task import Batch
 from . import Answer, Runner
 
-LOOK = 0.005  # seconds between two looks for outcomes, where no thread can be had to wait for them
+LOOK_EVERY = 0.005  # seconds between two looks for outcomes, where no thread can be had to wait for them
 
 
 class Awaited:
@@ -35,7 +35,7 @@ class Awaited:
         if waiting is None:
             # In this very frame: what a signal's handler raises meets no step of the event loop.
             answers = self._signals.through(self._runner.collect, 0.0)
-            longest = timeout if self._runner.calls_here else min(timeout, LOOK)
+            longest = timeout if self._runner.calls_here else min(timeout, LOOK_EVERY)
             await asyncio.sleep(0.0 if answers else longest)
             return answers
         try:

@@ -23,6 +23,7 @@ class Turn:
         self._settle()
 
     def _settle(self) -> None:
+        # A forked child has a new lock: the old one may be held by a thread that does not exist there.
         self._home = this_process()
         self._running = threading.Lock()
 
@@ -30,7 +31,7 @@ class Turn:
         return Turn, (self._rule,)
 
     def take(self) -> bool:
-        """Whether nobody had it; it is then the caller's, who gives it back."""
+        """Whether it was free; it is then the caller's, who gives it back."""
         if self._home is not this_process():
             self._settle()
         return self._running.acquire(blocking=False)
@@ -86,7 +87,7 @@ class KeptRunner:
 
     def shutdown(self) -> None:
         """End the runner, when no run is going on any more."""
-        self._shutdown_due = True
+        self._shutdown_due = True  # first: a run that ends before the next line sees it in `one_run`
         if self._turn.take():
             try:
                 self._close_if_due()
@@ -96,7 +97,7 @@ class KeptRunner:
     def close(self) -> None:
         """End the runner now."""
         if self._closer is not None:
-            self._closer.detach()
+            self._closer.detach()  # it holds the runner, and would close it a second time
         runner, self._runner, self._closer = self._runner, None, None
         self._shutdown_due = False
         if runner is not None:
@@ -108,10 +109,10 @@ class KeptRunner:
 
 
 def close_idle(runner: Runner, turn: Turn) -> None:
-    """Close the runner of a pool that is dropped, or left at exit.
+    """Close the runner of a manager that is dropped, or that is there at exit.
 
-    At exit a run may be going on in a daemon thread, and a runner is no business of two threads: then
-    what it has started is ended as `_processes` and `thread` say.
+    At exit a run may be going on in a daemon thread, and a runner is not for two threads at once: then
+    its processes are killed by `_processes.life`, and its threads, daemons, end with the interpreter.
     """
     if turn.take():
         try:

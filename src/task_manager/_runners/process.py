@@ -3,9 +3,9 @@
      this process                                worker process
      submit ──▶ Channel ═══════ socket ═══════▶  loads, call_batch
      collect ◀── Channel ═══════ socket ═══════  its outcomes, pickled by itself
-             ◀── Slot ── shared memory ────────  the call in hand
+             ◀── Slot ── shared memory ────────  its current call
 
-Workers share nothing with each other: a worker that dies takes its one task with it, and is
+Workers share nothing with each other: a worker that dies costs one task its call, and is
 replaced.  This side never blocks on a pipe, neither reading nor writing, so no worker can make it
 hang.
 """
@@ -189,7 +189,7 @@ class ProcessRunner:
             self._end_dead(worker, Overdue(number, Failure(error, type(error)), began, took))
 
     def _end_dead(self, worker: Worker, overdue: Overdue | None = None) -> None:
-        """A worker is dead, or as good as dead: charge who is to be charged, give the others back.
+        """A worker is dead, or of no use any more: charge one task for it at most, give the others back.
 
         overdue: The call that it was killed for by us; None if it died by itself.
         """
@@ -222,7 +222,7 @@ class ProcessRunner:
     def _lives_on(self, worker: Worker) -> bool:
         """Whether it is its pipe alone that has ended, or is no pipe of ours any more.
 
-        Then the one to charge need not be the call that it has in hand by now.
+        Then the one to charge need not be its current call.
         """
         if not worker.lost and not worker.channel.garbled:
             deadline = clock() + SHORTLY
@@ -234,11 +234,11 @@ class ProcessRunner:
         """The index of the task that is charged for this death, or None."""
         if not worker.ready or not worker.sent:
             return None
-        in_hand = worker.index_of(number)
-        if in_hand is None:  # it may have died of receiving the next ones
+        current = worker.index_of(number)
+        if current is None:  # it may have died of receiving the next ones
             return self._suspects.charge(worker.sent[0].indices_left, None, going_on=False)
         had = [index for sent in worker.sent for index in sent.indices_left]
-        return self._suspects.charge(had, in_hand, going_on)
+        return self._suspects.charge(had, current, going_on)
 
     def _give_back(
         self,
@@ -249,7 +249,7 @@ class ProcessRunner:
     ) -> None:
         """The task of this index has the failure; what else the worker had is not run.
 
-        call: When its call began, and its seconds; None where it had none, or nobody knows.
+        call: When its call began, and its seconds; None where it had none, or that is not known.
         """
         had: list[Sent | Unsent] = [*worker.sent, *worker.unsent]
         for given in had:
@@ -268,7 +268,7 @@ class ProcessRunner:
                 self._answers.append((given.batch, Unrun(unrun)))
 
     def _go_on_without(self, failed: Worker) -> None:
-        """No other one will come to work: those that do go on, and where none does that is the end."""
+        """No further worker can be had: those that are ready go on; if there is none, the run ends."""
         if any(other.ready for other in self._running):
             self._most = len(self._running)
         elif failed.refusal:

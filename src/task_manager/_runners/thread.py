@@ -3,15 +3,16 @@
      caller's thread                      worker threads, daemons
      submit ──▶ inbox (SimpleQueue) ──▶   call_batch
      collect ◀── outbox (SimpleQueue) ◀── outcomes
-             ◀── Hand ──────────────────  what it has in hand
+             ◀── ThreadWorker ────────────── batch, call, fault
 
 Nothing else is shared.  A thread cannot be killed: one whose call takes too long, or that is in the
-middle of a call when the runner closes, is left to end by itself.  Its outcome is then nobody's, and
-it does not keep the interpreter from exiting.
+middle of a call when the runner closes, is left to end by itself.  The outcome of that call is then
+thrown away, and the thread does not keep the interpreter from exiting.
 
-Where no thread can be started, the threads there are do the work.  One that fails in code of ours, as
-where memory has run out, makes its calls one by one from there on, and the one that it fails with has
-that for its error.  If it fails in that as well it ends, and what it has in hand goes to another.
+Where no thread can be started, the threads there are do the work.  A thread that fails in code of
+ours, as where memory has run out, makes the calls that are left of its batch one by one; if it fails
+at one of them again, that is the error of this call.  If even that cannot be told it ends, and what is
+left of its batch is given back.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
 from . import Answer, Orders
 from .places import Places
 
-FAREWELL = 0.2  # seconds that closing waits, all together, for threads to end
-FALLEN = 3  # threads in a row that have ended by themselves, and nothing came home between
+TIME_TO_END = 0.2  # seconds that closing waits, all together, for threads to end
+MOST_ENDED = 3  # threads in a row that end by themselves, with no outcome between; then the run ends
 
 
 class Overdue(NamedTuple):
@@ -45,15 +46,16 @@ class Overdue(NamedTuple):
     seconds: float
 
 
-class Hand:
-    """What one worker thread holds.
+class ThreadWorker:
+    """What a worker thread and the runner know of each other.
 
     number: Which worker it is.
-    batch, slot: Written by the thread: its batch, and the call.
-    fault: Written by the thread: what it has ended of, by itself.
-    dismissed: Nobody waits for this thread any more.
-    lock: Held to take a batch and to dismiss, so that a thread that is dismissed has taken no other
-        batch than the one that it is dismissed for.
+    batch, slot: Written by the thread: its batch, and its current call.
+    fault: Written by the thread: the error that it has ended of, by itself.
+    left_alone: Written by the runner: no outcome of this thread is waited for any more.
+    lock: The thread holds it to take a batch, the runner to decide that the current call is overdue and
+        to set `left_alone`. Without it the thread could end that call and take the next batch between
+        these two, and nobody would make the calls of that one.
     """
 
     def __init__(self, number: int) -> None:
@@ -61,7 +63,7 @@ class Hand:
         self.batch: Batch | None = None
         self.slot = [IDLE, NEVER]
         self.fault: BaseException | None = None
-        self.dismissed = False
+        self.left_alone = False
         self.lock = threading.Lock()
 
     def overdue(self, timeout: float) -> Overdue | None:
@@ -89,11 +91,11 @@ class ThreadRunner:
         self._func = func
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
         self._outbox: SimpleQueue[Answer] = SimpleQueue()
-        self._crew: dict[Hand, threading.Thread] = {}
-        self._left: dict[Hand, threading.Thread] = {}  # dismissed, and not known to have ended
-        self._open: dict[Batch, int] = {}  # batches in flight, and how many outcomes of each are home
-        self._short = False  # threads have left, and nobody has come in their place yet
-        self._fallen = 0
+        self._working: dict[ThreadWorker, threading.Thread] = {}
+        self._left: dict[ThreadWorker, threading.Thread] = {}  # left alone, and not known to have ended
+        self._open: dict[Batch, int] = {}  # batches in flight, and how many outcomes of each have come
+        self._short = False  # threads have gone, and are not replaced yet
+        self._ended_in_a_row = 0
         self._places = Places()
         self._owner = this_process()
 
@@ -103,8 +105,8 @@ class ThreadRunner:
     def submit(self, batch: Batch) -> None:
         # A worker whose outcomes lie in the outbox takes this batch sooner than a new one would.
         busy = len(self._open) - self._outbox.qsize()
-        if busy >= len(self._crew) < self.workers:
-            self._hire()
+        if busy >= len(self._working) < self.workers:
+            self._start_worker()
         self._open[batch] = 0
         self._inbox.put(batch)
 
@@ -112,8 +114,8 @@ class ThreadRunner:
         if self._short:
             self._fill()
         arrived = self._arrivals(timeout)
-        answers = [answer for answer in arrived if self._comes_home(*answer)]
-        answers += self._take_up(idle=not arrived)
+        answers = [answer for answer in arrived if self._take_in(*answer)]
+        answers += self._give_back_unfinished(idle=not arrived)
         if self._timeout is not None and clock() >= self._look:
             answers += self._leave_overdue(self._timeout)
         return answers
@@ -121,13 +123,13 @@ class ThreadRunner:
     def close(self) -> None:
         if self._owner is not this_process():  # a copy in a forked child: its threads are not here
             return
-        for hand in self._crew:
-            hand.dismissed = True
+        for worker in self._working:
+            worker.left_alone = True  # first: one that ends a call now looks at this before the inbox
             self._inbox.put(None)
-        for thread in self._crew.values():
+        for thread in self._working.values():
             if thread is not threading.current_thread():
-                thread.join(FAREWELL / len(self._crew))
-        self._crew.clear()
+                thread.join(TIME_TO_END / len(self._working))
+        self._working.clear()
 
     def _arrivals(self, timeout: float) -> list[Answer]:
         """What lies in the outbox; waits for the first, but not longer than a call may take."""
@@ -140,85 +142,87 @@ class ThreadRunner:
                 arrived.append(self._outbox.get_nowait())
         return arrived
 
-    def _comes_home(self, batch: Batch, outcomes: Outcomes | Unrun) -> bool:
-        """Whether anybody waits for these outcomes: they are no longer in flight."""
+    def _take_in(self, batch: Batch, outcomes: Outcomes | Unrun) -> bool:
+        """Count these outcomes, which are no longer in flight; False where they are not waited for."""
         if batch not in self._open:
             return False
-        self._open[batch] = home = outcomes.positions[-1] + 1
-        if home == len(batch):
+        self._open[batch] = done = outcomes.positions[-1] + 1
+        if done == len(batch):
             del self._open[batch]
         return True
 
-    def _hire(self) -> None:
+    def _start_worker(self) -> None:
         """Start one more thread, where that can be done; WorkerStartError if there is none at all."""
-        hand = Hand(self._places.take())
+        worker = ThreadWorker(self._places.take())
         thread = threading.Thread(
-            target=work,
-            args=(self._func, self._inbox, self._outbox, hand),
+            target=take_batches,
+            args=(self._func, self._inbox, self._outbox, worker),
             name="task_manager-worker",
             daemon=True,
         )
         try:
+            # `start` waits until the thread runs. What a signal's handler raised meanwhile would leave
+            # a thread that takes batches and that is not in `_working`.
             with uninterrupted():
                 thread.start()
-                self._crew[hand] = thread
+                self._working[worker] = thread
         except (RuntimeError, MemoryError) as error:
-            self._places.give_back(hand.number)
-            if not self._crew:
+            self._places.give_back(worker.number)
+            if not self._working:
                 raise WorkerStartError(
                     f"no worker thread can be started: {error or 'out of memory'}. Threads have run "
                     "out (`ulimit -u`, pids.max of a container), or the memory has"
                 ) from error
 
     def _fill(self) -> None:
-        """Hire for those who have left, as far as there is work."""
+        """Start threads in the place of those that have gone, as far as there is work."""
         self._short = False
-        for _ in range(min(self.workers, len(self._open)) - len(self._crew)):
-            self._hire()
+        for _ in range(min(self.workers, len(self._open)) - len(self._working)):
+            self._start_worker()
 
-    def _take_up(self, idle: bool) -> list[Answer]:
-        """Give back what threads have in hand that have ended by themselves.
+    def _give_back_unfinished(self, idle: bool) -> list[Answer]:
+        """Give back what is left of the batches of threads that have ended by themselves.
 
-        idle: Nothing has come home, so that there is time for a look at each thread.
+        idle: No outcome has come, so that there is time for a look at each thread.
         """
         if not idle:
-            self._fallen = 0
+            self._ended_in_a_row = 0
         answers: list[Answer] = []
-        for hands in (self._crew, self._left):
-            for hand, thread in list(hands.items()):
-                if hand.fault is None and (not idle or thread.is_alive()):
+        for workers in (self._working, self._left):
+            for worker, thread in list(workers.items()):
+                if worker.fault is None and (not idle or thread.is_alive()):
                     continue
-                del hands[hand]
-                if hands is self._crew:
-                    self._places.give_back(hand.number)
+                del workers[worker]
+                if workers is self._working:
+                    self._places.give_back(worker.number)
                 self._short = True
-                if hand.batch in self._open:
-                    positions = range(self._open.pop(hand.batch), len(hand.batch))
-                    answers.append((hand.batch, Unrun(positions)))
-                self._fallen += not hand.dismissed
-                if self._fallen >= FALLEN:
-                    raise hand.fault or WorkerError(
+                if worker.batch in self._open:
+                    positions = range(self._open.pop(worker.batch), len(worker.batch))
+                    answers.append((worker.batch, Unrun(positions)))
+                self._ended_in_a_row += not worker.left_alone
+                if self._ended_in_a_row >= MOST_ENDED:
+                    raise worker.fault or WorkerError(
                         "worker threads end by themselves, one after the other"
                     )
         return answers
 
     def _leave_overdue(self, timeout: float) -> list[Answer]:
-        """Dismiss the threads whose call takes too long; others are hired in their place."""
+        """Leave the threads alone whose call takes too long; others are started in their place."""
         answers: list[Answer] = []
         now = clock()
         earliest = NEVER
-        for hand in list(self._crew):
-            with hand.lock:
-                overdue = hand.overdue(timeout)
+        for worker in list(self._working):
+            with worker.lock:
+                overdue = worker.overdue(timeout)
                 if overdue is None or overdue.batch not in self._open:
-                    earliest = min(earliest, hand.slot[1])
+                    earliest = min(earliest, worker.slot[1])
                     continue
-                hand.dismissed = True
+                worker.left_alone = True
             batch, position, began, seconds = overdue
-            self._left[hand] = self._crew.pop(hand)
-            self._places.give_back(hand.number)
+            self._left[worker] = self._working.pop(worker)
+            self._places.give_back(worker.number)
             failures = {position: Failure(TaskTimeoutError(timeout), TaskTimeoutError)}
-            ended = Outcomes([position], [None], failures, [seconds], [began], [hand.number])
+            ended = Outcomes([position], [None], failures, [seconds], [began], [worker.number])
             answers.append((batch, ended))
             unrun = [other for other in range(self._open.pop(batch), len(batch)) if other != position]
             if unrun:
@@ -229,63 +233,74 @@ class ThreadRunner:
         return answers
 
 
-def work(
-    func: Callable[..., Any], inbox: SimpleQueue[Batch | None], outbox: SimpleQueue[Answer], hand: Hand
+def take_batches(
+    func: Callable[..., Any],
+    inbox: SimpleQueue[Batch | None],
+    outbox: SimpleQueue[Answer],
+    worker: ThreadWorker,
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
     try:
-        while not hand.dismissed and (batch := _next_batch(inbox, hand)) is not None:
-            _make_calls(func, batch, outbox, hand)
-            hand.batch = None
+        while not worker.left_alone and (batch := _next_batch(inbox, worker)) is not None:
+            _make_calls(func, batch, outbox, worker)
+            worker.batch = None
             del batch
-    except BaseException as error:  # not the function's but ours, and it has failed before: see there
-        hand.fault = error
+    except BaseException as error:  # of our own code, which has failed twice: see `_make_calls`
+        worker.fault = error
 
 
-def _next_batch(inbox: SimpleQueue[Batch | None], hand: Hand) -> Batch | None:
-    """What to do next, None where the thread is to end. The hand has it from the first moment on."""
-    hand.batch = batch = inbox.get()
-    with hand.lock:
-        if batch is not None and not hand.dismissed:
+def _next_batch(inbox: SimpleQueue[Batch | None], worker: ThreadWorker) -> Batch | None:
+    """What to do next, None where the thread is to end.
+
+    The batch is entered in the worker by the statement that takes it from the inbox: in a thread that
+    ends right after that, the runner finds it.
+    """
+    worker.batch = batch = inbox.get()
+    with worker.lock:
+        if batch is not None and not worker.left_alone:
             return batch
     inbox.put(batch)  # for the thread in its place, or for the next one to be told of the end
-    hand.batch = None
+    worker.batch = None
     return None
 
 
-def _make_calls(func: Callable[..., Any], batch: Batch, outbox: SimpleQueue[Answer], hand: Hand) -> None:
-    """Make the calls of a batch, and send their outcomes home."""
+def _make_calls(
+    func: Callable[..., Any], batch: Batch, outbox: SimpleQueue[Answer], worker: ThreadWorker
+) -> None:
+    """Make the calls of a batch, and put their outcomes into the outbox."""
     here = this_process()
     invoke = invoker(func, batch.unpack)
-    home = 0
+    done = 0
     try:
         for outcomes in call_batch(
-            invoke, batch.calls, hand.slot, patience=TOO_LONG, worker=hand.number
+            invoke, batch.calls, worker.slot, patience=TOO_LONG, worker=worker.number
         ):
             if here is not this_process():  # the function has forked, and the child returned
                 os._exit(0)
             outbox.put((batch, outcomes))
-            home = outcomes.positions[-1] + 1
-            if hand.dismissed:
+            done = outcomes.positions[-1] + 1
+            if worker.left_alone:
                 return
             del outcomes
-    except BaseException:  # not the function's but ours, as where memory has run out
-        for position in range(home, len(batch)):
-            alone = _call_alone(invoke, batch.calls[position], position, hand)
+    except BaseException:  # of our own code, as where memory has run out
+        for position in range(done, len(batch)):
+            alone = _call_alone(invoke, batch.calls[position], position, worker)
             if here is not this_process():
                 os._exit(0)
             outbox.put((batch, alone))
-            if hand.dismissed:
+            if worker.left_alone:
                 return
     finally:  # errors hold the frames that they came through, and with them this one
         del batch
 
 
-def _call_alone(invoke: Callable[[Any], Any], call: Any, position: int, hand: Hand) -> Outcomes:
+def _call_alone(
+    invoke: Callable[[Any], Any], call: Any, position: int, worker: ThreadWorker
+) -> Outcomes:
     """One call of a batch; what fails in it, in whosever code, is its error."""
     where = range(position, position + 1)
     try:
-        (outcomes,) = call_batch(invoke, [call], hand.slot, numbers=where, worker=hand.number)
+        (outcomes,) = call_batch(invoke, [call], worker.slot, numbers=where, worker=worker.number)
         assert isinstance(outcomes, Outcomes)
         failures = dict(zip(where, outcomes.failures.values(), strict=False))
         return replace(outcomes, positions=where, failures=failures)
