@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import functions
-from task_manager._call import IDLE, NEVER, call_batch, invoker
+from task_manager._call import IDLE, NEVER, TOO_LONG, call_batch, invoker
 from task_manager._runners import MODES, Answer, Mode, Orders
 from task_manager._task import Batch
 
@@ -47,8 +47,8 @@ class PoolRunner:
 def make_calls(func: Callable[..., Any], batch: Batch) -> list[Any]:
     """The outcomes of a batch. A pool names its threads with their numbers."""
     worker = int(threading.current_thread().name.rpartition("_")[2])
-    slot = [IDLE, NEVER]
-    return list(call_batch(invoker(func, batch.unpack), batch.calls, slot, worker=worker))
+    slot, invoke = [IDLE, NEVER], invoker(func, batch.unpack)
+    return list(call_batch(invoke, batch.calls, slot, patience=TOO_LONG, worker=worker))
 
 
 MODES["pool"] = Mode((__name__, "PoolRunner"), False, False, True, lambda: 4)

@@ -16,7 +16,7 @@ import functions as f
 from task_manager import ProgressManager, TaskChain, TaskLogger, TaskManager
 from task_manager._repr import LONGEST, name_of, one_line, short_repr, text_of, type_name
 from task_manager._run.recorder import Recorder
-from task_manager.events import RunBegan
+from task_manager.events import Event, RunBegan
 
 
 class PanicException(BaseException):
@@ -285,10 +285,8 @@ def test_f34_the_warning_of_a_log_that_failed_is_one_line() -> None:
     class BadObserver:
         name = "log"
 
-        def open(self, total: int | None) -> None:
+        def observe(self, event: Event) -> None:
             raise Told("two\nlines\x1b[2J")
-
-        observe = tick = close = panic
 
     with warnings.catch_warnings(record=True, action="always") as warned:
         Recorder([], [BadObserver()]).record(RunBegan(1))

@@ -27,6 +27,7 @@ from multiprocessing.queues import Queue
 from queue import Empty
 from typing import Any, Protocol
 
+from .._platform import track_semaphores
 from .._processes.channel import CHUNK, LARGEST_FRAME, Channel, TooLarge
 from .._processes.files import standard_files_taken
 from .._processes.launch import servants_of
@@ -91,8 +92,11 @@ class LinkQueue(Queue):  # type: ignore[type-arg]
     def release(self) -> None:
         """Close the files and let go of the semaphores now, whoever still knows this object."""
         self.close()
-        with servants_of("spawn" if self._sem._semlock.name else "fork"):  # type: ignore[attr-defined]
-            del self._rlock, self._wlock, self._sem  # type: ignore[attr-defined]
+        locks = self._rlock, self._wlock, self._sem  # type: ignore[attr-defined]
+        names = [lock._semlock.name for lock in locks]
+        with servants_of("spawn" if any(names) else "fork"):
+            track_semaphores(names)
+            del locks, self._rlock, self._wlock, self._sem  # type: ignore[attr-defined]
         for end in (self._reader, self._writer):  # type: ignore[attr-defined]
             end.close()
 

@@ -23,7 +23,7 @@ from .processes import (
     wait_for_end,
     when_ready,
 )
-from .servants import forget_locks_of_servants, ready_servants
+from .servants import forget_locks_of_servants, ready_servants, track_semaphores
 from .sharing import (
     NO_SIGNAL,
     MemoryByArgument,
@@ -59,6 +59,7 @@ __all__ = [
     "ready_servants",
     "shared_by_argument",
     "this_process",
+    "track_semaphores",
     "unblock_after_start",
     "wait_for_end",
     "when_ready",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from .copies import CAN_FORK
@@ -28,6 +29,18 @@ def ready_servants(method: str) -> None:
     if method == "forkserver":
         _forget_a_strange_fork_server()
         forkserver.ensure_running()
+
+
+def track_semaphores(names: Iterable[str | None]) -> None:
+    """Have the resource tracker know these, before they are taken out of it.
+
+    The one that was told when they were made may have been killed since; the one in its place would
+    print a KeyError for each. To be told twice is nothing to it.
+    """
+    if CAN_FORK:
+        for name in names:
+            if name is not None:
+                resource_tracker.register(name, "semaphore")
 
 
 def forget_locks_of_servants() -> None:
