@@ -133,9 +133,12 @@ def _more(now: list[str], before: list[str]) -> list[str]:
     return sorted(set(now) - set(before))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture
 def servants_of_multiprocessing() -> None:
-    """The standard library starts these once a process, and keeps them: before any test counts."""
+    """The standard library starts these once a process, and keeps them: before any test counts.
+
+    A test that kills what it finds may have killed them.
+    """
     if not hasattr(socket, "send_fds"):
         multiprocessing.get_context("spawn").RawArray("d", 2)  # from memory that it keeps
     if hasattr(socket.socket, "share"):  # a thread that hands sockets to processes, on Windows
@@ -167,7 +170,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
+def nothing_left_behind(servants_of_multiprocessing: None) -> Iterator[None]:
     """No child process, thread or open file survives a test."""
     before = children(), threads(), files()
     yield
