@@ -142,7 +142,8 @@ class Child:
         bad = ("Exception ignored", "resource_tracker", "leaked", "never retrieved", "was destroyed")
         if any(sign in text for sign in bad):
             return False
-        if self._now.scenario.fatal and "spawn_main" in text and last == "EOFError: Ran out of input":
+        born = "spawn_main" in text or "_serve_one" in text
+        if self._now.scenario.fatal and born and last == "EOFError: Ran out of input":
             return True  # a process that was being started when the script was killed
         if self._now.scenario.fatal and self._sent:
             return any(ends.get(what, "\n") in last for what in whats)

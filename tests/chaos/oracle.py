@@ -162,11 +162,22 @@ class Step:
                 return [self._death(None)]
             case "dies":
                 return [self._death(str(deed.how))]
+            case "changes" if self._may_be_called_twice:
+                # A call that the machine has held up for too long is made again, for a changed task.
+                return [
+                    good,
+                    *(self.error(kind) for kind in ("KeyError", "IndexError", "AttributeError")),
+                ]
             case "dies once" if self._is_retried:
                 return [good]
             case "dies once":
                 return [self._death(str(deed.how)), good]
         return [good]
+
+    @property
+    def _may_be_called_twice(self) -> bool:
+        """With the object itself, which no process has a copy of."""
+        return not self.stage.in_process and self.stage.timeout is not None and self.stage.retries > 0
 
     @property
     def _is_retried(self) -> bool:
