@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -149,9 +150,11 @@ def servants_of_multiprocessing() -> None:
         return
     from multiprocessing import forkserver, resource_tracker
 
-    resource_tracker.ensure_running()
-    if hasattr(os, "fork"):
-        forkserver.ensure_running()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that one has died
+        resource_tracker.ensure_running()
+        if hasattr(os, "fork"):
+            forkserver.ensure_running()
 
 
 @pytest.fixture(scope="session", autouse=True)

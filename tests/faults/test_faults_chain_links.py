@@ -65,8 +65,13 @@ def test_f21_a_stage_is_killed_whose_queue_is_full(count: int, start_method: str
 
 
 def others() -> list[psutil.Process]:
-    """The processes of the other stages."""
-    return [stage for stage in psutil.Process(os.getppid()).children() if stage.pid != os.getpid()]
+    """The processes of the other stages: forked, as this one, and not a servant of multiprocessing."""
+    this = psutil.Process()
+    return [
+        stage
+        for stage in psutil.Process(os.getppid()).children()
+        if stage != this and stage.cmdline() == this.cmdline()
+    ]
 
 
 def signal_the_others(numbers: list[int], folder: Path, n: int) -> int:

@@ -11,6 +11,7 @@ import pytest
 import functions as f
 from task_manager import TaskChain, TaskManager
 from task_manager._run import keys, run
+from task_manager._run.in_flight import InFlight
 from task_manager._run.ledger import Ledger
 from task_manager._run.results import Results
 from task_manager._run.run import Run
@@ -178,7 +179,7 @@ def test_f15_a_task_of_a_class_that_refuses_to_be_looked_at(way: str, tasks: lis
         (Run, "_keep"),
         (Run, "_judge"),
         (WaitingAttempts, "add"),
-        (Run, "_leave"),
+        (InFlight, "remove"),
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )
