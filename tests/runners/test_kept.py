@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
+
+import pytest
 
 from task_manager._runners.kept import KeptRunner
 
@@ -37,6 +40,26 @@ def test_a_pool_that_is_closed_closes_its_runner_once() -> None:
         pool.close()
     pool.shutdown()
     del pool
+
+    assert 1 == runner.closed
+
+
+def test_a_shutdown_at_the_very_end_of_a_run_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another thread, after the run's own look whether it is due: not only at the end of the next."""
+    runner = Runner()
+    pool = pool_of(runner)
+    look = pool._close_if_due
+
+    def look_too_early() -> None:
+        look()
+        monkeypatch.undo()
+        thread = threading.Thread(target=pool.shutdown)
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(pool, "_close_if_due", look_too_early)
+    with pool.one_run("this"):
+        pass
 
     assert 1 == runner.closed
 

@@ -72,11 +72,15 @@ class KeptRunner:
         """The time of a run, as `Turn.one_run`."""
         if self._home is not this_process():
             self._settle()
-        with self._turn.one_run(name):
-            try:
-                yield
-            finally:
-                self._close_if_due()
+        try:
+            with self._turn.one_run(name):
+                try:
+                    yield
+                finally:
+                    self._close_if_due()
+        finally:
+            if self._shutdown_due:  # since that look, by another thread, while the turn was still ours
+                self.shutdown()
 
     def runner(self, make: Callable[[], Runner]) -> Runner:
         """The runner, made when it is first needed, and again where the interpreter's exit closed it."""
