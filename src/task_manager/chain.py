@@ -5,11 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from importlib import import_module
 from typing import Any, SupportsIndex
 
 from . import _options as options
 from ._chain.book import Book
+from ._chain.process import run_in_processes
+from ._chain.serial import run_in_serial
 from ._run.ledger import Ledger
 from ._run.recorder import Recorder
 from ._run.results import Results
@@ -21,20 +22,12 @@ from .errors import ConfigurationError
 from .events import Observer
 from .manager import TaskManager, name_of_function
 
-# How the stages run, by the name that a user picks: module and name of a function, imported when it is
-# first needed. Told the stages, the initial tasks and the book, it answers with the first error out of a
-# stage's handle_error.
-CHAIN_MODES: dict[str, tuple[str, str]] = {
-    "serial": ("._chain.serial", "run_in_serial"),
-    "process": ("._chain.process", "run_in_processes"),
+# How the stages run, by the name that a user picks: told the stages, the initial tasks and the book,
+# it answers with the first error out of a stage's handle_error.
+CHAIN_MODES: dict[str, Callable[[Sequence[TaskManager], Source, Book], BaseException | None]] = {
+    "serial": run_in_serial,
+    "process": run_in_processes,
 }
-Flow = Callable[[Sequence[TaskManager], Source, Book], BaseException | None]
-
-
-def _flow_of(chain_mode: str) -> Flow:
-    module, name = CHAIN_MODES[chain_mode]
-    flow: Flow = getattr(import_module(module, __package__), name)
-    return flow
 
 
 class TaskChain:
@@ -159,7 +152,6 @@ class TaskChain:
     def _start(self, tasks: Iterable[Any], mode: str) -> Summary:
         if not self._stages:
             raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
-        flow = _flow_of(mode)
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
             source = signals.through(IterableSource, tasks)
@@ -174,7 +166,7 @@ class TaskChain:
                 for stage in self._stages:
                     at_the_end.callback(stage.shutdown_pools)
                 at_the_end.callback(self._close, book, source)
-                error = signals.through(flow, tuple(self._stages), source, book)
+                error = signals.through(CHAIN_MODES[mode], tuple(self._stages), source, book)
             if error is not None:
                 raise error
             if source.error is not None:
