@@ -24,6 +24,8 @@ from .manager import TaskManager, name_of_function
 
 # How the stages run, by the name that a user picks: told the stages, the initial tasks and the book,
 # it answers with the first error out of a stage's handle_error.
+# They are imported now, and not when first needed: what they bind by name, as the clock, is to be the
+# true one, whatever a test of other code puts into those modules for the time of a start.
 CHAIN_MODES: dict[str, Callable[[Sequence[TaskManager], Source, Book], BaseException | None]] = {
     "serial": run_in_serial,
     "process": run_in_processes,
