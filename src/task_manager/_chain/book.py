@@ -58,6 +58,11 @@ class Book:
         """The initial tasks come from here on. total: As of `RunBegan`."""
         self._recorder.record(RunBegan(total))
 
+    @property
+    def watched(self) -> bool:
+        """Observers are told of this start; otherwise nobody asks for what is only for them."""
+        return self._recorder.watched
+
     def attempted(self, event: Attempted, tickets: Sequence[int]) -> None:
         """Calls of a stage, told with its own numbers. tickets: Whose they were, one for each."""
         if event.failed:
@@ -78,14 +83,13 @@ class Book:
         attempts: list[int],
     ) -> None:
         """These have their results of this stage, and go on; from the last stage, arrive."""
-        initial = list(map(self._initial.__getitem__, tickets))
         arrived = stage + 1 == len(self._names)
-        news = (Succeeded if arrived else Passed)(
-            tickets, initial, results, seconds, attempts, stage + 1
-        )
         if not arrived:
             self.at[stage + 1].update(zip(tickets, results, strict=True))
-        self._recorder.record(news)
+        if arrived or self.watched:
+            initial = list(map(self._initial.__getitem__, tickets))
+            kind = Succeeded if arrived else Passed
+            self._recorder.record(kind(tickets, initial, results, seconds, attempts, stage + 1))
         if arrived:
             forget = self._initial.pop
             for ticket in tickets:

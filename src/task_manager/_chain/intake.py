@@ -179,6 +179,8 @@ class Intake:
             return
         if report.numbers is not None:
             stage.attempts.update(zip(report.tickets, report.numbers, strict=True))
+        if not (self._book.watched or stage.recorder.watched):
+            return
         indices = [stage.index_of(ticket) for ticket in report.tickets]
         event = open_attempted(report, indices, stage.number + 1)
         stage.recorder.record(event)

@@ -88,7 +88,7 @@ class Progression:
 
     def observe(self, event: Event) -> None:
         match event:
-            case Attempted(indices):
+            case Attempted(indices) if self._book.watched:
                 self._book.attempted(event, [self._tickets.of(index) for index in indices])
             case Succeeded(indices, _, results, seconds, attempts):
                 tickets = self._tickets.leave(indices)

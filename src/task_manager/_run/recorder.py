@@ -82,6 +82,11 @@ class Recorder:
                 except Exception as error:
                     self._detach(observer, error)
 
+    @property
+    def watched(self) -> bool:
+        """Somebody besides those who keep and count is told: otherwise some news need not be made."""
+        return bool(self._others)
+
     def close(self, summary: Summary, stage: int | None = None) -> None:
         """Tell of the end, once."""
         self.record(RunEnded(summary, stage))
