@@ -235,3 +235,14 @@ def test_events_cannot_be_changed() -> None:
     for event in (RunBegan(1), Repeated([1]), RunEnded(Summary())):
         with pytest.raises(AttributeError):
             event.stage = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("chain_mode", CHAIN_MODES)
+def test_repeats_of_a_chain_have_the_first_stage(chain_mode: str) -> None:
+    """Told to the observers of the chain and to those of its first stage."""
+    whole, own = Timeline(), Timeline()
+    stages = [f.stage(f.same, observers=[own]), f.stage(f.same)]
+    TaskChain(stages, chain_mode, observers=[whole]).start_chain([1, 2, 2])
+
+    assert [([2], 1)] == [(event.tasks, event.stage) for event in whole.of(Repeated)]
+    assert [([2], 1)] == [(event.tasks, event.stage) for event in own.of(Repeated)]

@@ -67,7 +67,7 @@ class Feed:
             limit = min(self._batch, self.size.size(self._source.remaining))
             tickets, tasks, repeats = self._book.enter(self._source.read(limit, 0.0, self._signals))
             if repeats:
-                self._stages[0].recorder.record(Repeated(repeats))
+                self._stages[0].recorder.record(Repeated(repeats, stage=1))
             if tasks:
                 yield from self._pack(0, tickets, tasks)
             else:

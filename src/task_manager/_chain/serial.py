@@ -73,7 +73,7 @@ class EntranceSource:
         while not fresh and not self._source.ended:
             tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait, signals))
             if repeats:
-                self._recorder.record(Repeated(repeats))
+                self._recorder.record(Repeated(repeats, stage=1))
             self._tickets.come(tickets)
         return fresh
 
