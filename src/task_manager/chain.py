@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from typing import Any, SupportsIndex
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple, SupportsIndex
 
 from . import _options as options
 from ._chain.book import Book
-from ._chain.process import run_in_processes
-from ._chain.serial import run_in_serial
+from ._chain.process import run_in_processes, run_in_processes_async
+from ._chain.serial import run_in_serial, run_in_serial_async
+from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.ledger import Ledger
 from ._run.recorder import Recorder
 from ._run.results import Results
-from ._run.source import IterableSource, Source
+from ._run.source import Input, Source
 from ._runners.kept import Turn
 from ._signals import HeldSignals
 from ._task import Summary
@@ -22,14 +23,24 @@ from .errors import ConfigurationError
 from .events import Observer
 from .manager import TaskManager, name_of_function
 
-# How the stages run, by the name that a user picks: told the stages, the initial tasks and the book,
-# it answers with the first error out of a stage's handle_error.
+
+class ChainMode(NamedTuple):
+    """How the stages run: told the stages, the initial tasks and the book, it answers with the first
+    error out of a stage's handle_error. start_async: The same, in the running event loop.
+    """
+
+    start: Callable[[Sequence[TaskManager], Source, Book], BaseException | None]
+    start_async: Callable[[Sequence[TaskManager], Source, Book], Awaitable[BaseException | None]]
+
+
+# By the name that a user picks.
 # They are imported now, and not when first needed: what they bind by name, as the clock, is to be the
 # true one, whatever a test of other code puts into those modules for the time of a start.
-CHAIN_MODES: dict[str, Callable[[Sequence[TaskManager], Source, Book], BaseException | None]] = {
-    "serial": run_in_serial,
-    "process": run_in_processes,
+CHAIN_MODES: dict[str, ChainMode] = {
+    "serial": ChainMode(run_in_serial, run_in_serial_async),
+    "process": ChainMode(run_in_processes, run_in_processes_async),
 }
+_AWAITED = "await chain.start_chain_async(tasks)"
 
 
 class TaskChain:
@@ -112,11 +123,12 @@ class TaskChain:
                 f"there is no stage {index}: the chain has {len(self._stages)}, counted from 0"
             ) from None
 
-    def start_chain(self, tasks: Iterable[Any]) -> Summary:
+    def start_chain(self, tasks: Tasks[Any]) -> Summary:
         """Run the initial tasks through all stages, in the chain's mode; wait until all are done.
 
-        tasks: Any iterable; in process mode it is read as the first stage takes them, so it may be
-            endless. An exception out of it is raised at the end, as is one out of `handle_error`.
+        tasks: Any iterable, or a queue, as `TaskManager.start` takes them; in process mode they are read
+            as the first stage takes them, so they may be endless. An exception out of an iterable is
+            raised at the end, as is one out of `handle_error`.
 
         Each start runs its tasks, also those that an earlier one has run, as the stages may have
         changed: repeats are those within one start. Results and errors add up over starts, and of
@@ -126,11 +138,29 @@ class TaskChain:
         """
         return self._start(tasks, self._chain_mode)
 
-    def run_chain_in_serial(self, tasks: Iterable[Any]) -> Summary:
+    async def start_chain_async(self, tasks: AsyncTasks[Any]) -> Summary:
+        """`start_chain`, awaited in the caller's event loop, with stages of any mode; see `start_async`.
+
+        The loop goes on meanwhile, except while a stage in serial mode calls its function there, and
+        while processes are started or ended. Cancelling it ends the chain as a Ctrl-C does.
+        """
+        signals = HeldSignals()
+        with signals.held(), self._turn.one_run("this chain"):
+            source = signals.through(awaited_input_of, tasks, _AWAITED)
+            with self._one_start(source) as book:
+                try:
+                    with signals.let_in():
+                        mode = CHAIN_MODES[self._chain_mode]
+                        error = await mode.start_async(tuple(self._stages), source, book)
+                finally:
+                    await source.close()
+            return self._answer(error, source)
+
+    def run_chain_in_serial(self, tasks: Tasks[Any]) -> Summary:
         """`start_chain` in serial mode, whatever the chain's mode is."""
         return self._start(tasks, "serial")
 
-    def run_chain_in_process(self, tasks: Iterable[Any]) -> Summary:
+    def run_chain_in_process(self, tasks: Tasks[Any]) -> Summary:
         """`start_chain` in process mode, whatever the chain's mode is."""
         return self._start(tasks, "process")
 
@@ -151,29 +181,38 @@ class TaskChain:
 
     # ------------------------------------------------------------------ inside
 
-    def _start(self, tasks: Iterable[Any], mode: str) -> Summary:
-        if not self._stages:
-            raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
+    def _start(self, tasks: Tasks[Any], mode: str) -> Summary:
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
-            source = signals.through(IterableSource, tasks)
-            names = [name_of_function(stage) for stage in self._stages]
-            self._results.begin_run(repeats=True)
-            kept = self._ledger.keeps_keys = self._stages[-1].keep_results
-            essential: list[Observer] = [self._results, self._ledger] if kept else []
-            recorder = Recorder(essential, self._observers)
-            book = Book(self._ledger, recorder, names, self._stages[0].deduplicate)
-            book.began(source.remaining)
-            with ExitStack() as at_the_end:  # each of these, whatever another one raises
-                for stage in self._stages:
-                    at_the_end.callback(stage.shutdown_pools)
-                at_the_end.callback(self._close, book, source)
-                error = signals.through(CHAIN_MODES[mode], tuple(self._stages), source, book)
-            if error is not None:
-                raise error
-            if source.error is not None:
-                raise source.error
-            return self._summary
+            source = signals.through(input_of, tasks, _AWAITED)
+            with self._one_start(source) as book:
+                error = signals.through(CHAIN_MODES[mode].start, tuple(self._stages), source, book)
+            return self._answer(error, source)
+
+    @contextmanager
+    def _one_start(self, source: Input) -> Iterator[Book]:
+        """The time of a start. However it ends, its counts are kept, and the pools closed."""
+        if not self._stages:
+            raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
+        names = [name_of_function(stage) for stage in self._stages]
+        self._results.begin_run(repeats=True)
+        kept = self._ledger.keeps_keys = self._stages[-1].keep_results
+        essential: list[Observer] = [self._results, self._ledger] if kept else []
+        recorder = Recorder(essential, [*self._observers, *source.observers])
+        book = Book(self._ledger, recorder, names, self._stages[0].deduplicate)
+        book.began(source.remaining)
+        with ExitStack() as at_the_end:  # each of these, whatever another one raises
+            for stage in self._stages:
+                at_the_end.callback(stage.shutdown_pools)
+            at_the_end.callback(self._close, book, source)
+            yield book
+
+    def _answer(self, error: BaseException | None, source: Input) -> Summary:
+        if error is not None:
+            raise error
+        if source.error is not None:
+            raise source.error
+        return self._summary
 
     def _close(self, book: Book, source: Source) -> None:
         self._summary = book.close(source.dropped)

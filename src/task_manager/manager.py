@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 from . import _options as options
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
+from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.runs import Plan, Runs
-from ._run.source import IterableSource
 from ._runners import MODES, Orders
 from ._signals import HeldSignals
 from ._task import Summary, is_tuple
@@ -154,27 +154,33 @@ class TaskManager(Generic[T, R]):
 
     # ------------------------------------------------------------------ running
 
-    def start(self, task_list: Iterable[T]) -> Summary:
+    def start(self, task_list: Tasks[T]) -> Summary:
         """Run the function over the tasks and wait until all are done.
 
         task_list: Any iterable; it is read as far as there is room, so it may be endless. An exception
-            out of it is raised at the end, when the tasks taken until then are finished.
+            out of it is raised at the end, when the tasks taken until then are finished. One that waits,
+            as a generator that sleeps, holds up the run: no result is recorded and no retry begins
+            meanwhile. A queue.Queue or queue.SimpleQueue does not: it is read as tasks are put in, until
+            it is shut down (Python 3.13) or gives `task_manager.END`. A string or bytes are refused.
 
         Results and errors add up over runs. A task that failed in an earlier run is run again when
         it is met again: `manager.start(manager.get_error_dict())`.
         """
         with HeldSignals().held() as signals:
-            source = signals.through(IterableSource, task_list)
-            return self._runs.start(plan_of(self), source, signals)
+            source = signals.through(input_of, task_list, _AWAITED)
+            return self._runs.start(plan_of(self, source.observers), source, signals)
 
-    async def start_async(self, task_list: Iterable[T]) -> Summary:
+    async def start_async(self, task_list: AsyncTasks[T]) -> Summary:
         """The same, awaited in the caller's event loop; it works in every execution mode.
+
+        task_list: As for `start`; an async iterable or an asyncio.Queue too. An async generator is
+            closed where the run is broken off.
 
         The loop goes on meanwhile, except in serial mode, where the function runs in its thread.
         """
         with HeldSignals().held() as signals:
-            source = signals.through(IterableSource, task_list)
-            return await self._runs.start_async(plan_of(self), source, signals)
+            source = signals.through(awaited_input_of, task_list, _AWAITED)
+            return await self._runs.start_async(plan_of(self, source.observers), source, signals)
 
     def get_result_dict(self) -> Mapping[T, R]:
         """Task to result, for the tasks that succeeded, in the order in which they were taken.
@@ -216,8 +222,11 @@ def runs_of(manager: TaskManager[Any, Any]) -> Runs:
     return manager._runs  # noqa: SLF001 - in the module of its class
 
 
-def plan_of(manager: TaskManager[Any, Any]) -> Plan:
-    """What it wants of a run that starts now: its options and hooks as they are."""
+def plan_of(manager: TaskManager[Any, Any], more: Iterable[Observer] = ()) -> Plan:
+    """What it wants of a run that starts now: its options and hooks as they are.
+
+    more: Observers besides those that its options ask for.
+    """
     mode = MODES[manager.execution_mode]
     return Plan(
         owner=repr(manager),
@@ -238,7 +247,7 @@ def plan_of(manager: TaskManager[Any, Any]) -> Plan:
         get_args=_overridden(manager, "get_args"),
         process_result=_overridden(manager, "process_result"),
         handle_error=manager.handle_error,
-        observers=tuple(observer for made in _OBSERVERS for observer in made(manager)),
+        observers=(*(observer for made in _OBSERVERS for observer in made(manager)), *more),
     )
 
 
@@ -269,4 +278,5 @@ _OBSERVERS: tuple[Callable[[TaskManager[Any, Any]], Iterable[Observer]], ...] = 
     _log,
     lambda manager: manager.observers,
 )
+_AWAITED = "await manager.start_async(tasks)"
 _HOOKS = ("get_args", "process_result", "handle_error")
