@@ -44,6 +44,7 @@ class Child:
     refusal: Why it cannot work, in its own words or in ours; "" while it may.
     pid: Also when it is dead. exitcode: When it has ended; None where it cannot be known.
     told: What its slot said last, when it has ended: the number of the call, and when that began.
+    last_begun: Then as well: the greatest number of a call that it had begun.
     """
 
     process: BaseProcess
@@ -56,6 +57,7 @@ class Child:
         self.pid: int | None = None
         self.exitcode: int | None = None
         self.told = IDLE, NEVER
+        self.last_begun = IDLE
         self._slot: SharedSlot | None = None  # as long as the process has not ended
         self._channels: list[Channel] = []  # none, or the one that is open
 
@@ -132,6 +134,7 @@ class Child:
             raise
         finally:
             self.told = slot[0], slot[1]
+            self.last_begun = max(slot[0], slot[2])
             slot.close()
 
     def close(self) -> None:
