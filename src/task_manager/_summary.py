@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any, Self
 
@@ -220,7 +220,7 @@ def _unpickled(
             error = TransportError("error", name, error_text.partition(": ")[2])
         kinds.append(ErrorKind(name, place, count, task, error))
     errors = tuple(kind.error for kind in kinds)
-    return Summary(*counts, kinds=tuple(kinds), ended_early=ended_early, errors=errors)
+    return replace(Summary(*counts), kinds=tuple(kinds), ended_early=ended_early, errors=errors)
 
 
 def _opened(packed: bytes | None, instead: Any) -> Any:
