@@ -134,7 +134,7 @@ class Round:
         it is ended before they are read to their end.
         """
         first = self._stages[0]
-        if first.number or first.ended or first not in self._started:
+        if first.number or first.ended or first.pid is None:
             return
         with uninterrupted():
             first.kill()
