@@ -42,7 +42,8 @@ class Child:
 
     began: When it was started. ready: It has come up, as its owner has heard.
     refusal: Why it cannot work, in its own words or in ours; "" while it may.
-    pid: Also when it is dead; None before it has started, and has a channel. exitcode: When it has ended; None where it cannot be known.
+    pid: Also when it is dead; None before it has started, and has a channel.
+    exitcode: When it has ended; None where it cannot be known.
     told: What its slot said last, when it has ended: the number of the call, and when that began.
     last_begun: Then as well: the greatest number of a call that it had begun.
     """
