@@ -88,6 +88,8 @@ GUARDS = [
     Guard("F9", "process: children are deaf to Ctrl-C", LIFE, "live", turned("ignore_ctrl_c", "signal.default_int_handler"), STOPPING, "f09_workers_leave and fork"),
     Guard("F9", "process: what children start is not deaf to it", LIFE, "live", turned("ignore_ctrl_c", "signal.SIG_IGN"), TIMEOUTS, "f09_what_a_worker_starts and fork"),
     Guard("F9", "what was read for a batch is counted", "_run/source.py", "IterableSource.read", without("self.dropped"), SIGNALS, "iterator_had_given"),
+    Guard("F9", "a task that waits for another attempt has had a call", RUN, "Run._judge", without("self._begun.add"), "test_begun.py", "a_retry_has"),
+    Guard("F9", "a worker tells how far its calls have come while it reports", "_processes/report.py", "reports_of", without("slot[2]"), "test_begun.py", "how_far"),
     Guard("F9", "what has no outcome is not started, and not failed", RUN, "Run.summary", always("_broken_off"), STOPPING, "f09_one_ctrl_c"),
     Guard("F10", "a child ends with its parent", WATCH, "end_with_parent", instead("lambda: None"), STOPPING, "f10 and (fork or spawn or chain)"),
     Guard("F10", "programs that a worker runs end with it", ENDS, "kill_left_behind", instead("lambda process: None"), TIMEOUTS, "f06_what_a_worker_has_started and fork"),
