@@ -125,9 +125,8 @@ def lambdas() -> None:
     TaskManager(lambda a, b: a + b).start([(1, 2)])
 
 
-def generic_functions() -> None:
+def generic_functions(absolute: Callable[[float], float] = abs) -> None:
     """What these return depends on the task: say it of the function."""
-    absolute: Callable[[float], float] = abs
     assert_type(TaskManager(absolute), TaskManager[float, float])
     TaskManager(absolute).start([1, -2.5])
 

@@ -24,6 +24,8 @@ from .events import Observer
 from .manager import R, Result, T, Task, TaskManager, name_of_function
 from .options import ChainMode
 
+__all__ = ["TaskChain"]
+
 # How the stages run, by the name that a user picks: told the stages, the initial tasks and the book,
 # it answers with the first error out of a stage's handle_error.
 # They are imported now, and not when first needed: what they bind by name, as the clock, is to be the

@@ -22,6 +22,8 @@ from .logger import TaskLogger
 from .options import ExecutionMode, ManagerOptions, StartMethod
 from .progress import ProgressObserver
 
+__all__ = ["TaskManager"]
+
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
 
