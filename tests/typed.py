@@ -135,7 +135,7 @@ def generic_functions(absolute: Callable[[float], float] = abs) -> None:
 
 
 def options(mode: ExecutionMode, chain_mode: ChainMode) -> None:
-    assert_type(TaskManager(length, mode), TaskManager[str, int])
+    TaskManager(length, mode).start(["a"])  # in one of the modes it would have to be async: nobody knows
     TaskManager(length, "treads")  # type: ignore[call-overload]
     TaskManager(length, workers=3)  # type: ignore[call-overload]
     TaskManager(length, worker_limit="3")  # type: ignore[call-overload]

@@ -50,6 +50,7 @@ def door(noun: str, rows: Mapping[str, Row], *made: str) -> Callable[[Kind], Kin
     def guard(kind: Kind) -> Kind:
         init: Callable[..., None] = vars(kind)["__init__"]
         parameters = list(inspect.signature(init).parameters.values())[1:]
+        names = [one.name for one in parameters]
         by_position = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
         defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
         needed = rows.keys() - defaults.keys()
@@ -58,7 +59,7 @@ def door(noun: str, rows: Mapping[str, Row], *made: str) -> Callable[[Kind], Kin
         @functools.wraps(init)
         def construct(self: Any, *args: Any, **given: Any) -> None:
             if not given.keys() <= rows.keys():
-                raise TypeError(unknown(type(self).__name__, list(given), list(rows)))
+                raise TypeError(unknown(type(self).__name__, list(given), names))
             positional = dict(zip(by_position, args, strict=False))
             defaulting: set[str] = set()
             if type(self) is not kind:

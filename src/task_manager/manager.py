@@ -106,6 +106,28 @@ class TaskManager(Generic[T, R]):
     @overload
     def __init__(
         self: TaskManager[Any, Result],
+        func: Callable[Concatenate[Any, Any, More], Result],
+        execution_mode: Literal["serial", "thread", "process"] = "serial",
+        worker_limit: int | None = None,
+        max_retries: int = 3,
+        show_progress: bool = False,
+        progress_desc: str = "Processing",
+        **options: Unpack[ManagerOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: TaskManager[Task, Result],
+        func: Callable[[Task], Result],
+        execution_mode: Literal["serial", "thread", "process"] = "serial",
+        worker_limit: int | None = None,
+        max_retries: int = 3,
+        show_progress: bool = False,
+        progress_desc: str = "Processing",
+        **options: Unpack[ManagerOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: TaskManager[Any, Result],
         func: Callable[Concatenate[Any, Any, More], Awaitable[Result]],
         execution_mode: Literal["async"],
         worker_limit: int | None = None,
@@ -119,28 +141,6 @@ class TaskManager(Generic[T, R]):
         self: TaskManager[Task, Result],
         func: Callable[[Task], Awaitable[Result]],
         execution_mode: Literal["async"],
-        worker_limit: int | None = None,
-        max_retries: int = 3,
-        show_progress: bool = False,
-        progress_desc: str = "Processing",
-        **options: Unpack[ManagerOptions],
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: TaskManager[Any, Result],
-        func: Callable[Concatenate[Any, Any, More], Result],
-        execution_mode: ExecutionMode = "serial",
-        worker_limit: int | None = None,
-        max_retries: int = 3,
-        show_progress: bool = False,
-        progress_desc: str = "Processing",
-        **options: Unpack[ManagerOptions],
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: TaskManager[Task, Result],
-        func: Callable[[Task], Result],
-        execution_mode: ExecutionMode = "serial",
         worker_limit: int | None = None,
         max_retries: int = 3,
         show_progress: bool = False,
