@@ -8,7 +8,7 @@ import inspect
 import pickle
 import weakref
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any, ClassVar, get_type_hints
 
 import pytest
 
@@ -21,7 +21,7 @@ from task_manager import (
     TaskManagerError,
 )
 from task_manager._meant import _ALSO_CALLED
-from task_manager.options import ManagerOptions
+from task_manager.options import ManagerAttributes, ManagerOptions
 
 OPTIONS = list(inspect.signature(TaskManager).parameters)
 CHAIN_OPTIONS = list(inspect.signature(TaskChain).parameters)
@@ -121,6 +121,7 @@ def test_the_signature_is_the_true_one() -> None:
     )
     assert keyword == ManagerOptions.__annotations__.keys()
     assert {name: annotated[name] for name in keyword} == get_type_hints(ManagerOptions)
+    assert [*sorted(OPTIONS)] == sorted(ManagerAttributes.__annotations__)
 
 
 # ---------------------------------------------------------------------- class attributes
@@ -232,6 +233,22 @@ def test_a_chain_has_class_attributes_too() -> None:
         chain_mode = "process"
 
     assert ("process", "serial") == (Etl().chain_mode, Etl(chain_mode="serial").chain_mode)
+
+
+def test_a_subclass_keeps_its_own_way_with_subclasses() -> None:
+    """Its __init_subclass__ is called, with the arguments of the class."""
+
+    class Registered(TaskManager):
+        names: ClassVar[list[str]] = []
+
+        def __init_subclass__(cls, *, name: str) -> None:
+            super().__init_subclass__()
+            cls.names.append(name)
+
+    class Reading(Registered, name="reading"):
+        worker_limit = 3
+
+    assert (["reading"], 3) == (Registered.names, Reading(double).worker_limit)
 
 
 # ---------------------------------------------------------------------- read-only

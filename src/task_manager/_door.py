@@ -54,6 +54,7 @@ def door(noun: str, rows: Mapping[str, Row], *made: str) -> Callable[[Kind], Kin
         by_position = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
         defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
         needed = rows.keys() - defaults.keys()
+        own: Any = vars(kind).get("__init_subclass__")
         place = _Place(kind, noun, by_position[0])
 
         @functools.wraps(init)
@@ -79,7 +80,10 @@ def door(noun: str, rows: Mapping[str, Row], *made: str) -> Callable[[Kind], Kin
             init(self, *args, **given)  # where the call has a wrong shape, Python says so here
 
         def adopt(subclass: Any, /, **arguments: Any) -> None:
-            super(kind, subclass).__init_subclass__(**arguments)  # type: ignore[arg-type]
+            if own is None:
+                super(kind, subclass).__init_subclass__(**arguments)  # type: ignore[arg-type]
+            else:
+                own.__func__(subclass, **arguments)
             for name, value in _class_attributes(subclass, kind, rows).items():
                 setattr(subclass, name, _Option(name, rows[name], place, value))
 

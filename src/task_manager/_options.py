@@ -164,8 +164,8 @@ def exception_types(
     return tuple(types)
 
 
-# A new option of a manager is a row here, a parameter of TaskManager.__init__, the annotation of its
-# attribute, and a field of ManagerOptions in options.py.
+# A new option of a manager is a row here, a parameter of TaskManager.__init__, and its type in the two
+# classes of options.py.
 MANAGER: dict[str, Row] = {
     "execution_mode": Row(mode),
     "func": Row(function, beside="execution_mode", on_class=False),

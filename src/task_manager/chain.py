@@ -12,6 +12,7 @@ from ._chain.book import Book
 from ._chain.process import run_in_processes
 from ._chain.serial import run_in_serial
 from ._door import Row, door
+from ._generic import R, Result, T, Task
 from ._run.ledger import Ledger
 from ._run.recorder import Recorder
 from ._run.results import Results
@@ -21,7 +22,7 @@ from ._signals import HeldSignals
 from ._task import Summary
 from .errors import ConfigurationError
 from .events import Observer
-from .manager import R, Result, T, Task, TaskManager, name_of_function
+from .manager import TaskManager, name_of_function
 from .options import ChainMode
 
 __all__ = ["TaskChain"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, Self, Unpack, overload
+from typing import Any, Concatenate, Generic, Literal, Self, Unpack, overload
 
 from . import _options as options
 from ._door import door
+from ._generic import More, R, Result, T, Task
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
 from ._run.runs import Plan, Runs
@@ -19,32 +20,14 @@ from ._task import Summary, is_tuple
 from .errors import NotInitializedError
 from .events import Observer
 from .logger import TaskLogger
-from .options import ExecutionMode, ManagerOptions, StartMethod
+from .options import ExecutionMode, ManagerAttributes, ManagerOptions, StartMethod
 from .progress import ProgressObserver
 
 __all__ = ["TaskManager"]
 
-if TYPE_CHECKING:
-    from typing_extensions import ParamSpec, TypeVar
-
-    T = TypeVar("T", default=Any)  # of a task; where nobody names it, it is Any
-    R = TypeVar("R", default=Any)  # of a result
-    # Of a function, as `__init__` finds them; the bound keeps lambdas free of complaints.
-    Task = TypeVar("Task", bound=Any, default=Any)
-    Result = TypeVar("Result", default=Any)
-    More = ParamSpec("More", default=...)
-else:  # defaults come with Python 3.13
-    from typing import ParamSpec, TypeVar
-
-    T = TypeVar("T")
-    R = TypeVar("R")
-    Task = TypeVar("Task")
-    Result = TypeVar("Result")
-    More = ParamSpec("More")
-
 
 @door("manager", options.MANAGER, "_runs")
-class TaskManager(Generic[T, R]):
+class TaskManager(ManagerAttributes, Generic[T, R]):
     """Runs a function over tasks and answers for every task: a result, or the error.
 
     func: Called once for each attempt. A tuple task is unpacked into its positional arguments,
@@ -84,21 +67,6 @@ class TaskManager(Generic[T, R]):
     Raises ConfigurationError (a ValueError) for a wrong option.
     """
 
-    func: Callable[..., Any]
-    execution_mode: ExecutionMode
-    worker_limit: int | None
-    max_retries: int
-    show_progress: bool
-    progress_desc: str
-    retry_exceptions: tuple[type[Exception], ...]
-    retry_delay: float
-    max_retry_delay: float
-    task_timeout: float | None
-    deduplicate: bool
-    logger: TaskLogger | None
-    start_method: StartMethod | None
-    keep_results: bool
-    observers: Sequence[Observer]
     _runs: Runs
 
     # For editors. A function that takes two arguments or more is given tuples; one that takes exactly

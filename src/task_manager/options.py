@@ -7,13 +7,13 @@ class Fetcher(TaskManager[str, bytes]):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, TypedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypedDict
 
 from .events import Observer
 from .logger import TaskLogger
 
-__all__ = ["ChainMode", "ExecutionMode", "ManagerOptions", "StartMethod"]
+__all__ = ["ChainMode", "ExecutionMode", "ManagerAttributes", "ManagerOptions", "StartMethod"]
 
 ExecutionMode = Literal["serial", "thread", "process", "async"]
 ChainMode = Literal["serial", "process"]
@@ -32,3 +32,23 @@ class ManagerOptions(TypedDict, total=False):
     start_method: StartMethod | None
     keep_results: bool
     observers: Iterable[Observer]
+
+
+class ManagerAttributes:
+    """The options as attributes of a manager: read-only, but for `retry_exceptions`."""
+
+    func: Callable[..., Any]
+    execution_mode: ExecutionMode
+    worker_limit: int | None
+    max_retries: int
+    show_progress: bool
+    progress_desc: str
+    retry_exceptions: tuple[type[Exception], ...]
+    retry_delay: float
+    max_retry_delay: float
+    task_timeout: float | None
+    deduplicate: bool
+    logger: TaskLogger | None
+    start_method: StartMethod | None
+    keep_results: bool
+    observers: Sequence[Observer]
