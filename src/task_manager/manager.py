@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from . import _options as options
+from ._hooks import HOOKS, check_assigned_hooks, check_hooks, warn_of_near_names
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
 from ._run.runs import Plan, Runs
@@ -86,8 +87,9 @@ class TaskManager(Generic[T, R]):
         keep_results: bool = True,
         observers: Iterable[Observer] = (),
     ) -> None:
-        for hook in _HOOKS:
+        for hook in HOOKS:
             options.plain_hook(hook, getattr(self, hook))
+        check_hooks(self)
         self.func = options.function(func, execution_mode)
         self.execution_mode = execution_mode
         self.worker_limit = options.whole_or_none("worker_limit", worker_limit, least=1)
@@ -108,6 +110,7 @@ class TaskManager(Generic[T, R]):
     def __init_subclass__(cls, **options_of_class: Any) -> None:
         """A class attribute would hide the property, and have no effect."""
         super().__init_subclass__(**options_of_class)
+        warn_of_near_names(cls, TaskManager)
         options.property_still("retry_exceptions", cls)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -218,6 +221,7 @@ def runs_of(manager: TaskManager[Any, Any]) -> Runs:
 
 def plan_of(manager: TaskManager[Any, Any]) -> Plan:
     """What it wants of a run that starts now: its options and hooks as they are."""
+    check_assigned_hooks(manager)
     mode = MODES[manager.execution_mode]
     return Plan(
         owner=repr(manager),
@@ -269,4 +273,3 @@ _OBSERVERS: tuple[Callable[[TaskManager[Any, Any]], Iterable[Observer]], ...] = 
     _log,
     lambda manager: manager.observers,
 )
-_HOOKS = ("get_args", "process_result", "handle_error")
