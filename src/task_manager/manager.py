@@ -45,7 +45,8 @@ class TaskManager(Generic[T, R]):
     show_progress: Draw a bar on stderr.
     progress_desc: What the bar calls the work.
     retry_exceptions: An exception type or a tuple of them; what is not of these is not retried, and
-        neither is what does not derive from Exception. May be set on the manager between runs.
+        neither is what does not derive from Exception. With ConnectionError and TimeoutError comes what
+        well-known clients raise in their place. May be set on the manager between runs.
     retry_delay: The longest delay before the second attempt, in seconds. It doubles with every
         attempt, and the true delay is drawn evenly between 0 and it.
     max_retry_delay: The longest delay at all, in seconds.
