@@ -90,7 +90,7 @@ def error_text(error: BaseException) -> str:
     `ValueError('no')`, but `requests.exceptions.ConnectionError('refused')`.
     """
     text, name, bare = short_repr(error), error_name(type(error)), type_name(type(error))
-    if name == bare or text.startswith(f"{name}("):
+    if name == bare or text.startswith((f"{name}(", "<unreprable ")):
         return text
     for own in (bare, bare.rpartition(".")[2]):
         if text.startswith(f"{own}("):
