@@ -123,6 +123,7 @@ GUARDS = [
     Guard("F26", "signals are held back from the first look at what is the user's", "manager.py", "TaskManager.start", turned("HeldSignals().held()", "__import__('contextlib').nullcontext(HeldSignals())"), SIGNALS, "first_lines"),
     Guard("F27", "no class is asked to be hashed", "_run/keys.py", "key_of", catching(NONE), "test_faults_classes.py", "f27_every_object_has"),
     Guard("F27", "what fails in code of ours is tried again", ASYNC, "AsyncRunner._take_up_what_was_dropped", instead("lambda self: None"), "test_faults_inside.py", "f27 and (worker or step)"),
+    Guard("F27", "an error may refuse to be asked for its reason", "_rules/clients.py", "stands_for", catching(NONE), "test_clients.py", "a_reason_that_raises"),
     Guard("F28", "a hashable task keeps the key that it had", "_run/keys.py", "_is_steady", instead("lambda kind: True"), "test_faults_changed_tasks.py", "f28_hashable_tasks"),
     Guard("F29", "suspects of a stage run alone", "_chain/feed.py", "Feed.steps", never("ticket in self._suspects"), SUSPECTS, "f29_a_function_ends_its_stage and thread"),
     Guard("F29", "the slot of a stage tells whose result is unpickled", STAGE, "LinkSource._open", without("slot[0]"), SUSPECTS, "f29_a_result_that_ends and serial"),
