@@ -67,7 +67,7 @@ class Recorder:
     """
 
     def __init__(self, essential: Sequence[Observer], others: Sequence[Observer]) -> None:
-        self.tally = Tally()
+        self.tally: Tally = Tally()
         self._essential = (*essential, self.tally)  # what is counted is kept, whatever raises
         self._others = list(others)
         self._home = this_process()
