@@ -93,12 +93,12 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif("forkserver" not in f.START_METHODS, reason="there is no fork server")
+@pytest.mark.parametrize("start_method", ["forkserver"])
 def test_f07_a_script_without_a_main_guard_that_the_fork_server_imports(
-    script: Callable[[str], Script], tmp_path: Path
+    start_method: str, script: Callable[[str], Script], tmp_path: Path
 ) -> None:
     """The same: it is known by the end of the fork server."""
-    the_sentence_alone(script(unguarded(UNGUARDED["manager"], "forkserver", tmp_path, PRELOADS)))
+    the_sentence_alone(script(unguarded(UNGUARDED["manager"], start_method, tmp_path, PRELOADS)))
 
 
 STRANGER = """

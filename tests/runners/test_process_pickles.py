@@ -272,6 +272,35 @@ def test_f04_lambdas_travel_as_arguments_results_and_errors(chain: bool, start_m
     assert (ValueError, 5) == (type(error), vars(error)["call"]())
 
 
+OF_THE_SCRIPT = """
+from task_manager import TaskManager
+
+class Page:
+    def __init__(self, key):
+        self.key = key
+
+def work(task):
+    assert type(task) is Page, "another class"
+    return Page(lambda: task.key() + 1)
+
+if __name__ == "__main__":
+    manager = TaskManager(work, "process", 1, logger=None, start_method=METHOD)
+    manager.start([Page(lambda: 1)])
+    print(*manager.get_error_dict().values())
+    print([(type(page) is Page, page.key()) for page in manager.get_result_dict().values()])
+"""
+
+
+def test_f04_what_holds_a_lambda_keeps_its_class(
+    start_method: str, script: Callable[[str], Script]
+) -> None:
+    """A class of the script is the same on both sides, as it is without a lambda in the object."""
+    text = OF_THE_SCRIPT.replace("METHOD", repr(start_method))
+    out, _ = script(text).process.communicate(timeout=20)
+
+    assert "\n[(True, 2)]\n" == out
+
+
 def test_f04_without_cloudpickle_a_lambda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """As argument, as result and within an error: the error of its task."""
     monkeypatch.setitem(sys.modules, "cloudpickle", None)  # and so in what is forked

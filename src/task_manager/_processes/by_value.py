@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import sys
+from types import FunctionType
+from typing import Any
+
+from .script import script_can_be_imported
 
 INSTALL = "pip install cloudpickle"
 _BY_NAME = "Can't pickle ", "Can't get local object "  # so pickle begins where it finds no such name
@@ -20,8 +26,28 @@ def dumps_by_value(value: object, refusal: Exception) -> bytes:
             raise refusal from None
         text = f"{refusal}; {INSTALL}: with it lambdas, closures and local classes travel"
         raise pickle.PicklingError(text) from refusal
-    packed: bytes = cloudpickle.dumps(value)
-    return packed
+
+    class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+        """A class or a function of the script goes by its name, as it does through pickle.
+
+        cloudpickle would send all of `__main__` by value: what arrives would be of another class.
+        """
+
+        def reducer_override(self, obj: Any) -> Any:
+            if importable and isinstance(obj, type | FunctionType) and _is_of_script(obj):
+                return NotImplemented
+            return super().reducer_override(obj)
+
+    importable = script_can_be_imported()
+    packed = io.BytesIO()
+    ByValue(packed, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+    return packed.getvalue()
+
+
+def _is_of_script(found: Any) -> bool:
+    """Whether it stands at the top of the script, by the name that it has."""
+    main = sys.modules["__main__"]
+    return found.__module__ == "__main__" and vars(main).get(found.__qualname__) is found
 
 
 def missed_by_name(refusal: Exception) -> bool:
