@@ -107,7 +107,10 @@ OPTIONS: dict[str, tuple[str, list[Any]]] = {
         f"start_method must be one of {', '.join(get_all_start_methods())}",
         ["forks", "", 5, True, ["fork"]],
     ),
-    "keep_results": ("keep_results must be True or False", [None, 0, 1, "yes"]),
+    "keep_results": (
+        "keep_results must be True, False or 'errors', which keeps the errors alone",
+        [None, 0, 1, "yes"],
+    ),
     "deduplicate": ("deduplicate must be True or False", [None, 0, 1, "yes"]),
     "observers": (
         "observers must be a list of objects with a method observe(event)",

@@ -13,6 +13,7 @@ from multiprocessing import get_all_start_methods
 from typing import Any, TypeVar
 
 from ._door import Row
+from ._run.results import Keeps
 from ._runners import MODES
 from .errors import ConfigurationError
 from .events import Observer
@@ -113,6 +114,14 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
+def keeps(name: str, value: Any) -> Keeps:
+    if value is True or value is False or (type(value) is str and value == "errors"):
+        return value  # type: ignore[return-value]
+    raise ConfigurationError(
+        f"{name} must be True, False or 'errors', which keeps the errors alone; got {value!r}"
+    )
+
+
 def text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be a string; got {value!r}")
@@ -180,6 +189,6 @@ MANAGER: dict[str, Row] = {
     "deduplicate": Row(flag),
     "logger": Row(log),
     "start_method": Row(start_method),
-    "keep_results": Row(flag),
+    "keep_results": Row(keeps),
     "observers": Row(observers),
 }

@@ -17,7 +17,8 @@ from ._run.runs import Plan, Runs
 from ._run.source import IterableSource
 from ._runners import MODES, Orders
 from ._signals import HeldSignals
-from ._task import Summary, is_tuple
+from ._summary import Summary
+from ._task import is_tuple
 from .errors import NotInitializedError
 from .events import Observer
 from .logger import TaskLogger
@@ -57,8 +58,8 @@ class TaskManager(ManagerAttributes, Generic[T, R]):
         no fault. The second in a row ends the run with a WorkerStartError if no worker is ready.
     start_method: How process mode starts its workers, and a chain the process of this stage: "fork",
         "forkserver" or "spawn"; None: the platform's default.
-    keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. If False, tasks
-        are counted, logged and handed to `process_result` only.
+    keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. "errors" keeps the
+        errors alone. If False, tasks are counted, logged and handed to `process_result` only.
     deduplicate: Run a task that was taken before only if it failed in an earlier run.
     logger: Where the log goes; None: no log.
     observers: Objects of yours that are told the news of each run, as `task_manager.events` says.
@@ -144,7 +145,7 @@ class TaskManager(ManagerAttributes, Generic[T, R]):
         deduplicate: bool = True,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
         start_method: StartMethod | None = None,
-        keep_results: bool = True,
+        keep_results: bool | Literal["errors"] = True,
         observers: Iterable[Observer] = (),
     ) -> None:
         for hook in HOOKS:  # the options have been checked and kept at the door
@@ -228,6 +229,14 @@ class TaskManager(ManagerAttributes, Generic[T, R]):
     def get_summary(self) -> Summary:
         """The counts of the last run, also of one that was broken off; all 0 before the first."""
         return self._runs.summary
+
+    def reset(self) -> None:
+        """Forget what was done: results, errors, the summary, and which tasks were taken before.
+
+        The same tasks run again then. Workers are kept. Raises RuntimeError in the middle of a run.
+        """
+        with self._runs.at_rest(repr(self)):
+            self._runs.reset()
 
     def shutdown_pools(self) -> None:
         """End the worker threads and processes. The next run starts new ones.

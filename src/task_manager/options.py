@@ -30,7 +30,7 @@ class ManagerOptions(TypedDict, total=False):
     deduplicate: bool
     logger: TaskLogger | None
     start_method: StartMethod | None
-    keep_results: bool
+    keep_results: bool | Literal["errors"]
     observers: Iterable[Observer]
 
 
@@ -50,5 +50,5 @@ class ManagerAttributes:
     deduplicate: bool
     logger: TaskLogger | None
     start_method: StartMethod | None
-    keep_results: bool
+    keep_results: bool | Literal["errors"]
     observers: Sequence[Observer]
