@@ -25,6 +25,8 @@ _BREAKS = ("\r\n", "\n", "\r")
 _HARMLESS = frozenset("\xa0\u1680\u202f\u205f\u3000\u200c\u200d").union(map(chr, range(0x2000, 0x200B)))
 _NAME: Any = vars(type)["__name__"]  # whatever a metaclass makes of it
 _QUALNAME: Any = vars(type)["__qualname__"]
+_MODULE: Any = vars(type)["__module__"]
+_BARE = frozenset({"builtins", "__main__", "__mp_main__"})  # whose types are shown without their module
 
 
 def one_line(text: str) -> str:
@@ -46,6 +48,22 @@ def type_name(kind: type) -> str:
     return one_line(_cut(_QUALNAME.__get__(kind), LONGEST))
 
 
+def error_name(kind: type) -> str:
+    """The name of a type of errors, with its module unless that is the script or Python's own.
+
+    So a traceback shows it: `ConnectionError`, `requests.exceptions.ConnectionError`. Never raises.
+    """
+    try:
+        module = _MODULE.__get__(kind)
+    except BaseException as error:  # a class body may have deleted the name, or made anything of it
+        let_through(error)
+        module = None
+    if not issubclass(type(module), str):
+        return type_name(kind)
+    module = one_line(_cut(module, LONGEST))
+    return type_name(kind) if module in _BARE else f"{module}.{type_name(kind)}"
+
+
 def name_of(func: Any) -> str:
     """What a callable calls itself, or the name of its type. Never raises."""
     try:
@@ -56,13 +74,28 @@ def name_of(func: Any) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """An error for a line of text, `ValueError: no`; never raises, also where its __str__ is broken."""
+    """An error for a line of text, `client.Busy: no`; never raises, also where its __str__ is broken."""
+    name = error_name(type(error))
     try:
         text = str.__str__(str(error))
     except BaseException as broken:
         let_through(broken)
-        return type_name(type(error))
-    return one_line(f"{type_name(type(error))}: {_cut(text, 4 * LONGEST)}")
+        return name
+    return one_line(f"{name}: {_cut(text, 4 * LONGEST)}")
+
+
+def error_text(error: BaseException) -> str:
+    """The repr of an error, bounded, with the qualified name of its type. Never raises.
+
+    `ValueError('no')`, but `requests.exceptions.ConnectionError('refused')`.
+    """
+    text, name, bare = short_repr(error), error_name(type(error)), type_name(type(error))
+    if name == bare or text.startswith((f"{name}(", "<unreprable ")):
+        return text
+    for own in (bare, bare.rpartition(".")[2]):
+        if text.startswith(f"{own}("):
+            return f"{name}{text.removeprefix(own)}"
+    return f"{name}: {text}"
 
 
 class _Short(reprlib.Repr):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from loguru import logger as users_logger
 
-from ._repr import one_line, short_repr
+from ._repr import error_text, one_line, short_repr
 from ._summary import Summary
 from .errors import ConfigurationError
 from .events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
@@ -175,10 +175,10 @@ class LogObserver:
                 if self._writes_success:
                     self._succeed(tasks, seconds)
             case Failed(_, task, error):
-                self._write("ERROR", f"failed {event.when}: {short_repr(task)}: {short_repr(error)}")
+                self._write("ERROR", f"failed {event.when}: {short_repr(task)}: {error_text(error)}")
             case Retrying(_, task, error, number, delay):
                 again = f"attempt {number} failed, again in {delay:.2f} s"
-                self._write("WARNING", f"{again}: {short_repr(task)}: {short_repr(error)}")
+                self._write("WARNING", f"{again}: {short_repr(task)}: {error_text(error)}")
             case Repeated(tasks):
                 if self._log.writes("DEBUG"):
                     for task in tasks:

@@ -13,19 +13,11 @@ from typing import Any, Literal, TypedDict
 from .events import Observer
 from .logger import TaskLogger
 
-__all__ = [
-    "ChainMode",
-    "ExecutionMode",
-    "KeepResults",
-    "ManagerAttributes",
-    "ManagerOptions",
-    "StartMethod",
-]
+__all__ = ["ChainMode", "ExecutionMode", "ManagerAttributes", "ManagerOptions", "StartMethod"]
 
 ExecutionMode = Literal["serial", "thread", "process", "async"]
 ChainMode = Literal["serial", "process"]
 StartMethod = Literal["fork", "forkserver", "spawn"]
-KeepResults = bool | Literal["errors"]
 
 
 class ManagerOptions(TypedDict, total=False):
@@ -38,7 +30,7 @@ class ManagerOptions(TypedDict, total=False):
     deduplicate: bool
     logger: TaskLogger | None
     start_method: StartMethod | None
-    keep_results: KeepResults
+    keep_results: bool | Literal["errors"]
     observers: Iterable[Observer]
 
 
@@ -58,5 +50,5 @@ class ManagerAttributes:
     deduplicate: bool
     logger: TaskLogger | None
     start_method: StartMethod | None
-    keep_results: KeepResults
+    keep_results: bool | Literal["errors"]
     observers: Sequence[Observer]

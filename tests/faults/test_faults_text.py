@@ -144,7 +144,7 @@ def test_f27_a_type_of_a_known_name_is_shown_by_its_own_repr() -> None:
 @pytest.mark.parametrize("error", [PanickingError(), Told(Text("said")), Told(7)])
 def test_f27_an_error_has_a_text_whatever_it_says(error: Exception) -> None:
     """For a warning: at least the name of its type."""
-    assert text_of(error).startswith(type(error).__name__)
+    assert text_of(error).startswith(f"{__name__}.{type(error).__name__}")
 
 
 def test_f27_names_that_raise() -> None:
@@ -291,6 +291,6 @@ def test_f34_the_warning_of_a_log_that_failed_is_one_line() -> None:
     with warnings.catch_warnings(record=True, action="always") as warned:
         Recorder([], [BadObserver()]).record(RunBegan(1))
 
-    assert ["which goes on: Told: two lines\\x1b[2J"] == [
+    assert [f"which goes on: {__name__}.Told: two lines\\x1b[2J"] == [
         re.sub(".*(which goes)", r"\1", str(warning.message)) for warning in warned
     ]

@@ -7,8 +7,8 @@ import socket
 from typing import Any
 
 from .._call import NEVER
-from .._processes import wire
 from .._processes.child import Child
+from .._processes.function import pack_object
 from .._run.recorder import Recorder
 from .._runners import MODES
 from ..errors import StageDiedError
@@ -58,7 +58,9 @@ class StageProcess(Child):
         # The parent writes the log and draws the bar.
         travelling = quiet_copy(self.manager)
         method = self.context.get_start_method()
-        packed = travelling if method == "fork" else wire.pack_object(travelling, method)
+        packed: TaskManager | bytes = travelling
+        if method != "fork":
+            packed = pack_object(travelling, method, instead="chain_mode='serial'")
         self.start(
             self.context,
             run_stage,
