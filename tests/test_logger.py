@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import task_manager.logger as module
+import task_manager._log.observer as module
 from functions import Unprintable
 from logs import SHORT, lines, logged, opened, succeeded
 from task_manager import Summary, TaskLogger, TaskManager
+from task_manager._log.observer import EVERY, MOST, OWN_RECORD
 from task_manager._repr import short_repr
 from task_manager.events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
-from task_manager.logger import EVERY, MOST, OWN_RECORD
 
 
 class Clock:

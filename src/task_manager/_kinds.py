@@ -57,7 +57,7 @@ def error_name(kind: type) -> str:
 def _place_of(error: BaseException) -> str:
     """Where the error itself was raised; where nobody knows, where what it came of was."""
     for _ in range(DEEPEST):
-        place = _place_in(_TRACEBACK.__get__(error)) or _place_in_text(_text_in(error))
+        place = _place_in(_TRACEBACK.__get__(error)) or _place_in_text(text_in(error))
         cause = _CAUSE.__get__(error)
         if place or cause is None:
             return place
@@ -65,7 +65,7 @@ def _place_of(error: BaseException) -> str:
     return ""
 
 
-def _text_in(error: BaseException) -> str:
+def text_in(error: BaseException) -> str:
     """The traceback of another process, where this error has that in its hands."""
     for one in (error, _CAUSE.__get__(error)):
         for name in ("text", "traceback"):  # of a WorkerTraceback; of a TransportError
@@ -86,7 +86,7 @@ def _without_message(text: str, error: BaseException) -> str:
 def _place_in(entry: TracebackType | None) -> str:
     last = users = None
     while entry is not None:
-        whose = _whose(entry.tb_frame.f_code.co_filename)
+        whose = owner_of(entry.tb_frame.f_code.co_filename)
         if whose != OURS:
             last = entry
         if whose == USERS:
@@ -112,7 +112,7 @@ def _place_in_text(text: str) -> str:
         if not line.startswith(f"{inside}  "):
             break  # the message, which may look like anything
         found = _ENTRY.fullmatch(line, len(inside))
-        whose = OURS if found is None else _whose(found["file"])
+        whose = OURS if found is None else owner_of(found["file"])
         if whose != OURS:
             last = found
         if whose == USERS:
@@ -129,7 +129,7 @@ def _place(file: str, line: int, function: str) -> str:
 
 
 @lru_cache(maxsize=1000)
-def _whose(file: str) -> int:
+def owner_of(file: str) -> int:
     """Whose code stands in a file: the user's, a library's or Python's, or ours."""
     if file.startswith(_OUR_FOLDER):
         return OURS

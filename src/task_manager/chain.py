@@ -163,7 +163,7 @@ class TaskChain:
             essential: list[Observer] = [self._results, self._ledger] if kept else []
             recorder = Recorder(essential, self._observers)
             book = Book(self._ledger, recorder, names, self._stages[0].deduplicate)
-            book.began(source.remaining)
+            book.began(source.remaining, mode)
             with ExitStack() as at_the_end:  # each of these, whatever another one raises
                 for stage in self._stages:
                     at_the_end.callback(stage.shutdown_pools)
