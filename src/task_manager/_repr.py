@@ -243,6 +243,8 @@ class _Showing:
     def _instance(self, x: Any) -> str:
         kind = type(x)
         try:
+            if issubclass(kind, BaseException):  # what an error says is what the log is for
+                return _cut(repr(x), LONGEST)
             if _slow.has(kind):
                 return f"<{type_name(kind)}>"
             shape = _shapes.of(x)

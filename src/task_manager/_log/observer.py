@@ -159,7 +159,7 @@ def _records(tasks: list[Any]) -> Iterator[tuple[int, str]]:
     """The names of tasks in texts of MOST_TEXT characters at most, and how many are in each."""
     room = min(WHOLE, max(LEAST_ROOM, MOST_TEXT // len(tasks) - 2))
     names = short_reprs(tasks, room)
-    if len(set(names)) < len(names):  # what is shown by its type looks alike
+    if names[0].startswith("<") and len(set(names)) < len(names):  # shown by their type, they look alike
         yield from _counted(names)
         return
     fit = max(1, MOST_TEXT // (max(map(len, names)) + 2))
@@ -174,7 +174,7 @@ def _counted(names: list[str]) -> Iterator[tuple[int, str]]:
     number = length = 0
     for name, alike in groupby(names):
         count = sum(1 for _ in alike)
-        piece = name if count == 1 else f"{name} ({count} times)"
+        piece = name if count == 1 else f"{name} ({count} tasks)"
         if pieces and length + len(piece) > MOST_TEXT:
             yield number, "; ".join(pieces)
             pieces, number, length = [], 0, 0

@@ -30,9 +30,11 @@ _TRACEBACK: Any = vars(BaseException)["__traceback__"]
 
 
 def origin_of(error: BaseException) -> list[str]:
-    """The lines for the log. Never raises."""
+    """The lines for the log; none where they would not say more than the record itself. Never raises."""
     try:
         lines = [*_entries(error), *_said(error), *_causes(error)]
+        if len(lines) == 1:
+            return []
     except BaseException as broken:
         let_through(broken)
         lines = [text_of(error)]
