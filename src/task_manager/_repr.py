@@ -234,8 +234,8 @@ class _Showing:
                 return text
         head = max(0, (most - 3) // 2)
         tail = max(0, most - 3 - head)
-        text = repr(x[:head] + x[len(x) - tail :]) if len(x) > head + tail else repr(x)
-        return text if len(text) <= most else f"{text[:head]}...{text[len(text) - tail :]}"
+        text = repr(x[: most // 2] + x[-(most // 2) :]) if len(x) > most else repr(x)
+        return f"{text[:head]}...{text[len(text) - tail :]}"
 
     def show_bytes(self, x: bytes, level: int) -> str:
         return repr(x) if len(x) <= self._text else f"{x[: self._text]!r}..."
