@@ -143,7 +143,7 @@ def test_the_end_of_a_text_is_shown() -> None:
     text = short_repr("https://example.org/a/long/path/to/files/index.html?17", 40)
 
     assert text.startswith("'https://example.o")
-    assert text.endswith("...files/index.html?17'")
+    assert text.endswith("...iles/index.html?17'")
 
 
 def test_an_error_is_never_shown_by_its_type(clock: Clock) -> None:

@@ -173,8 +173,7 @@ def test_a_title_is_shown_as_it_is() -> None:
 def test_a_task_without_a_repr_is_in_the_log() -> None:
     """F15: by the name of its type, and so is an error without a text."""
     assert [
-        "ERROR|work: failed after 1 attempt: <unreprable Broken>: "
-        "functions.Unprintable: <unreprable Unprintable>"
+        "ERROR|work: failed after 1 attempt: <unreprable Broken>: <unreprable Unprintable>"
     ] == logged(Failed(0, Broken(), Unprintable(), 1))
 
 

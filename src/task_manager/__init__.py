@@ -11,6 +11,7 @@ from ._task import Summary
 from .chain import TaskChain
 from .errors import (
     ConfigurationError,
+    CoroutineReturnedError,
     GetArgsError,
     HookError,
     ProcessResultError,
@@ -28,6 +29,7 @@ from .progress import ProgressManager
 
 __all__ = [
     "ConfigurationError",
+    "CoroutineReturnedError",
     "GetArgsError",
     "HookError",
     "ProcessResultError",

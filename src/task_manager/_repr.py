@@ -101,7 +101,7 @@ def error_text(error: BaseException) -> str:
     `ValueError('no')`, but `requests.exceptions.ConnectionError('refused')`.
     """
     text, name, bare = short_repr(error), error_name(type(error)), type_name(type(error))
-    if name == bare or text.startswith(f"{name}("):
+    if name == bare or text.startswith((f"{name}(", "<unreprable ")):
         return text
     for own in (bare, bare.rpartition(".")[2]):
         if text.startswith(f"{own}("):
@@ -141,12 +141,13 @@ def short_reprs(values: list[Any], room: int) -> list[str]:
             texts = []
         if texts and max(map(len, texts)) <= room:
             return texts
+    most = min(room, LONGEST)
     texts = []
     for value in values:
-        text = repr(value) if type(value) is str and len(value) < room - 1 else ""
-        texts.append(
-            text if text and len(text) <= room and text.isprintable() else short_repr(value, room)
-        )
+        text = repr(value) if type(value) is str and len(value) < most - 1 else ""
+        if not text or len(text) > most or not text.isprintable():
+            text = short_repr(value, room)
+        texts.append(text)
     return texts
 
 

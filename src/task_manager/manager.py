@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from . import _options as options
+from ._hooks import HOOKS, check_assigned_hooks, check_hooks, warn_of_near_names
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
 from ._run.runs import Plan, Runs
@@ -44,7 +45,8 @@ class TaskManager(Generic[T, R]):
     show_progress: Draw a bar on stderr.
     progress_desc: What the bar calls the work.
     retry_exceptions: An exception type or a tuple of them; what is not of these is not retried, and
-        neither is what does not derive from Exception. May be set on the manager between runs.
+        neither is what does not derive from Exception. With ConnectionError and TimeoutError comes what
+        well-known clients raise in their place. May be set on the manager between runs.
     retry_delay: The longest delay before the second attempt, in seconds. It doubles with every
         attempt, and the true delay is drawn evenly between 0 and it.
     max_retry_delay: The longest delay at all, in seconds.
@@ -86,8 +88,9 @@ class TaskManager(Generic[T, R]):
         keep_results: bool = True,
         observers: Iterable[Observer] = (),
     ) -> None:
-        for hook in _HOOKS:
+        for hook in HOOKS:
             options.plain_hook(hook, getattr(self, hook))
+        check_hooks(self)
         self.func = options.function(func, execution_mode)
         self.execution_mode = execution_mode
         self.worker_limit = options.whole_or_none("worker_limit", worker_limit, least=1)
@@ -108,6 +111,7 @@ class TaskManager(Generic[T, R]):
     def __init_subclass__(cls, **options_of_class: Any) -> None:
         """A class attribute would hide the property, and have no effect."""
         super().__init_subclass__(**options_of_class)
+        warn_of_near_names(cls, TaskManager)
         options.property_still("retry_exceptions", cls)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -218,6 +222,7 @@ def runs_of(manager: TaskManager[Any, Any]) -> Runs:
 
 def plan_of(manager: TaskManager[Any, Any]) -> Plan:
     """What it wants of a run that starts now: its options and hooks as they are."""
+    check_assigned_hooks(manager)
     mode = MODES[manager.execution_mode]
     return Plan(
         owner=repr(manager),
@@ -269,4 +274,3 @@ _OBSERVERS: tuple[Callable[[TaskManager[Any, Any]], Iterable[Observer]], ...] = 
     _log,
     lambda manager: manager.observers,
 )
-_HOOKS = ("get_args", "process_result", "handle_error")

@@ -161,16 +161,11 @@ class Intake:
             seconds = [took for _, _, took in arrived]
         if not tickets:
             return
-        tasks = [self.at(stage)[ticket] for ticket in tickets]
-        for ticket in tickets:
-            stage.held.pop(ticket, None)
+        tasks = list(map(self.at(stage).__getitem__, tickets))
+        indices, attempts = stage.let_pass(tickets)
         if self._suspects:
             self._suspects.clear(tickets)
-        attempts = [stage.attempts.pop(ticket, 1) for ticket in tickets]
         self._book.passed(stage.number, tickets, results, seconds, attempts)
-        indices = [stage.index_of(ticket) for ticket in tickets]
-        for ticket in tickets:
-            del stage.indices[ticket]
         stage.recorder.record(Succeeded(indices, tasks, results, seconds, attempts, stage.number + 1))
 
     def _attempted(self, stage: StageProcess, report: AttemptedReport) -> None:

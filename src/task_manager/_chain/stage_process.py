@@ -90,6 +90,20 @@ class StageProcess(Child):
         """Number the tasks of these."""
         self.indices.update(zip(tickets, runs_of(self.manager).number(len(tickets)), strict=True))
 
+    def let_pass(self, tickets: list[int]) -> tuple[list[int], list[int]]:
+        """These are through with the stage: the number of each in the manager, and its attempts."""
+        unnumbered = [ticket for ticket in tickets if ticket not in self.indices]
+        if unnumbered:
+            self.take(unnumbered)
+        indices = list(map(self.indices.pop, tickets))
+        attempts = [1] * len(tickets)
+        if self.attempts:
+            attempts = [self.attempts.pop(ticket, 1) for ticket in tickets]
+        leave = self.held.pop
+        for ticket in tickets:
+            leave(ticket, None)
+        return indices, attempts
+
     # ------------------------------------------------------------------ after its death
 
     @property
