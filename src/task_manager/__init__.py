@@ -7,7 +7,7 @@ with TaskManager(fetch, execution_mode="thread", worker_limit=20) as manager:
     results, errors = manager.get_result_dict(), manager.get_error_dict()
 """
 
-from ._task import Summary
+from ._summary import ErrorKind, Summary
 from .chain import TaskChain
 from .errors import (
     ConfigurationError,
@@ -30,6 +30,7 @@ from .progress import ProgressManager
 __all__ = [
     "ConfigurationError",
     "CoroutineReturnedError",
+    "ErrorKind",
     "GetArgsError",
     "HookError",
     "ProcessResultError",

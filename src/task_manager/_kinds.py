@@ -121,6 +121,7 @@ def _place_in_text(text: str) -> str:
     return "" if found is None else _place(found["file"], int(found["line"]), found["function"])
 
 
+@lru_cache(maxsize=1000)
 def _place(file: str, line: int, function: str) -> str:
     folder, name = os.path.split(file)
     if _CELL.search(folder):  # of a notebook: a file with the name of a hash

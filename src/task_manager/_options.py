@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from multiprocessing import get_all_start_methods
 from typing import Any, TypeVar
 
+from ._run.results import Keeps
 from ._runners import MODES
 from .errors import ConfigurationError
 from .events import Observer
@@ -103,6 +104,14 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False; got {value!r}")
     return value
+
+
+def keeps(name: str, value: Any) -> Keeps:
+    if value is True or value is False or (type(value) is str and value == "errors"):
+        return value  # type: ignore[return-value]
+    raise ConfigurationError(
+        f"{name} must be True, False or 'errors', which keeps the errors alone; got {value!r}"
+    )
 
 
 def text(name: str, value: Any) -> str:

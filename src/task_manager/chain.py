@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
+from types import TracebackType
 from typing import Any, SupportsIndex
 
 from . import _options as options
@@ -17,10 +19,10 @@ from ._run.results import Results
 from ._run.source import IterableSource, Source
 from ._runners.kept import Turn
 from ._signals import HeldSignals
-from ._task import Summary
+from ._summary import Summary
 from .errors import ConfigurationError
 from .events import Observer
-from .manager import TaskManager, name_of_function
+from .manager import TaskManager, name_of_function, runs_of
 
 # How the stages run, by the name that a user picks: told the stages, the initial tasks and the book,
 # it answers with the first error out of a stage's handle_error.
@@ -47,7 +49,8 @@ class TaskChain:
     first stage deduplicates, repeats among the initial tasks of a start run once; the stages
     themselves take what comes, one for one.
 
-    The final results and errors are kept if the last stage keeps its own.
+    The final results and errors are kept if the last stage keeps its own; the errors alone if it keeps
+    those alone.
 
     In process mode the hooks run in the stage's process, and so do changes to the manager there:
     results, errors and counts come back to this process, attributes that a hook sets do not.
@@ -149,6 +152,21 @@ class TaskChain:
         """The counts of the last start over the initial tasks; all 0 before the first."""
         return self._summary
 
+    def reset(self) -> None:
+        """Forget what was done: results, errors and the summary, here and in the stages' managers.
+
+        Workers are kept. Raises RuntimeError, and forgets nothing, in the middle of a start or of a run
+        of a stage.
+        """
+        with self._turn.one_run("this chain"), ExitStack() as resting:
+            for stage in self._stages:
+                resting.enter_context(runs_of(stage).at_rest(repr(stage)))
+            for stage in self._stages:
+                runs_of(stage).reset()
+            self._ledger = Ledger(self._ledger.following)
+            self._results = Results(self._ledger.keys)
+            self._summary = Summary()
+
     # ------------------------------------------------------------------ inside
 
     def _start(self, tasks: Iterable[Any], mode: str) -> Summary:
@@ -158,22 +176,32 @@ class TaskChain:
         with signals.held(), self._turn.one_run("this chain"):
             source = signals.through(IterableSource, tasks)
             names = [name_of_function(stage) for stage in self._stages]
-            self._results.begin_run(repeats=True)
-            kept = self._ledger.keeps_keys = self._stages[-1].keep_results
-            essential: list[Observer] = [self._results, self._ledger] if kept else []
-            recorder = Recorder(essential, self._observers)
+            keeps = self._stages[-1].keep_results
+            self._results.begin_run(repeats=True, keeps=keeps)
+            self._ledger.keeps_keys = bool(keeps)
+            essential: list[Observer] = [self._results, self._ledger] if keeps else []
+            recorder = Recorder(essential, self._observers, keeps_errors=bool(keeps))
             book = Book(self._ledger, recorder, names, self._stages[0].deduplicate)
             book.began(source.remaining, mode)
             with ExitStack() as at_the_end:  # each of these, whatever another one raises
                 for stage in self._stages:
                     at_the_end.callback(stage.shutdown_pools)
-                at_the_end.callback(self._close, book, source)
+                at_the_end.push(partial(self._close, book, source))
                 error = signals.through(CHAIN_MODES[mode], tuple(self._stages), source, book)
+                book.returned(error)
             if error is not None:
                 raise error
             if source.error is not None:
                 raise source.error
             return self._summary
 
-    def _close(self, book: Book, source: Source) -> None:
-        self._summary = book.close(source.dropped)
+    def _close(
+        self,
+        book: Book,
+        source: Source,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """As the exit of a context: error: What breaks off the start; None where it goes to its end."""
+        self._summary = book.close(source, error)

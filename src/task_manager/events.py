@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol
 
-from ._task import Summary
+from ._summary import Summary
 
 __all__ = [
     "Attempted",

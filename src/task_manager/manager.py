@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 from . import _options as options
 from ._hooks import HOOKS, check_assigned_hooks, check_hooks, warn_of_near_names
@@ -14,7 +14,8 @@ from ._run.runs import Plan, Runs
 from ._run.source import IterableSource
 from ._runners import MODES, Orders
 from ._signals import HeldSignals
-from ._task import Summary, is_tuple
+from ._summary import Summary
+from ._task import is_tuple
 from .events import Observer
 from .logger import TaskLogger
 from .progress import ProgressObserver
@@ -60,8 +61,8 @@ class TaskManager(Generic[T, R]):
         no fault. The second in a row ends the run with a WorkerStartError if no worker is ready.
     start_method: How process mode starts its workers, and a chain the process of this stage: "fork",
         "forkserver" or "spawn"; None: the platform's default.
-    keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. If False, tasks
-        are counted, logged and handed to `process_result` only.
+    keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. "errors" keeps the
+        errors alone. If False, tasks are counted, logged and handed to `process_result` only.
     deduplicate: Run a task that was taken before only if it failed in an earlier run.
     logger: Where the log goes; None: no log.
     observers: Objects of yours that are told the news of each run, as `task_manager.events` says.
@@ -85,7 +86,7 @@ class TaskManager(Generic[T, R]):
         deduplicate: bool = True,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
         start_method: str | None = None,
-        keep_results: bool = True,
+        keep_results: bool | Literal["errors"] = True,
         observers: Iterable[Observer] = (),
     ) -> None:
         for hook in HOOKS:
@@ -102,7 +103,7 @@ class TaskManager(Generic[T, R]):
         self.max_retry_delay = options.seconds("max_retry_delay", max_retry_delay)
         self.task_timeout = options.timeout("task_timeout", task_timeout, execution_mode)
         self.start_method = options.start_method("start_method", start_method)
-        self.keep_results = options.flag("keep_results", keep_results)
+        self.keep_results = options.keeps("keep_results", keep_results)
         self.deduplicate = options.flag("deduplicate", deduplicate)
         self.logger = options.log("logger", logger)
         self.observers: tuple[Observer, ...] = options.observers("observers", observers)
@@ -195,6 +196,14 @@ class TaskManager(Generic[T, R]):
     def get_summary(self) -> Summary:
         """The counts of the last run, also of one that was broken off; all 0 before the first."""
         return self._runs.summary
+
+    def reset(self) -> None:
+        """Forget what was done: results, errors, the summary, and which tasks were taken before.
+
+        The same tasks run again then. Workers are kept. Raises RuntimeError in the middle of a run.
+        """
+        with self._runs.at_rest(repr(self)):
+            self._runs.reset()
 
     def shutdown_pools(self) -> None:
         """End the worker threads and processes. The next run starts new ones.

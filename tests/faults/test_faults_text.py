@@ -103,8 +103,7 @@ def test_f27_a_repr_that_panics(way: str) -> None:
     text = log.read_text()
 
     assert 3 == len(re.findall(r"failed after 1 attempt: <unreprable Frame>: ValueError", text))
-    assert "3 succeeded" in text
-    assert "<unreprable Frame> (3 tasks)" in text or 6 == text.count("<unreprable Frame>")
+    assert "s: <unreprable Frame>" in text
 
 
 @pytest.mark.parametrize("chain_mode", ["serial", "process"])

@@ -67,6 +67,19 @@ class Intake:
                 self._take(stage, report)
         stage.garbled |= stage.channel.garbled
 
+    def taken_unread(self, stage: StageProcess) -> list[int]:
+        """The tickets that it has told to have taken, in reports that nobody has read before its end."""
+        if stage.garbled:
+            return []
+        reports = [
+            self._report_of(stage, frame)
+            for frame in stage.channel.receive()
+            if not isinstance(frame, TooLarge)
+        ]
+        return [
+            ticket for report in reports if isinstance(report, TookReport) for ticket in report.tickets
+        ]
+
     def _report_of(self, stage: StageProcess, frame: memoryview) -> StageReport | None:
         """What the stage reports; None if that is nothing a stage says, or if no memory holds it."""
         try:

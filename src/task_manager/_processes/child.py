@@ -42,8 +42,10 @@ class Child:
 
     began: When it was started. ready: It has come up, as its owner has heard.
     refusal: Why it cannot work, in its own words or in ours; "" while it may.
-    pid: Also when it is dead. exitcode: When it has ended; None where it cannot be known.
+    pid: Also when it is dead; None before it has started, and has a channel.
+    exitcode: When it has ended; None where it cannot be known.
     told: What its slot said last, when it has ended: the number of the call, and when that began.
+    last_begun: Then as well: the greatest number of a call that it had begun.
     """
 
     process: BaseProcess
@@ -56,6 +58,7 @@ class Child:
         self.pid: int | None = None
         self.exitcode: int | None = None
         self.told = IDLE, NEVER
+        self.last_begun = IDLE
         self._slot: SharedSlot | None = None  # as long as the process has not ended
         self._channels: list[Channel] = []  # none, or the one that is open
 
@@ -70,8 +73,8 @@ class Child:
             self.process, pipe = start_process(context, live, shared, target, *args, name=name)
             try:
                 self._slot = SharedSlot.share(shared, pipe)
-                self.pid = self.process.pid
                 self.channel = Channel(pipe)
+                self.pid = self.process.pid
                 self._channels = [self.channel]
             except BaseException:
                 pipe.close()
@@ -132,6 +135,7 @@ class Child:
             raise
         finally:
             self.told = slot[0], slot[1]
+            self.last_begun = max(slot[0], slot[2])
             slot.close()
 
     def close(self) -> None:
