@@ -167,3 +167,33 @@ def test_a_reason_of_itself_has_an_end() -> None:
 
     assert NEITHER == stands_for(Failure(error, URLError))
     error.reason = None  # type: ignore[assignment] # no circle for the collector
+
+
+class Panics(BaseException):
+    """What an extension in Rust raises where it fails."""
+
+
+class Unasked(URLError):
+    """An error that lets nobody ask for its reason."""
+
+    @property
+    def reason(self) -> Any:
+        raise Panics
+
+    @reason.setter
+    def reason(self, value: Any) -> None: ...
+
+
+def test_f27_a_reason_that_raises_counts_for_nothing() -> None:
+    """It is its own task's error, as it was, and the run goes on."""
+
+    def get(task: int) -> int:
+        if task == 1:
+            raise Unasked("")
+        return task
+
+    manager = TaskManager(get, logger=None)
+    manager.start([1, 2])
+
+    assert {2: 2} == manager.get_result_dict()
+    assert [Unasked] == list(map(type, manager.get_error_dict().values()))

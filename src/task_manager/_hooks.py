@@ -71,7 +71,7 @@ def warn_of_near_names(kind: type, base: type) -> None:
                 warnings.warn(
                     f"{kind.__qualname__}.{name} is no hook, and a manager never calls it; "
                     f"did you mean {hook}{_listed(('self', *parameters))}?",
-                    stacklevel=3,
+                    stacklevel=4,  # the class statement: above __init_subclass__, and the door's
                 )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from ._repr import one_line, type_name
+from ._repr import error_name, one_line
 from ._signals import let_through
 
 LONGEST = 100  # characters of a file's or a function's name
@@ -34,24 +34,12 @@ class Kind(NamedTuple):
 
 def kind_of(error: BaseException) -> Kind:
     """The kind of an error. Never raises, whatever its class makes of being asked."""
-    try:
-        name = error_name(type(error))
-    except BaseException as broken:
-        let_through(broken)
-        name = type_name(type(error))
+    name = error_name(type(error))
     try:
         return Kind(name, _place_of(error))
     except BaseException as broken:
         let_through(broken)
         return Kind(name, "")
-
-
-def error_name(kind: type) -> str:
-    """The name of a type of errors, with its module unless that is the script or Python's own."""
-    module = vars(type)["__module__"].__get__(kind)
-    if type(module) is not str or module in ("builtins", "__main__", "__mp_main__"):
-        return type_name(kind)
-    return one_line(f"{module[:LONGEST]}.{type_name(kind)}")
 
 
 def _place_of(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
     TaskManagerError
     ├── ConfigurationError    (also a ValueError)  a wrong option; raised, not kept
+    │   └── NotInitializedError (also an AttributeError) a subclass did not call super().__init__()
     ├── WorkerError                                something happened to a worker
     │   ├── WorkerDiedError                        a worker process died with a task in hand
     │   ├── WorkerStartError                       no worker comes up; ends the run
@@ -28,6 +29,7 @@ __all__ = [
     "CoroutineReturnedError",
     "GetArgsError",
     "HookError",
+    "NotInitializedError",
     "ProcessResultError",
     "StageDiedError",
     "TaskManagerError",
@@ -45,6 +47,13 @@ class TaskManagerError(Exception):
 
 class ConfigurationError(TaskManagerError, ValueError):
     """A wrong option, or a function that does not fit the mode; says what came and what is right."""
+
+
+class NotInitializedError(ConfigurationError, AttributeError):
+    """A subclass whose __init__ has not called super().__init__() was used.
+
+    It is an AttributeError, so that hasattr, copies and debuggers may ask such an object anything.
+    """
 
 
 class WorkerError(TaskManagerError):

@@ -28,6 +28,7 @@ from .files import standard_files_taken
 from .life import end_process, live, start_process
 from .script import script_file
 from .slot import SharedSlot
+from .unguarded import UNGUARDED, unguarded_error
 
 TIME_TO_END = 1.0  # seconds that a process gets to end by itself before it is killed
 TIME_TO_COME_UP = 20.0  # the least that it gets to be ready, where its calls have a time limit
@@ -213,7 +214,8 @@ class FailedStarts:
         else:
             self._died += 1
         most = FAILED_KILLED if child.exitcode in KILLED_CODES else FAILED
-        return self._died >= most or self._hanging >= FAILED_HANGING
+        unguarded = child.exitcode == UNGUARDED  # so will the next one be
+        return unguarded or self._died >= most or self._hanging >= FAILED_HANGING
 
 
 def failed_starts_error(
@@ -223,13 +225,15 @@ def failed_starts_error(
 
     exitcode: Of the last one. start_method: How they were started; None where that is not known.
     """
+    if exitcode == UNGUARDED:
+        return unguarded_error()
     script = script_file()
     advice = "stderr says what they died of, as a lack of memory"
     if start_method == "fork":
         pass
     elif script is None or Path(script).exists():
         advice = (
-            "If this is a script, start under `if __name__ == '__main__':`, as other processes import "
+            'If this is a script, start under `if __name__ == "__main__":`, as other processes import '
             f"the script; otherwise {advice}"
         )
     else:

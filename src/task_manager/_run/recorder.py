@@ -43,7 +43,7 @@ class Recorder:
     def __init__(
         self, essential: Sequence[Observer], others: Sequence[Observer], keeps_errors: bool = False
     ) -> None:
-        self.tally = Tally(keeps_errors)
+        self.tally: Tally = Tally(keeps_errors)
         self._essential = (*essential, self.tally)  # what is counted is kept, whatever raises
         self._others = list(others)
         self._home = this_process()

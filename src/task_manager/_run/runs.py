@@ -68,8 +68,8 @@ class Runs:
 
     def __init__(self) -> None:
         self._ledger = Ledger()
-        self.results = Results(self._ledger.keys)
-        self.summary = Summary()
+        self.results: Results = Results(self._ledger.keys)
+        self.summary: Summary = Summary()
         self._runner = KeptRunner()
 
     # ------------------------------------------------------------------ verbs

@@ -34,6 +34,7 @@ from .._processes.child import (
     time_to_come_up,
 )
 from .._processes.files import standard_files_taken
+from .._processes.function import pack_object
 from .._processes.life import refusals_named, refuse_daemons, uninterrupted
 from .._processes.report import refusal_in
 from .._processes.worker import GOODBYE, READY, work
@@ -67,7 +68,7 @@ class ProcessRunner:
         self._timeout = orders.task_timeout
         self._context = multiprocessing.get_context(orders.start_method)
         self._sentinels_tell = tells_of_death(self._context)
-        self._func = wire.pack_object(func, self._context.get_start_method())
+        self._func = pack_object(func, self._context.get_start_method())
         self._running: list[Worker] = []
         self._answers: list[Answer] = []
         with refusals_named("worker process"), standard_files_taken():
