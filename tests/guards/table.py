@@ -108,7 +108,7 @@ GUARDS = [
     Guard("F14", "async: as many as may run", ASYNC, "AsyncRunner.room", instead("lambda self, depth: True"), CONFORMANCE, "f14_endless and async"),
     Guard("F14", "a chain reads a few batches ahead", "_chain/feed.py", "Feed.steps", never("AHEAD"), CHAINS, "f14_a_chain_reads"),
     Guard("F15", "what refuses to be looked at is known by itself", "_run/keys.py", "key_of_unhashable", catching(NONE), CONFORMANCE, "f15_any"),
-    Guard("F15", "a broken repr is shown as such", "_repr.py", "_Short.repr_instance", catching(NONE), "test_repr.py", ""),
+    Guard("F15", "a broken repr is shown as such", "_repr.py", "_Showing._instance", catching(NONE), "test_repr.py", ""),
     Guard("F16", "get_args", "_run/hooks.py", "calls_of", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "process_result", RUN, "Run._succeed", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "handle_error of a stage, in turn", "_chain/serial.py", "run_in_serial", catching(NONE), CHAIN, "f16 and serial"),
