@@ -11,6 +11,7 @@ from . import _options as options
 from ._chain.book import Book
 from ._chain.process import run_in_processes
 from ._chain.serial import run_in_serial
+from ._notice import Notice
 from ._run.ledger import Ledger
 from ._run.recorder import Recorder
 from ._run.results import Results
@@ -161,6 +162,7 @@ class TaskChain:
             self._results.begin_run(repeats=True)
             kept = self._ledger.keeps_keys = self._stages[-1].keep_results
             essential: list[Observer] = [self._results, self._ledger] if kept else []
+            essential.append(self._notice(names))  # it never raises, and needs no news to be made for it
             recorder = Recorder(essential, self._observers)
             book = Book(self._ledger, recorder, names, self._stages[0].deduplicate)
             book.began(source.remaining)
@@ -174,6 +176,11 @@ class TaskChain:
             if source.error is not None:
                 raise source.error
             return self._summary
+
+    def _notice(self, names: Sequence[str]) -> Notice:
+        drawn = [stage.show_progress for stage in self._stages]
+        logs = [stage.logger for stage in self._stages]
+        return Notice(f"chain {', '.join(names)}", drawn, logs, self._stages[-1].keep_results)
 
     def _close(self, book: Book, source: Source) -> None:
         self._summary = book.close(source.dropped)

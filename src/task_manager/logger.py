@@ -75,6 +75,10 @@ class TaskLogger:
         """An observer that writes one run to this log. title: What runs; heads every record."""
         return LogObserver(self, one_line(title))
 
+    def place(self) -> str | None:
+        """The file that a record is written to now; None: wherever the user's own logger writes."""
+        return None if self._logger is not None else str(file_of_the_day(self._log_dir))
+
     def writes(self, level: str) -> bool:
         """Whether a record of this level would be written at all."""
         return self._logger is not None or users_logger.level(level).no >= self._severity
@@ -87,6 +91,11 @@ class TaskLogger:
         # The level by its number: a level that the user has added is not known to a logger of ours.
         handler = logger.add(file, format=self._format, level=self._severity, catch=False)
         return logger, handler, file
+
+
+def file_of_the_day(folder: Path) -> Path:
+    """The file of today's log in a folder."""
+    return folder / f"task_manager_{date.today():%Y-%m-%d}.log"
 
 
 class LogFile:
@@ -109,7 +118,7 @@ class LogFile:
     def write(self, message: str) -> None:
         """Append a record."""
         if self._file is None:
-            self._path = self._folder / f"task_manager_{date.today():%Y-%m-%d}.log"
+            self._path = file_of_the_day(self._folder)
             self._open()
         elif self._unsure >= UNSURE or time.monotonic() - self._looked >= LOOK:
             self.look()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from . import _options as options
+from ._notice import Notice
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
 from ._run.runs import Plan, Runs
@@ -262,11 +263,17 @@ def _log(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
     return [] if manager.logger is None else [manager.logger.observer(name_of_function(manager))]
 
 
+def _notice(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
+    kept = manager.keep_results
+    return [Notice(name_of_function(manager), [manager.show_progress], [manager.logger], kept)]
+
+
 # Who is told the news of a run, in this order, besides what keeps its results. A new row is all that
 # a new observer needs.
 _OBSERVERS: tuple[Callable[[TaskManager[Any, Any]], Iterable[Observer]], ...] = (
     _bar,
     _log,
+    _notice,
     lambda manager: manager.observers,
 )
 _HOOKS = ("get_args", "process_result", "handle_error")
