@@ -121,7 +121,7 @@ class ProgressObserver:
         progress, self._progress = self._progress, None
         if progress is None:
             return
-        if summary.not_started or getattr(summary, "ended_early", None) is not None:
+        if summary.not_started or getattr(summary, "ended_early", sys.exc_info()[0]) is not None:
             progress.break_off()
         else:
             progress.settle()
