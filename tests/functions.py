@@ -173,7 +173,9 @@ def odd_error(what: str) -> BaseException:
             raise RuntimeError("no text")
 
     kinds: dict[str, type[Exception]] = {"text": OddText, "module": NoModule, "name": NoName}
-    return kinds[what]("odd")
+    error = kinds[what]("odd")
+    vars(error)["lock"] = threading.Lock()  # or cloudpickle would take it
+    return error
 
 
 def raise_odd(x: int, what: str) -> int:

@@ -7,12 +7,13 @@ with TaskManager(fetch, execution_mode="thread", worker_limit=20) as manager:
     results, errors = manager.get_result_dict(), manager.get_error_dict()
 """
 
-from ._task import Summary
+from ._summary import ErrorKind, Summary
 from .chain import TaskChain
 from .errors import (
     ConfigurationError,
     GetArgsError,
     HookError,
+    NotInitializedError,
     ProcessResultError,
     StageDiedError,
     TaskManagerError,
@@ -28,8 +29,10 @@ from .progress import ProgressManager
 
 __all__ = [
     "ConfigurationError",
+    "ErrorKind",
     "GetArgsError",
     "HookError",
+    "NotInitializedError",
     "ProcessResultError",
     "ProgressManager",
     "StageDiedError",

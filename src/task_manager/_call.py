@@ -33,6 +33,8 @@ class Slot(Protocol):
 
     def __setitem__(self, cell: int, value: float, /) -> None: ...
 
+    def __getitem__(self, cell: int, /) -> float: ...
+
 
 def invoker(func: Callable[..., Any], unpack: bool) -> Callable[[Any], Any]:
     """The function as `call_batch` takes it: called with one object, a tuple unpacked into arguments."""

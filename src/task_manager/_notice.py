@@ -13,7 +13,7 @@ from typing import Protocol
 from ._platform import this_process
 from ._repr import one_line, text_of
 from ._signals import ctrl_c_since
-from ._task import Summary
+from ._summary import Summary
 from .events import Event, Failed, RunBegan, RunEnded
 
 LONGEST = 300  # characters of the first error
@@ -88,10 +88,7 @@ class Notice:
         return f"{tasks}, {first}{stage}with {error}{self._where(self._first.stage)}"
 
     def _stopped(self, summary: Summary) -> bool:
-        reason = getattr(summary, "ended_early", None)
-        if not hasattr(summary, "ended_early"):
-            kind = sys.exc_info()[0]
-            reason = None if kind is None else kind.__name__
+        reason = summary.ended_early
         if reason is None:
             return False
         if reason.startswith("KeyboardInterrupt"):
@@ -110,12 +107,12 @@ class Notice:
             tasks = _count(summary.succeeded, "task")
             kept = f"{tasks} had succeeded and {summary.failed} failed, none kept"
         done = summary.succeeded + summary.failed + summary.duplicates
-        begun = getattr(summary, "interrupted", 0)
+        begun = summary.interrupted
         total = summary.taken if self._total is None else max(self._total, summary.taken)
         not_started = total - done - begun
         of = f" of {_tasks(total)}" if self._total is not None else " of those taken"
         said = f"{kept}, {not_started}{of} not started"
-        return f"{said}, {begun} cut off in the middle" if begun else said
+        return f"{said}, {begun} more may have begun" if begun else said
 
     def _where(self, stage: int | None) -> str:
         """The log: of this stage, or of the first that has one."""

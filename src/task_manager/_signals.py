@@ -58,7 +58,8 @@ class HeldSignals:
     """
 
     def __init__(self, patience: float = STUCK) -> None:
-        self.allowed = self.ends_allowed = False
+        self.allowed: bool = False
+        self.ends_allowed: bool = False
         self._patience = patience
         self._waiting: list[BaseException] = []
         self._since = math.inf  # when the first signal came since the last safe place

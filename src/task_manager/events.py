@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ._task import Summary
+from ._summary import Summary
 
 __all__ = [
     "Attempted",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from loguru import logger as users_logger
 
 from ._repr import one_line, short_repr
-from ._task import Summary
+from ._summary import Summary
 from .errors import ConfigurationError
 from .events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 

@@ -9,7 +9,7 @@ from ._bars.above import is_terminal, unwrapped
 from ._bars.lines import Lines
 from ._bars.terminal import Drawn, kernel_has_widgets
 from ._repr import one_line
-from ._task import Summary
+from ._summary import Summary
 from .events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 
 
@@ -121,13 +121,12 @@ class ProgressObserver:
         progress, self._progress = self._progress, None
         if progress is None:
             return
-        if summary.not_started or getattr(summary, "ended_early", sys.exc_info()[0]) is not None:
+        if summary.not_started or summary.ended_early is not None:
             progress.break_off()
         else:
             progress.settle()
-        remark = getattr(summary, "remark", None)
-        if remark:
-            progress.remark(remark)
+        if summary.remark:
+            progress.remark(summary.remark)
         progress.close()
 
 

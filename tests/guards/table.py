@@ -45,6 +45,7 @@ PROCESS, PICKLES, CHAIN = "test_process.py", "test_process_pickles.py", "test_ch
 
 POOL, WORKER, LIFE = "_runners/process.py", "_processes/worker.py", "_processes/life.py"
 WIRE, LAUNCH, CHILD = "_processes/wire.py", "_processes/launch.py", "_processes/child.py"
+UNGUARDED = "_processes/unguarded.py"
 WATCH, ENDS = "_platform/watch.py", "_platform/processes.py"
 THREAD, ASYNC, KEPT = "_runners/thread.py", "_runners/asynchronous.py", "_runners/kept.py"
 RUN, RECORDER = "_run/run.py", "_run/recorder.py"
@@ -68,7 +69,7 @@ GUARDS = [
     Guard("F4", "an argument that cannot be pickled", "_processes/arguments.py", "_pack_each", catching(NONE), PICKLES, "f04 and argument-pickle-fails"),
     Guard("F4", "a result that cannot be pickled", WIRE, "pack_values", catching("Exception"), PICKLES, "f04 and result-pickle-exits"),
     Guard("F4", "a result that cannot be unpickled", WIRE, "unpack_value", catching("Exception"), PICKLES, "f04 and result-unpickle-exits"),
-    Guard("F4", "an error that cannot be pickled", WIRE, "_try_dumps", catching("Exception"), PICKLES, "f04 and error-pickle-exits"),
+    Guard("F4", "an error that cannot be pickled", WIRE, "pack_failure", catching("Exception"), PICKLES, "f04 and error-pickle-exits"),
     Guard("F4", "broken notes", "_run/notes.py", "annotate", catching(NONE), CONFORMANCE, "f04 and without_notes"),
     Guard("F4", "an initial task of a chain that cannot be pickled", "_chain/feed.py", "Feed._pack", never("Lost"), CHAINS, "f04 and argument-pickle-fails"),
     Guard("F5", "the worker's traceback travels", WIRE, "unpack_failure", without("_CAUSE"), CONFORMANCE, "f05 and (fork or spawn)"),
@@ -81,6 +82,10 @@ GUARDS = [
     Guard("F6", "async: overdue calls are cancelled", ASYNC, "AsyncRunner._leave_overdue", instead("lambda self, timeout: None"), TIMEOUTS, "f06_a_call_that_hangs_is_timed_out and async"),
     Guard("F6", "serial: refused", "_options.py", "timeout", never("interrupts"), TIMEOUTS, "f06_serial"),
     Guard("F7", "workers that keep dying at the start end the run", CHILD, "FailedStarts.too_many", instead("lambda *_: False"), SURROUNDINGS, "f07_a_script_without and spawn and manager"),
+    Guard("F7", "a start without its guard ends the process of ours that comes to it", KEPT, "Turn.one_run", without("end_if_unguarded"), SURROUNDINGS, "f07_a_script_without and spawn and thread"),
+    Guard("F7", "such a process takes what its parent would wait for ever to write", UNGUARDED, "end_if_unguarded", without("_what_parent_sends"), SURROUNDINGS, "f07_a_script_without and spawn and large"),
+    Guard("F7", "a fork server that has come to such a start is known by its end", LAUNCH, "launch", never("end_of_servant"), SURROUNDINGS, "f07_a_script_without and fork_server"),
+    Guard("F7", "the parent tells it at the first", CHILD, "failed_starts_error", never("UNGUARDED"), SURROUNDINGS, "f07_a_script_without and spawn and manager"),
     Guard("F7", "a worker says that it cannot load its function", WORKER, "_serve", catching(NONE), PICKLES, "f07_a_function_that_no_worker_can_load"),
     Guard("F7", "the workers there are do the work where no more can be started", POOL, "ProcessRunner._choose", catching(NONE), PROCESS, "f07_no_more_processes and fork"),
     Guard("F8", "start says to await start_async", "_run/pump.py", "refuse_running_loop", instead("lambda *_: None"), RUNS, "f08_start_in_a_running_loop and async"),
