@@ -15,6 +15,7 @@ from ._chain.process import run_in_processes
 from ._chain.serial import run_in_serial
 from ._door import Row, door
 from ._generic import R, Result, T, Task
+from ._notice import Notice
 from ._run.ledger import Ledger
 from ._run.recorder import Recorder
 from ._run.results import Results
@@ -232,6 +233,7 @@ class TaskChain(Generic[T, R]):
             self._results.begin_run(repeats=True, keeps=keeps)
             self._ledger.keeps_keys = bool(keeps)
             essential: list[Observer] = [self._results, self._ledger] if keeps else []
+            essential.append(self._notice(names))  # it never raises, and needs no news to be made for it
             recorder = Recorder(essential, self.observers, keeps_errors=bool(keeps))
             book = Book(self._ledger, recorder, names, self.stages[0].deduplicate)
             book.began(source.remaining, mode)
@@ -246,6 +248,11 @@ class TaskChain(Generic[T, R]):
             if source.error is not None:
                 raise source.error
             return self._summary
+
+    def _notice(self, names: Sequence[str]) -> Notice:
+        drawn = [stage.show_progress for stage in self.stages]
+        logs = [stage.logger for stage in self.stages]
+        return Notice(f"chain {', '.join(names)}", drawn, logs, self.stages[-1].keep_results)
 
     def _close(
         self,

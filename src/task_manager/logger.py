@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger as users_logger
 
-from ._log.file import LogFile, Sink, own_logger, rotating_file
+from ._log.file import LogFile, Sink, file_of_the_day, own_logger, rotating_file
 from ._log.observer import LogObserver
 from ._repr import one_line
 from .errors import ConfigurationError
@@ -77,6 +77,10 @@ class TaskLogger:
     def observer(self, title: str) -> LogObserver:
         """An observer that writes one run to this log. title: What runs; heads every record."""
         return LogObserver(self, one_line(title))
+
+    def place(self) -> str | None:
+        """The file that a record is written to now; None: wherever the user's own logger writes."""
+        return None if self._logger is not None else str(file_of_the_day(self._log_dir))
 
     def writes(self, level: str) -> bool:
         """Whether a record of this level would be written at all."""

@@ -11,6 +11,7 @@ from . import _options as options
 from ._door import door
 from ._generic import More, R, Result, T, Task
 from ._hooks import HOOKS, check_assigned_hooks, check_hooks, warn_of_near_names
+from ._notice import Notice
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
 from ._run.runs import Plan, Runs
@@ -319,10 +320,16 @@ def _log(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
     return [] if manager.logger is None else [manager.logger.observer(name_of_function(manager))]
 
 
+def _notice(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
+    kept = manager.keep_results
+    return [Notice(name_of_function(manager), [manager.show_progress], [manager.logger], kept)]
+
+
 # Who is told the news of a run, in this order, besides what keeps its results. A new row is all that
 # a new observer needs.
 _OBSERVERS: tuple[Callable[[TaskManager[Any, Any]], Iterable[Observer]], ...] = (
     _bar,
     _log,
+    _notice,
     lambda manager: manager.observers,
 )

@@ -35,6 +35,11 @@ class Sink(Protocol):
         ...
 
 
+def file_of_the_day(folder: Path) -> Path:
+    """The file of today's log in a folder."""
+    return folder / f"task_manager_{date.today():%Y-%m-%d}.log"
+
+
 class LogFile:
     """The file of the day in a folder, both made when the first record comes.
 
@@ -55,7 +60,7 @@ class LogFile:
     def write(self, message: str) -> None:
         """Append a record."""
         if self._file is None:
-            self._path = self._folder / f"task_manager_{date.today():%Y-%m-%d}.log"
+            self._path = file_of_the_day(self._folder)
             self._open()
         elif self._unsure >= UNSURE or time.monotonic() - self._looked >= LOOK:
             self.look()
