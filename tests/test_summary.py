@@ -51,10 +51,10 @@ def test_a_printed_summary_is_a_short_table() -> None:
         "retries      7",
         "not started  4, of which 2 may have begun",
         "ended early  KeyboardInterrupt",
-        "",
-        "failed  error                                place                 first task",
-        "     2  ValueError: no                       crawl.py:12 in fetch  'http://a'",
-        "     1  task_manager.errors.WorkerDiedError                        'b'",
+        "  2  ValueError at crawl.py:12 in fetch",
+        "     first 'http://a': no",
+        "  1  task_manager.errors.WorkerDiedError",
+        "     first 'b'",
     ]
     assert "Summary(succeeded=1000, failed=3, duplicates=1, retries=7" in repr(summary)
     assert "\n" not in repr(summary)

@@ -11,7 +11,7 @@ from ._repr import one_line, short_repr, text_of
 from .errors import TaskManagerError, TransportError
 
 SHOWN = 10  # kinds of errors in a printed summary
-WIDEST = 60  # characters of an error or a task there
+WIDEST = 79  # characters of a line of it that shows a task and its error
 HOW_TO_REPEAT = "reset() forgets what was done, and the same tasks run again"
 
 
@@ -98,13 +98,11 @@ class Summary:
         width = max(len(name) for name, _ in self._counts())
         lines = [f"{name:<{width}}  {text}" for name, text in self._counts()]
         if self.kinds:
-            rows = [("failed", "error", "place", "first task")]
-            rows += [_row(kind) for kind in self.kinds[:SHOWN]]
-            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-            lines.append("")
-            for count, *texts in rows:
-                cells = [f"{text:<{width}}" for text, width in zip(texts, widths[1:], strict=True)]
-                lines.append("  ".join([count.rjust(widths[0]), *cells]).rstrip())
+            width = max(len(f"{kind.count:,}") for kind in self.kinds[:SHOWN])
+            for kind in self.kinds[:SHOWN]:
+                count, name, place, task, said = _row(kind)
+                lines.append(f"{count:>{width + 2}}  {name}{f' at {place}' if place else ''}")
+                lines.append(_cut(f"{'':{width + 4}}first {task}{f': {said}' if said else ''}"))
             if len(self.kinds) > SHOWN:
                 lines.append(f"and {len(self.kinds) - SHOWN} more kinds of errors, in `kinds`")
         if self.remark is not None:
@@ -120,7 +118,9 @@ class Summary:
         )
         html = f"<table>{counts}</table>"
         if self.kinds:
-            head = "".join(f"<th>{name}</th>" for name in ("failed", "error", "place", "first task"))
+            head = "".join(
+                f"<th>{name}</th>" for name in ("failed", "error", "place", "first task", "its error")
+            )
             rows = "".join(
                 "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in _row(kind)) + "</tr>"
                 for kind in self.kinds
@@ -179,14 +179,15 @@ class Summary:
         return _unpickled, (counts, self.ended_early, kinds)
 
 
-def _row(kind: ErrorKind) -> tuple[str, str, str, str]:
+def _row(kind: ErrorKind) -> tuple[str, str, str, str, str]:
+    """For people: the count, the name, the place, the first task and what its error says."""
     said = text_of(kind.error).partition(": ")[2]
-    error = f"{kind.name}: {said}" if said else kind.name
-    return f"{kind.count:,}", _short(error), kind.place, _short(short_repr(kind.task))
+    return f"{kind.count:,}", kind.name, kind.place, short_repr(kind.task), said
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
+def _cut(line: str) -> str:
+    """As much as a terminal shows in one line."""
+    return line if len(line) <= WIDEST else f"{line[: WIDEST - 3]}..."
 
 
 def why(error: BaseException) -> str:
