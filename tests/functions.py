@@ -71,6 +71,15 @@ def same(task: Any) -> Any:
     return task
 
 
+async def _later(task: Any) -> Any:
+    return task
+
+
+def gives_a_coroutine_of_odd(task: int) -> Any:
+    """A plain function that hands out the coroutine of another."""
+    return _later(task) if task % 2 else task
+
+
 def nothing(task: Any) -> None:
     return None
 

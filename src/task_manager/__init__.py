@@ -11,6 +11,7 @@ from ._summary import ErrorKind, Summary
 from .chain import TaskChain
 from .errors import (
     ConfigurationError,
+    CoroutineReturnedError,
     GetArgsError,
     HookError,
     NotInitializedError,
@@ -29,6 +30,7 @@ from .progress import ProgressManager
 
 __all__ = [
     "ConfigurationError",
+    "CoroutineReturnedError",
     "ErrorKind",
     "GetArgsError",
     "HookError",

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from ._repr import one_line, type_name
+from ._repr import error_name, one_line
 from ._signals import let_through
 
 LONGEST = 100  # characters of a file's or a function's name
@@ -34,11 +34,7 @@ class Kind(NamedTuple):
 
 def kind_of(error: BaseException) -> Kind:
     """The kind of an error. Never raises, whatever its class makes of being asked."""
-    try:
-        name = error_name(type(error))
-    except BaseException as broken:
-        let_through(broken)
-        name = type_name(type(error))
+    name = error_name(type(error))
     try:
         return Kind(name, _place_of(error))
     except BaseException as broken:
@@ -46,18 +42,10 @@ def kind_of(error: BaseException) -> Kind:
         return Kind(name, "")
 
 
-def error_name(kind: type) -> str:
-    """The name of a type of errors, with its module unless that is the script or Python's own."""
-    module = vars(type)["__module__"].__get__(kind)
-    if type(module) is not str or module in ("builtins", "__main__", "__mp_main__"):
-        return type_name(kind)
-    return one_line(f"{module[:LONGEST]}.{type_name(kind)}")
-
-
 def _place_of(error: BaseException) -> str:
     """Where the error itself was raised; where nobody knows, where what it came of was."""
     for _ in range(DEEPEST):
-        place = _place_in(_TRACEBACK.__get__(error)) or _place_in_text(_text_in(error))
+        place = _place_in(_TRACEBACK.__get__(error)) or _place_in_text(text_in(error))
         cause = _CAUSE.__get__(error)
         if place or cause is None:
             return place
@@ -65,7 +53,7 @@ def _place_of(error: BaseException) -> str:
     return ""
 
 
-def _text_in(error: BaseException) -> str:
+def text_in(error: BaseException) -> str:
     """The traceback of another process, where this error has that in its hands."""
     for one in (error, _CAUSE.__get__(error)):
         for name in ("text", "traceback"):  # of a WorkerTraceback; of a TransportError
@@ -86,7 +74,7 @@ def _without_message(text: str, error: BaseException) -> str:
 def _place_in(entry: TracebackType | None) -> str:
     last = users = None
     while entry is not None:
-        whose = _whose(entry.tb_frame.f_code.co_filename)
+        whose = owner_of(entry.tb_frame.f_code.co_filename)
         if whose != OURS:
             last = entry
         if whose == USERS:
@@ -112,7 +100,7 @@ def _place_in_text(text: str) -> str:
         if not line.startswith(f"{inside}  "):
             break  # the message, which may look like anything
         found = _ENTRY.fullmatch(line, len(inside))
-        whose = OURS if found is None else _whose(found["file"])
+        whose = OURS if found is None else owner_of(found["file"])
         if whose != OURS:
             last = found
         if whose == USERS:
@@ -130,7 +118,7 @@ def _place(file: str, line: int, function: str) -> str:
 
 
 @lru_cache(maxsize=1000)
-def _whose(file: str) -> int:
+def owner_of(file: str) -> int:
     """Whose code stands in a file: the user's, a library's or Python's, or ours."""
     if file.startswith(_OUR_FOLDER):
         return OURS

@@ -236,7 +236,7 @@ class TaskChain(Generic[T, R]):
             essential.append(self._notice(names))  # it never raises, and needs no news to be made for it
             recorder = Recorder(essential, self.observers, keeps_errors=bool(keeps))
             book = Book(self._ledger, recorder, names, self.stages[0].deduplicate)
-            book.began(source.remaining)
+            book.began(source.remaining, mode)
             with ExitStack() as at_the_end:  # each of these, whatever another one raises
                 for stage in self.stages:
                     at_the_end.callback(stage.shutdown_pools)

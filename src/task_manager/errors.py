@@ -9,6 +9,7 @@
     │   └── StageDiedError                         a stage process of a chain died
     ├── TaskTimeoutError      (also a TimeoutError) a call took longer than task_timeout
     ├── TransportError                             an object could not cross a process boundary
+    ├── CoroutineReturnedError (also a TypeError)  the function returned a coroutine in place of a result
     └── HookError                                  a hook of a manager's subclass raised
         ├── GetArgsError
         └── ProcessResultError
@@ -25,6 +26,7 @@ from typing import Any, Self
 
 __all__ = [
     "ConfigurationError",
+    "CoroutineReturnedError",
     "GetArgsError",
     "HookError",
     "NotInitializedError",
@@ -127,6 +129,30 @@ class TransportError(TaskManagerError):
     def __str__(self) -> str:
         text = f"the {self.what} cannot cross to another process: {self.type_name}: {self.message}"
         return f"{text}\n{self.traceback}" if self.traceback else text
+
+
+class CoroutineReturnedError(TaskManagerError, TypeError):
+    """The function returned a coroutine, which nothing awaits, in place of a result.
+
+    coroutine: The name of the async function that it is of.
+    awaited: Whether the function itself was an async one, and was awaited.
+    """
+
+    def __init__(self, coroutine: str, awaited: bool = False) -> None:
+        super().__init__(coroutine, awaited)
+        self.coroutine = coroutine
+        self.awaited = awaited
+
+    def __str__(self) -> str:
+        if self.awaited:
+            return (
+                f"the async function returned a coroutine ({self.coroutine}), which nothing awaits; "
+                f"write `return await {self.coroutine}(...)`"
+            )
+        return (
+            f"the function returned a coroutine ({self.coroutine}), which nothing awaits in this mode; "
+            "pass the async function itself with execution_mode='async'"
+        )
 
 
 class HookError(TaskManagerError):

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Generic, Literal, Self, Unpack, overload
 from . import _options as options
 from ._door import door
 from ._generic import More, R, Result, T, Task
+from ._hooks import HOOKS, check_assigned_hooks, check_hooks, warn_of_near_names
 from ._notice import Notice
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
@@ -43,7 +44,8 @@ class TaskManager(ManagerAttributes, Generic[T, R]):
     show_progress: Draw a bar on stderr.
     progress_desc: What the bar calls the work.
     retry_exceptions: An exception type or a tuple of them; what is not of these is not retried, and
-        neither is what does not derive from Exception. May be set on the manager between runs.
+        neither is what does not derive from Exception. With ConnectionError and TimeoutError comes what
+        well-known clients raise in their place. May be set on the manager between runs.
     retry_delay: The longest delay before the second attempt, in seconds. It doubles with every
         attempt, and the true delay is drawn evenly between 0 and it.
     max_retry_delay: The longest delay at all, in seconds.
@@ -147,9 +149,14 @@ class TaskManager(ManagerAttributes, Generic[T, R]):
         keep_results: bool | Literal["errors"] = True,
         observers: Iterable[Observer] = (),
     ) -> None:
-        for hook in _HOOKS:  # the options have been checked and kept at the door
+        for hook in HOOKS:  # the options have been checked and kept at the door
             options.plain_hook(hook, getattr(self, hook))
+        check_hooks(self)
         self._runs = Runs()
+
+    def __init_subclass__(cls, **options_of_class: Any) -> None:
+        super().__init_subclass__(**options_of_class)
+        warn_of_near_names(cls, TaskManager)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy in another process has the options and what a subclass added; results stay here."""
@@ -261,6 +268,7 @@ def runs_of(manager: TaskManager[Any, Any]) -> Runs:
 
 def plan_of(manager: TaskManager[Any, Any]) -> Plan:
     """What it wants of a run that starts now: its options and hooks as they are."""
+    check_assigned_hooks(manager)
     mode = MODES[manager.execution_mode]
     return Plan(
         owner=repr(manager),
@@ -325,4 +333,3 @@ _OBSERVERS: tuple[Callable[[TaskManager[Any, Any]], Iterable[Observer]], ...] = 
     _notice,
     lambda manager: manager.observers,
 )
-_HOOKS = ("get_args", "process_result", "handle_error")

@@ -136,7 +136,7 @@ def test_a_hook_may_raise_what_has_no_text() -> None:
     stand = Stand(["a"], get_args=get_args)
     stand.run.next_batch()
 
-    assert [f"get_args raised {Unprintable.__qualname__}"] == [
+    assert [f"get_args raised {__name__}.{Unprintable.__qualname__}"] == [
         str(error) for error in stand.diary.errors
     ]
 

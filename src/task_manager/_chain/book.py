@@ -22,6 +22,7 @@ from ..events import (
     RunBegan,
     Succeeded,
     Waiting,
+    next_run,
 )
 
 
@@ -58,9 +59,9 @@ class Book:
             self._recorder.record(Repeated(repeats, stage=1))
         return tickets, fresh, repeats
 
-    def began(self, total: int | None) -> None:
-        """The initial tasks come from here on. total: As of `RunBegan`."""
-        self._recorder.record(RunBegan(total))
+    def began(self, total: int | None, mode: str | None = None) -> None:
+        """The initial tasks come from here on. total, mode: As of `RunBegan`."""
+        self._recorder.record(RunBegan(total, mode=mode, run=next_run()))
 
     @property
     def watched(self) -> bool:

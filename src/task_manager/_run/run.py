@@ -288,7 +288,7 @@ class Run:
     def _judge(self, attempt: Attempt, failure: Failure, took: float | None) -> None:
         """Again, after a delay, or failed for good. took: Seconds of the call, where there was one."""
         index, task, number = attempt.index, attempt.task, attempt.number
-        delay = self._retry.delay(failure.kind, number, self._chance)
+        delay = self._retry.delay(failure, number, self._chance)
         if delay is None:
             self._fail(index, task, failure.error, number, took)
             return

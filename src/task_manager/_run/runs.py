@@ -23,7 +23,7 @@ from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
 from .._signals import HeldSignals
 from .._summary import Summary, why
-from ..events import Observer, RunBegan
+from ..events import Observer, RunBegan, next_run
 from .ledger import Ledger
 from .pump import pump, pump_awaiting, refuse_running_loop
 from .recorder import Recorder
@@ -109,7 +109,8 @@ class Runs:
         ended_early: str | None = None
         with self._runner.one_run(plan.owner):
             self.results.begin_run(repeats=True, keeps=plan.keeps)
-            recorder.record(RunBegan(total, plan.stage))
+            workers = plan.orders.workers
+            recorder.record(RunBegan(total, plan.stage, plan.mode.name, workers, next_run()))
             try:
                 yield
             except BaseException as error:
@@ -188,7 +189,8 @@ class Runs:
         self._ledger.begin_run()
         self._ledger.keeps_keys = bool(plan.keeps)
         self.results.begin_run(repeats=not plan.distinct, keeps=plan.keeps)
-        recorder.record(RunBegan(source.remaining, plan.stage))
+        began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
+        recorder.record(began)
         return Run(
             source,
             self._ledger,

@@ -102,6 +102,11 @@ class Mode:
     beside: bool
     workers: Callable[[], int]
 
+    @property
+    def name(self) -> str:
+        """What a user picks it by."""
+        return next((name for name, mode in MODES.items() if mode is self), "unknown")
+
     def load(self) -> Any:
         module, name = self.runner
         return getattr(import_module(module, __name__), name)

@@ -19,9 +19,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from operator import is_, length_hint
+from types import CoroutineType
 from typing import Any, NamedTuple
 
-from .._call import LOOK_AGAIN, NEVER, clock, failure_of
+from .._call import LOOK_AGAIN, NEVER, clock, failure_of, refuse_coroutine
 from .._signals import comes_from_a_handler, makes_calls
 from .._task import Batch, Failure, Outcomes
 from ..errors import TaskTimeoutError
@@ -296,6 +297,9 @@ class AsyncRunner:
                         failure = failure_of(error)
                     if worker.left_alone:
                         return
+                    if type(value) is CoroutineType:
+                        failure = refuse_coroutine(value, awaited=True)
+                        value = None
                     self._record(worker, value, clock() - began, failure)
                     context = copy_context()
                     if len(context) != count or (
