@@ -13,10 +13,12 @@ import hashlib
 import os
 import sys
 import sysconfig
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from task_manager import TaskManager
+from task_manager.options import ExecutionMode
 
 NOT_THERE = "a_file_that_is_not_there.txt"
 LEFT_OUT = {"site-packages", "__pycache__"}  # of other projects; may change meanwhile
@@ -38,7 +40,7 @@ async def fingerprint_async(path: Path) -> Fingerprint:
     return await asyncio.to_thread(fingerprint, path)
 
 
-MODES = {
+MODES: dict[ExecutionMode, Callable[[Path], Any]] = {
     "serial": fingerprint,
     "thread": fingerprint,
     "process": fingerprint,
@@ -64,6 +66,7 @@ def main() -> None:
     print(f"Hashing {len(files):,} files of {folder}\n")
     print(f"{'mode':<8}{'files':>8}{'MB':>10}{'seconds':>10}{'MB/s':>10}{'failed':>9}", flush=True)
     answers = []
+    errors: Mapping[Path, BaseException] = {}
     for mode, func in MODES.items():
         with TaskManager(func, execution_mode=mode, logger=None) as manager:
             summary = manager.start(files)

@@ -71,6 +71,15 @@ def same(task: Any) -> Any:
     return task
 
 
+async def _later(task: Any) -> Any:
+    return task
+
+
+def gives_a_coroutine_of_odd(task: int) -> Any:
+    """A plain function that hands out the coroutine of another."""
+    return _later(task) if task % 2 else task
+
+
 def nothing(task: Any) -> None:
     return None
 
@@ -173,7 +182,9 @@ def odd_error(what: str) -> BaseException:
             raise RuntimeError("no text")
 
     kinds: dict[str, type[Exception]] = {"text": OddText, "module": NoModule, "name": NoName}
-    return kinds[what]("odd")
+    error = kinds[what]("odd")
+    vars(error)["lock"] = threading.Lock()  # or cloudpickle would take it
+    return error
 
 
 def raise_odd(x: int, what: str) -> int:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from task_manager import Summary, TaskLogger
+from task_manager._log.observer import LogObserver
 from task_manager.events import Event, RunBegan, RunEnded, Succeeded
-from task_manager.logger import LogObserver
 
 SHORT = "{level}|{message}"
 

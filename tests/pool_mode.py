@@ -40,6 +40,9 @@ class PoolRunner:
             for outcomes in future.result()
         ]
 
+    def not_begun(self) -> None:
+        """A pool does not tell."""
+
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 

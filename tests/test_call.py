@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 import weakref
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import functions as f
 from task_manager import _call
 from task_manager._call import IDLE, NEVER, PROMPT, call_batch, failure_of, invoker
 from task_manager._task import Outcomes, Unrun
+from task_manager.errors import CoroutineReturnedError
 
 START = 10.0
 
@@ -303,3 +305,61 @@ def test_an_error_that_hides_its_traceback_is_a_failure() -> None:
     (outcomes,) = call_batch(call, [1, 2], slot())
 
     assert {0: Hides, 1: Hides} == columns(outcomes)[2]
+
+
+async def fetch(x: int) -> int:
+    return x
+
+
+def test_a_coroutine_is_no_result() -> None:
+    """It is the error of its call, is closed without a warning, and the others have their results."""
+    (outcomes,) = call_batch(lambda x: fetch(x) if x == 2 else x, [1, 2, 3], slot())
+
+    assert ([0, 1, 2], [1, None, 3], {1: CoroutineReturnedError}) == columns(outcomes)[:3]
+    assert "fetch" == outcomes.failures[1].error.coroutine
+
+
+def test_a_coroutine_of_a_slow_call_is_no_result(clock: Clock) -> None:
+    """Where outcomes are sent one by one, each is known by its position in the batch."""
+
+    def call(x: int) -> Any:
+        clock.turn(0.25)
+        return fetch(x)
+
+    sent = [columns(outcomes)[:3] for outcomes in call_batch(call, [1, 2], slot())]
+
+    assert [
+        ([0], [None], {0: CoroutineReturnedError}),
+        ([1], [None], {1: CoroutineReturnedError}),
+    ] == sent
+
+
+def test_a_coroutine_that_was_begun_is_left_alone() -> None:
+    """Somebody else goes on with it."""
+    waiting = fetch_after_a_turn()
+    waiting.send(None)
+    (outcomes,) = call_batch(lambda x: waiting, [1], slot())
+
+    assert {0: CoroutineReturnedError} == columns(outcomes)[2]
+    with pytest.raises(StopIteration, match="7"):
+        waiting.send(None)
+
+
+async def fetch_after_a_turn() -> int:
+    await asyncio.sleep(0)
+    return 7
+
+
+class Later:
+    """Can be awaited, and is a result as any other."""
+
+    def __await__(self) -> Any:
+        raise AssertionError("nobody asked for it")
+
+
+def test_what_can_be_awaited_is_a_result() -> None:
+    """A future, an object with `__await__`, a generator: only a coroutine is lost unawaited."""
+    results = [Later(), Future(), (x for x in "abc")]
+    (outcomes,) = call_batch(lambda x: results[x], [0, 1, 2], slot())
+
+    assert (results, {}) == columns(outcomes)[1:3]

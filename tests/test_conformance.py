@@ -17,6 +17,7 @@ import pytest
 import functions as f
 from functions import START_METHODS, WAYS, manager_of
 from task_manager import (
+    CoroutineReturnedError,
     GetArgsError,
     ProcessResultError,
     Summary,
@@ -114,6 +115,17 @@ def test_none_is_a_result(mode: str) -> None:
 
 
 # ------------------------------------------------------------------ duplicates
+
+
+def test_a_coroutine_is_no_result(mode: str) -> None:
+    """It is the error of its task, in async mode where another coroutine comes of the first."""
+    with manager_of(f.gives_a_coroutine_of_odd, mode) as manager:
+        manager.start(range(4))
+        errors = manager.get_error_dict()
+
+        assert {0: 0, 2: 2} == manager.get_result_dict()
+        assert [1, 3] == list(errors)
+        assert {CoroutineReturnedError} == set(map(type, errors.values()))
 
 
 def test_a_repeat_is_not_run(mode: str, calls: Path) -> None:

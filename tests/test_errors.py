@@ -14,6 +14,7 @@ from task_manager import errors
 from task_manager._processes.child import failed_starts_error
 from task_manager.errors import (
     ConfigurationError,
+    CoroutineReturnedError,
     GetArgsError,
     HookError,
     ProcessResultError,
@@ -58,6 +59,16 @@ TEXTS = [
         TransportError("error", "a.E", "no", "Traceback ...\na.E: no\n"),
         "the error cannot cross to another process: a.E: no\nTraceback ...\na.E: no\n",
     ),
+    (
+        CoroutineReturnedError("fetch"),
+        "the function returned a coroutine (fetch), which nothing awaits in this mode; "
+        "pass the async function itself with execution_mode='async'",
+    ),
+    (
+        CoroutineReturnedError("fetch", awaited=True),
+        "the async function returned a coroutine (fetch), which nothing awaits; "
+        "write `return await fetch(...)`",
+    ),
     (HookError({"a": 1}, "KeyError: 'b'"), "hook raised KeyError: 'b'"),
     (GetArgsError({"a": 1}, "KeyError: 'b'"), "get_args raised KeyError: 'b'"),
     (ProcessResultError({"a": 1}, "KeyError: 'b'"), "process_result raised KeyError: 'b'"),
@@ -72,6 +83,7 @@ FIELDS = [
         {"what": "error", "type_name": "a.E", "message": "no", "traceback": "Traceback"},
     ),
     (TransportError("result", "a.E", "no"), {"what": "result", "traceback": ""}),
+    (CoroutineReturnedError("fetch", True), {"coroutine": "fetch", "awaited": True}),
     (GetArgsError([1], "KeyError: 'b'"), {"task": [1], "error": "KeyError: 'b'", "hook": "get_args"}),
     (ProcessResultError([1], "no"), {"task": [1], "error": "no", "hook": "process_result"}),
 ]

@@ -14,10 +14,11 @@ import loguru
 import pytest
 
 import functions as f
-import task_manager.logger as module
+import task_manager._log.file as module
 from task_manager import Summary, TaskChain, TaskLogger, TaskManager
+from task_manager._log.file import LOOK, UNSURE
+from task_manager._log.observer import LogObserver
 from task_manager.events import Failed, RunBegan, RunEnded, Succeeded
-from task_manager.logger import LOOK, UNSURE, LogObserver
 
 SHORT = "{level}|{message}"
 

@@ -24,13 +24,37 @@ def wide_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINES", "50")
 
 
+class Terminal(io.StringIO):
+    """Where a bar can move; as wide as nobody knows."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Captured:
+    """What has come to stderr, as if that were a terminal."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def getvalue(self) -> str:
+        return self._capsys.readouterr().err
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Captured:
+    """In the place of stderr."""
+    monkeypatch.setattr("task_manager.progress.is_terminal", lambda stream: True)
+    return Captured(capsys)
+
+
 def last_drawn(text: str) -> str:
     """The bar as it was left standing."""
     return re.split(r"[\r\n]+", text.strip())[-1]
 
 
 def drawn(draw: Callable[[ProgressManager], None], **options: Any) -> str:
-    file = io.StringIO()
+    file = Terminal()
     with ProgressManager(file=file, **options) as progress:
         draw(progress)
     return last_drawn(file.getvalue())
@@ -89,7 +113,7 @@ def test_failures_and_retries_stand_beside_the_bar(
 
 def test_a_bar_can_be_drawn_as_of_now() -> None:
     """What was counted shows, also when it was too soon to draw it."""
-    file = io.StringIO()
+    file = Terminal()
     progress = ProgressManager(total=4, file=file)
     progress.update(1)
     progress.update(1)
@@ -100,7 +124,7 @@ def test_a_bar_can_be_drawn_as_of_now() -> None:
     assert " 2/4 [" in text
 
 
-def test_a_bar_is_drawn_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bar_is_drawn_on_stderr(terminal: Captured, capsys: pytest.CaptureFixture[str]) -> None:
     """Where no file is given; stdout belongs to the user."""
     with ProgressManager(total=1) as progress:
         progress.update()
@@ -112,7 +136,7 @@ def test_a_bar_is_drawn_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_closing_twice_is_closing_once() -> None:
     """The bar is left standing, and nothing is drawn after it."""
-    file = io.StringIO()
+    file = Terminal()
     progress = ProgressManager(total=1, file=file)
     progress.update()
     progress.close()
@@ -131,7 +155,7 @@ def test_a_bar_is_closed_when_the_work_breaks_off() -> None:
             progress.update(2)
             raise LookupError
 
-    file = io.StringIO()
+    file = Terminal()
     with pytest.raises(LookupError):
         break_off()
 
@@ -145,7 +169,7 @@ def test_a_bar_makes_no_lock_for_processes_and_no_thread(monkeypatch: pytest.Mon
     monkeypatch.setattr(tqdm.std, "TqdmDefaultWriteLock", lambda: made.append("a lock"))
     monkeypatch.delattr(tqdm.std.tqdm, "_lock", raising=False)
     before = threading.active_count()
-    with ProgressManager(total=1, file=io.StringIO()) as progress:
+    with ProgressManager(total=1, file=Terminal()) as progress:
         progress.update()
         during = threading.active_count()
 
@@ -155,7 +179,7 @@ def test_a_bar_makes_no_lock_for_processes_and_no_thread(monkeypatch: pytest.Mon
 # ------------------------------------------------------------------ as an observer of a run
 
 
-def test_a_bar_moves_with_the_events_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bar_moves_with_the_events_of_a_run(terminal: Captured) -> None:
     """Results, errors and repeats are done; a retry is not."""
     observer = ProgressObserver("Working")
     observer.observe(RunBegan(9))
@@ -165,7 +189,7 @@ def test_a_bar_moves_with_the_events_of_a_run(capsys: pytest.CaptureFixture[str]
     observer.observe(Failed(3, "d", ValueError(), 3))
     observer.observe(Repeated(["a", "b"]))
     observer.observe(RunEnded(Summary(not_started=3)))
-    text = last_drawn(capsys.readouterr().err)
+    text = last_drawn(terminal.getvalue())
 
     assert re.match(r"Working:  67%\|.*\| 6/9 \[.*, failed=1, retried=2\]$", text)
 
@@ -175,7 +199,7 @@ def test_a_bar_moves_with_the_events_of_a_run(capsys: pytest.CaptureFixture[str]
     [(9, 0, "100%.* 2/2 "), (9, 7, "22%.* 2/9 "), (None, 0, "2 task ")],
 )
 def test_a_bar_is_full_when_a_run_is_through(
-    total: int | None, not_started: int, shown: str, capsys: pytest.CaptureFixture[str]
+    total: int | None, not_started: int, shown: str, terminal: Captured
 ) -> None:
     """Also where fewer tasks came than were expected; unless the run was broken off."""
     observer = ProgressObserver("Working")
@@ -183,17 +207,17 @@ def test_a_bar_is_full_when_a_run_is_through(
     observer.observe(Repeated(["a", "b"]))
     observer.observe(RunEnded(Summary(not_started=not_started)))
 
-    assert re.match(rf"Working: +{shown}", last_drawn(capsys.readouterr().err))
+    assert re.match(rf"Working: +{shown}", last_drawn(terminal.getvalue()))
 
 
-def test_a_bar_is_drawn_while_nothing_happens(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bar_is_drawn_while_nothing_happens(terminal: Captured) -> None:
     """At each tick, so that what was counted last shows."""
     observer = ProgressObserver("Working")
     observer.observe(RunBegan(None))
     observer.observe(Succeeded([0], ["a"], [1], [0.0], [1]))
     observer.observe(Succeeded([1], ["b"], [1], [0.0], [1]))
     observer.observe(Waiting())
-    text = last_drawn(capsys.readouterr().err)
+    text = last_drawn(terminal.getvalue())
     observer.observe(RunEnded(Summary()))
 
     assert "Working: 2 task [" in text
@@ -215,7 +239,9 @@ def test_a_bar_that_is_not_there_is_not_drawn(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("tasks", [[1, 2, 3, 1], iter([1, 2, 3, 1])], ids=["list", "iterator"])
-def test_a_manager_draws_a_bar_if_it_is_asked_to(tasks: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_manager_draws_a_bar_if_it_is_asked_to(
+    tasks: Any, terminal: Captured, capsys: pytest.CaptureFixture[str]
+) -> None:
     """All tasks are counted, with their failures, under its name."""
     manager = TaskManager(refuse_two, show_progress=True, progress_desc="Reading", logger=None)
     manager.start(tasks)
@@ -246,5 +272,14 @@ def test_a_bar_that_cannot_be_drawn_is_named_in_the_warning(monkeypatch: pytest.
     manager = TaskManager(abs, show_progress=True, logger=None)
     with pytest.warns(RuntimeWarning, match="^the bar failed and is left out"):
         manager.start([-1])
+
+    assert {-1: 1} == manager.get_result_dict()
+
+
+def test_nothing_is_drawn_where_there_is_no_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F17: as under pythonw, and without a warning."""
+    monkeypatch.setattr(sys, "stderr", None)
+    manager = TaskManager(abs, show_progress=True, logger=None)
+    manager.start([-1])
 
     assert {-1: 1} == manager.get_result_dict()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_manager._repr import LONGEST, short_repr
+from task_manager._repr import LONGEST, error_name, error_text, short_repr, text_of
 
 
 class BrokenRepr:
@@ -208,3 +208,52 @@ def test_the_whole_is_cut_where_many_parts_are_long() -> None:
 def test_lines_are_joined(text: str) -> None:
     """A repr of several lines is shown in one."""
     assert "one two" == short_repr(Lines(text))
+
+
+class Bare(Exception):
+    pass
+
+
+class OwnRepr(Exception):
+    def __repr__(self) -> str:
+        return "<no luck>"
+
+
+def foreign(kind: type[Exception], module: Any = "client.errors") -> type[Exception]:
+    return type(kind.__name__, (kind,), {"__module__": module})
+
+
+ERRORS = [
+    (ValueError("no"), "ValueError", "ValueError: no", "ValueError('no')"),
+    (
+        foreign(ConnectionError)("no"),
+        "client.errors.ConnectionError",
+        "client.errors.ConnectionError: no",
+        "client.errors.ConnectionError('no')",
+    ),
+    (foreign(Bare, "__main__")("no"), "Bare", "Bare: no", "Bare('no')"),
+    (foreign(Bare, "__mp_main__")("no"), "Bare", "Bare: no", "Bare('no')"),
+    (foreign(Bare, None)("no"), "Bare", "Bare: no", "Bare('no')"),
+    (foreign(Bare, "a\nb")("no"), "a b.Bare", "a b.Bare: no", "a b.Bare('no')"),
+    (foreign(OwnRepr)("no"), "client.errors.OwnRepr", "client.errors.OwnRepr: no",
+     "client.errors.OwnRepr: <no luck>"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "name", "text", "shown"), ERRORS, ids=range(len(ERRORS)))
+def test_an_error_is_shown_by_its_qualified_name(
+    error: Exception, name: str, text: str, shown: str
+) -> None:
+    """As a traceback does: those of Python and of the script by their bare name."""
+    assert (name, text, shown) == (error_name(type(error)), text_of(error), error_text(error))
+
+
+def test_a_name_inside_a_function_is_shown_once() -> None:
+    """The qualified name takes the place of the bare one at the head of the repr."""
+
+    class Inner(Exception):
+        pass
+
+    assert (f"{__name__}.test_a_name_inside_a_function_is_shown_once.<locals>.Inner(7)") == error_text(
+        Inner(7)
+    )

@@ -8,12 +8,14 @@ with TaskManager(fetch, execution_mode="thread", worker_limit=20) as manager:
 """
 
 from ._run.queues import END
-from ._task import Summary
+from ._summary import ErrorKind, Summary
 from .chain import TaskChain
 from .errors import (
     ConfigurationError,
+    CoroutineReturnedError,
     GetArgsError,
     HookError,
+    NotInitializedError,
     ProcessResultError,
     StageDiedError,
     TaskManagerError,
@@ -30,8 +32,11 @@ from .progress import ProgressManager
 __all__ = [
     "END",
     "ConfigurationError",
+    "CoroutineReturnedError",
+    "ErrorKind",
     "GetArgsError",
     "HookError",
+    "NotInitializedError",
     "ProcessResultError",
     "ProgressManager",
     "StageDiedError",

@@ -8,10 +8,14 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType, TracebackType
+from itertools import repeat
+from operator import is_
+from types import CoroutineType, FrameType, TracebackType
 from typing import Any, Protocol
 
+from ._repr import one_line
 from ._task import Failure, InTurn, Outcomes, Unrun
+from .errors import CoroutineReturnedError
 
 PROMPT = 0.001  # a call of so many seconds has its outcome sent before the next call begins
 TOO_LONG = 0.15  # seconds; a batch of short calls that has turned into one of long ones is broken off
@@ -19,6 +23,7 @@ IDLE = -1.0  # the number in a slot before the first call
 NEVER = math.inf  # the beginning of a call that is over: no time limit applies to what follows
 
 LOOK_AGAIN = 0.005  # seconds between two looks for calls that are overdue, where calls end just in time
+LONGEST_NAME = 200  # characters of a coroutine's
 MOST_LINKED = 50  # generations of causes that an error keeps
 
 clock = time.perf_counter  # one clock for all processes of a machine
@@ -32,6 +37,8 @@ class Slot(Protocol):
     """
 
     def __setitem__(self, cell: int, value: float, /) -> None: ...
+
+    def __getitem__(self, cell: int, /) -> float: ...
 
 
 def invoker(func: Callable[..., Any], unpack: bool) -> Callable[[Any], Any]:
@@ -81,6 +88,7 @@ def call_batch(
         if ended - begun >= PROMPT:
             slot[1] = NEVER
             del value
+            _refuse_coroutines(values, failures, first)
             yield Outcomes(
                 range(first, position + 1),
                 values,
@@ -97,6 +105,7 @@ def call_batch(
         begun = ended
     slot[1] = NEVER
     if values:
+        _refuse_coroutines(values, failures, first)
         yield Outcomes(
             range(first, first + len(values)),
             values,
@@ -109,6 +118,30 @@ def call_batch(
     calls = values = failures = seconds = call = value = None  # type: ignore[assignment]
     if interrupt is not None:
         raise interrupt
+
+
+def _refuse_coroutines(values: list[Any], failures: dict[int, Failure], first: int) -> None:
+    """What is a coroutine becomes a failure. One look at all: no call pays more than 20 ns.
+
+    first: The position of the first value.
+    """
+    if any(map(is_, map(type, values), repeat(CoroutineType))):
+        for place, value in enumerate(values):
+            if type(value) is CoroutineType:
+                failures[first + place] = refuse_coroutine(value)
+                values[place] = None
+
+
+def refuse_coroutine(coroutine: CoroutineType[Any, Any, Any], awaited: bool = False) -> Failure:
+    """The failure of a call that returned a coroutine. One that was never begun is closed.
+
+    Nobody is then warned that it was never awaited; one that was begun is somebody else's as well.
+    awaited: Whether the function was an async one, and was awaited.
+    """
+    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()
+    name = one_line(coroutine.__name__[:LONGEST_NAME])
+    return Failure(CoroutineReturnedError(name, awaited), CoroutineReturnedError)
 
 
 def failure_of(error: BaseException) -> Failure:

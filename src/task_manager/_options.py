@@ -1,13 +1,19 @@
-"""Options, checked at the door: each function returns the value, or says what came and what is right."""
+"""Options, checked at the door: each function returns the value, or says what came and what is right.
+
+The table at the end says which option of a manager is checked by which function.
+"""
 
 from __future__ import annotations
 
 import inspect
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from multiprocessing import get_all_start_methods
 from typing import Any, TypeVar
 
+from ._door import Row
+from ._run.results import Keeps
 from ._runners import MODES
 from .errors import ConfigurationError
 from .events import Observer
@@ -22,22 +28,25 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     return value
 
 
-def function(func: Any, mode: str) -> Callable[..., Any]:
+def mode(name: str, value: Any) -> str:
+    return one_of(name, value, MODES)
+
+
+def function(name: str, func: Any, mode: str) -> Callable[..., Any]:
     """A function that fits its mode: a coroutine function where the mode awaits, else a plain one."""
-    one_of("execution_mode", mode, MODES)
     if not callable(func):
-        raise ConfigurationError(f"func must be callable; got {func!r}")
+        raise ConfigurationError(f"{name} must be callable; got {func!r}")
     if inspect.isasyncgenfunction(func):
-        raise ConfigurationError(f"func must return one result; {func!r} is an async generator")
+        raise ConfigurationError(f"{name} must return one result; {func!r} is an async generator")
     awaits = _answers(inspect.iscoroutinefunction, func)
     if awaits and not MODES[mode].awaits:
         raise ConfigurationError(
-            f"func must be a plain function in {mode} mode; {func!r} is async, which needs "
+            f"{name} must be a plain function in {mode} mode; {func!r} is async, which needs "
             "execution_mode='async'"
         )
     if not awaits and MODES[mode].awaits:
         raise ConfigurationError(
-            f"func must be an async function in {mode} mode; {func!r} is a plain one, which needs "
+            f"{name} must be an async function in {mode} mode; {func!r} is a plain one, which needs "
             "execution_mode='thread', 'process' or 'serial'"
         )
     return func  # type: ignore[no-any-return]
@@ -105,6 +114,14 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
+def keeps(name: str, value: Any) -> Keeps:
+    if value is True or value is False or (type(value) is str and value == "errors"):
+        return value  # type: ignore[return-value]
+    raise ConfigurationError(
+        f"{name} must be True, False or 'errors', which keeps the errors alone; got {value!r}"
+    )
+
+
 def text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be a string; got {value!r}")
@@ -118,16 +135,6 @@ def log(name: str, value: Any) -> TaskLogger | None:
             f"TaskLogger(logger=...) to a loguru logger of yours; got {value!r}"
         )
     return value
-
-
-def property_still(name: str, kind: type) -> None:
-    """A subclass sets what the manager checks in `__init__`, not in its own body."""
-    value = inspect.getattr_static(kind, name)
-    if not isinstance(value, property):
-        raise ConfigurationError(
-            f"{name} must be set in __init__ or on the manager, not on the class; "
-            f"{kind.__qualname__} has {name} = {value!r}"
-        )
 
 
 def observers(name: str, value: Any) -> tuple[Observer, ...]:
@@ -164,3 +171,24 @@ def exception_types(
             f"got {value!r}"
         )
     return tuple(types)
+
+
+# A new option of a manager is a row here, a parameter of TaskManager.__init__, and its type in the two
+# classes of options.py.
+MANAGER: dict[str, Row] = {
+    "execution_mode": Row(mode),
+    "func": Row(function, beside="execution_mode", on_class=False),
+    "worker_limit": Row(partial(whole_or_none, least=1)),
+    "max_retries": Row(partial(whole, least=0)),
+    "show_progress": Row(flag),
+    "progress_desc": Row(text),
+    "retry_exceptions": Row(exception_types, settable=True),
+    "retry_delay": Row(seconds),
+    "max_retry_delay": Row(seconds),
+    "task_timeout": Row(timeout, beside="execution_mode"),
+    "deduplicate": Row(flag),
+    "logger": Row(log),
+    "start_method": Row(start_method),
+    "keep_results": Row(keeps),
+    "observers": Row(observers),
+}

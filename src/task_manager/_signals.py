@@ -28,6 +28,8 @@ STUCK = 0.5  # seconds without a safe place since a signal came; then the next e
 REMEMBERED = 8  # errors out of handlers, the latest
 DEEP = 20  # errors of a chain of contexts that are looked at
 
+_last_ctrl_c = -math.inf  # when SIGINT came last while some were active, by `monotonic`
+
 _context: Any = vars(BaseException)["__context__"]  # whatever an error's class makes of the name
 
 _callers: set[CodeType] = set()
@@ -35,6 +37,11 @@ _active: list[HeldSignals] = []  # in the main thread, in the order of their beg
 _raised: list[BaseException] = []  # by handlers, while some were active
 # Those of them that were raised in code of the user's, and not seen since.
 _inside: list[BaseException] = []
+
+
+def ctrl_c_since(moment: float) -> bool:
+    """Whether a SIGINT has come in a run since then. asyncio makes a cancellation of it."""
+    return _last_ctrl_c >= moment
 
 
 class HeldSignals:
@@ -51,7 +58,8 @@ class HeldSignals:
     """
 
     def __init__(self, patience: float = STUCK) -> None:
-        self.allowed = self.ends_allowed = False
+        self.allowed: bool = False
+        self.ends_allowed: bool = False
         self._patience = patience
         self._waiting: list[BaseException] = []
         self._since = math.inf  # when the first signal came since the last safe place
@@ -111,7 +119,10 @@ class HeldSignals:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         """The handler in place of the script's."""
+        global _last_ctrl_c
         now = monotonic()
+        if number == signal.SIGINT:
+            _last_ctrl_c = now
         try:
             self._handlers[number](number, frame)
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""The values that flow: a batch of attempts out, and its outcomes back; and the summary at the end.
+"""The values that flow: a batch of attempts out, and its outcomes back.
 
 They hold columns, not one object a task: position i of every list of a value speaks of the same
 attempt.  A per-task object costs more than a tiny task is worth.
@@ -127,9 +127,13 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unrun:
-    """Attempts that come back from a runner without having been made: they are due again, uncharged."""
+    """Attempts that come back from a runner without an outcome: they are due again, uncharged.
+
+    begun: Those of them whose call may have begun all the same, as with a worker that has died.
+    """
 
     positions: Sequence[int]
+    begun: Sequence[int] = ()
 
 
 def has_tuples(tasks: list[Any]) -> bool:
@@ -145,28 +149,3 @@ def has_tuples(tasks: list[Any]) -> bool:
 def is_tuple(value: Any) -> bool:
     """As isinstance, which would ask the value for its __class__."""
     return issubclass(type(value), tuple)
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """How a run went.  succeeded + failed + duplicates + not_started = tasks taken.
-
-    succeeded: Tasks with a result.
-    failed: Tasks with an error, after their retries.
-    duplicates: Tasks met before, and not run again.
-    retries: Attempts after the first, all tasks together.
-    seconds: From the call of `start` until the last outcome was recorded.
-    not_started: Tasks taken whose outcome is unknown since the run was broken off; otherwise 0.
-    """
-
-    succeeded: int = 0
-    failed: int = 0
-    duplicates: int = 0
-    retries: int = 0
-    seconds: float = 0.0
-    not_started: int = 0
-
-    @property
-    def taken(self) -> int:
-        """Tasks taken from the input."""
-        return self.succeeded + self.failed + self.duplicates + self.not_started

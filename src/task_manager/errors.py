@@ -2,12 +2,14 @@
 
     TaskManagerError
     ├── ConfigurationError    (also a ValueError)  a wrong option; raised, not kept
+    │   └── NotInitializedError (also an AttributeError) a subclass did not call super().__init__()
     ├── WorkerError                                something happened to a worker
     │   ├── WorkerDiedError                        a worker process died with a task in hand
     │   ├── WorkerStartError                       no worker comes up; ends the run
     │   └── StageDiedError                         a stage process of a chain died
     ├── TaskTimeoutError      (also a TimeoutError) a call took longer than task_timeout
     ├── TransportError                             an object could not cross a process boundary
+    ├── CoroutineReturnedError (also a TypeError)  the function returned a coroutine in place of a result
     └── HookError                                  a hook of a manager's subclass raised
         ├── GetArgsError
         └── ProcessResultError
@@ -17,13 +19,17 @@ An exception out of the user's own function is none of these: it is kept as it w
 
 from __future__ import annotations
 
+import copy
+import pickle
 import signal
-from typing import Any
+from typing import Any, Self
 
 __all__ = [
     "ConfigurationError",
+    "CoroutineReturnedError",
     "GetArgsError",
     "HookError",
+    "NotInitializedError",
     "ProcessResultError",
     "StageDiedError",
     "TaskManagerError",
@@ -41,6 +47,13 @@ class TaskManagerError(Exception):
 
 class ConfigurationError(TaskManagerError, ValueError):
     """A wrong option, or a function that does not fit the mode; says what came and what is right."""
+
+
+class NotInitializedError(ConfigurationError, AttributeError):
+    """A subclass whose __init__ has not called super().__init__() was used.
+
+    It is an AttributeError, so that hasattr, copies and debuggers may ask such an object anything.
+    """
 
 
 class WorkerError(TaskManagerError):
@@ -118,6 +131,30 @@ class TransportError(TaskManagerError):
         return f"{text}\n{self.traceback}" if self.traceback else text
 
 
+class CoroutineReturnedError(TaskManagerError, TypeError):
+    """The function returned a coroutine, which nothing awaits, in place of a result.
+
+    coroutine: The name of the async function that it is of.
+    awaited: Whether the function itself was an async one, and was awaited.
+    """
+
+    def __init__(self, coroutine: str, awaited: bool = False) -> None:
+        super().__init__(coroutine, awaited)
+        self.coroutine = coroutine
+        self.awaited = awaited
+
+    def __str__(self) -> str:
+        if self.awaited:
+            return (
+                f"the async function returned a coroutine ({self.coroutine}), which nothing awaits; "
+                f"write `return await {self.coroutine}(...)`"
+            )
+        return (
+            f"the function returned a coroutine ({self.coroutine}), which nothing awaits in this mode; "
+            "pass the async function itself with execution_mode='async'"
+        )
+
+
 class HookError(TaskManagerError):
     """A hook of a TaskManager's subclass raised for this task; the hook's own error is `__cause__`."""
 
@@ -139,9 +176,47 @@ class GetArgsError(HookError):
 
 
 class ProcessResultError(HookError):
-    """`process_result(task, result)` raised; the function had succeeded and is not called again."""
+    """`process_result(task, result)` raised; the function had succeeded and is not called again.
+
+    result: What the function had returned, which was paid for. None where it could not come over from
+        another process, as of a stage of a chain in process mode: the error arrives all the same.
+    """
 
     hook = "process_result"
+
+    def __init__(self, task: Any, error: str, result: Any = None) -> None:
+        super().__init__(task, error)
+        self.result = result
+
+    def __copy__(self) -> Self:
+        return self._with(self.task, self.result)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._with(copy.deepcopy(self.task, memo), copy.deepcopy(self.result, memo))
+
+    def _with(self, task: Any, result: Any) -> Self:
+        made = type(self)(task, self.error, result)
+        vars(made).update({**vars(self), "task": task, "result": result})
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The result in a pickle of its own, as it may refuse on either side."""
+        state = {name: value for name, value in vars(self).items() if name != "result"}
+        try:
+            packed = pickle.dumps(self.result, pickle.HIGHEST_PROTOCOL)
+        except Exception:
+            packed = None
+        return _with_result, (type(self), self.task, self.error, packed), state
+
+
+def _with_result(
+    kind: type[ProcessResultError], task: Any, error: str, packed: bytes | None
+) -> ProcessResultError:
+    try:
+        result = None if packed is None else pickle.loads(packed)
+    except Exception:
+        result = None
+    return kind(task, error, result)
 
 
 def _end(exitcode: int | None) -> str:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol
 
-from ._task import Summary
+from ._summary import Summary
 
 __all__ = [
     "Attempted",
@@ -32,10 +33,28 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunBegan:
-    """The first event of a run. total: Tasks to come; None where nobody knows."""
+    """The first event of a run.
+
+    total: Tasks to come; None where nobody knows.
+    mode: Its execution mode; of a chain, the chain mode.
+    workers: How many calls may run at the same time; None for a chain.
+    run: Its number among the runs of this process, from 1; a start of a chain and the run of each of its
+        stages have one each.
+    """
 
     total: int | None
     stage: int | None = None
+    mode: str | None = None
+    workers: int | None = None
+    run: int = 0
+
+
+_runs = count(1)
+
+
+def next_run() -> int:
+    """The number of the run that begins now."""
+    return next(_runs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Self
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Concatenate, Generic, Literal, Self, Unpack, overload
 
 from . import _options as options
+from ._door import door
+from ._generic import More, R, Result, T, Task
+from ._hooks import HOOKS, check_assigned_hooks, check_hooks, warn_of_near_names
+from ._notice import Notice
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.runs import Plan, Runs
 from ._runners import MODES, Orders
 from ._signals import HeldSignals
-from ._task import Summary, is_tuple
+from ._summary import Summary
+from ._task import is_tuple
+from .errors import NotInitializedError
 from .events import Observer
 from .logger import TaskLogger
+from .options import ExecutionMode, ManagerAttributes, ManagerOptions, StartMethod
 from .progress import ProgressObserver
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    T = TypeVar("T", default=Any)  # of a task; where nobody names it, it is Any
-    R = TypeVar("R", default=Any)  # of a result
-else:  # defaults come with Python 3.13
-    from typing import TypeVar
-
-    T = TypeVar("T")
-    R = TypeVar("R")
+__all__ = ["TaskManager"]
 
 
-class TaskManager(Generic[T, R]):
+@door("manager", options.MANAGER, "_runs")
+class TaskManager(ManagerAttributes, Generic[T, R]):
     """Runs a function over tasks and answers for every task: a result, or the error.
 
     func: Called once for each attempt. A tuple task is unpacked into its positional arguments,
@@ -44,7 +44,8 @@ class TaskManager(Generic[T, R]):
     show_progress: Draw a bar on stderr.
     progress_desc: What the bar calls the work.
     retry_exceptions: An exception type or a tuple of them; what is not of these is not retried, and
-        neither is what does not derive from Exception. May be set on the manager between runs.
+        neither is what does not derive from Exception. With ConnectionError and TimeoutError comes what
+        well-known clients raise in their place. May be set on the manager between runs.
     retry_delay: The longest delay before the second attempt, in seconds. It doubles with every
         attempt, and the true delay is drawn evenly between 0 and it.
     max_retry_delay: The longest delay at all, in seconds.
@@ -58,19 +59,81 @@ class TaskManager(Generic[T, R]):
         no fault. The second in a row ends the run with a WorkerStartError if no worker is ready.
     start_method: How process mode starts its workers, and a chain the process of this stage: "fork",
         "forkserver" or "spawn"; None: the platform's default.
-    keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. If False, tasks
-        are counted, logged and handed to `process_result` only.
+    keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. "errors" keeps the
+        errors alone. If False, tasks are counted, logged and handed to `process_result` only.
     deduplicate: Run a task that was taken before only if it failed in an earlier run.
     logger: Where the log goes; None: no log.
     observers: Objects of yours that are told the news of each run, as `task_manager.events` says.
 
+    Options are read-only attributes, but for `retry_exceptions`. A subclass may have them as class
+    attributes: what the constructor is not given is then taken from there.
+
     Raises ConfigurationError (a ValueError) for a wrong option.
     """
 
+    _runs: Runs
+
+    # For editors. A function that takes two arguments or more is given tuples; one that takes exactly
+    # one says what its tasks are. The last is for subclasses, whose hooks may change both types.
+    @overload
+    def __init__(
+        self: TaskManager[Any, Result],
+        func: Callable[Concatenate[Any, Any, More], Result],
+        execution_mode: Literal["serial", "thread", "process"] = "serial",
+        worker_limit: int | None = None,
+        max_retries: int = 3,
+        show_progress: bool = False,
+        progress_desc: str = "Processing",
+        **options: Unpack[ManagerOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: TaskManager[Task, Result],
+        func: Callable[[Task], Result],
+        execution_mode: Literal["serial", "thread", "process"] = "serial",
+        worker_limit: int | None = None,
+        max_retries: int = 3,
+        show_progress: bool = False,
+        progress_desc: str = "Processing",
+        **options: Unpack[ManagerOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: TaskManager[Any, Result],
+        func: Callable[Concatenate[Any, Any, More], Awaitable[Result]],
+        execution_mode: Literal["async"],
+        worker_limit: int | None = None,
+        max_retries: int = 3,
+        show_progress: bool = False,
+        progress_desc: str = "Processing",
+        **options: Unpack[ManagerOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: TaskManager[Task, Result],
+        func: Callable[[Task], Awaitable[Result]],
+        execution_mode: Literal["async"],
+        worker_limit: int | None = None,
+        max_retries: int = 3,
+        show_progress: bool = False,
+        progress_desc: str = "Processing",
+        **options: Unpack[ManagerOptions],
+    ) -> None: ...
+    @overload
     def __init__(
         self,
         func: Callable[..., Any],
-        execution_mode: str = "serial",
+        execution_mode: ExecutionMode = "serial",
+        worker_limit: int | None = None,
+        max_retries: int = 3,
+        show_progress: bool = False,
+        progress_desc: str = "Processing",
+        **options: Unpack[ManagerOptions],
+    ) -> None: ...
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        execution_mode: ExecutionMode = "serial",
         worker_limit: int | None = None,
         max_retries: int = 3,
         show_progress: bool = False,
@@ -82,33 +145,18 @@ class TaskManager(Generic[T, R]):
         task_timeout: float | None = None,
         deduplicate: bool = True,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
-        start_method: str | None = None,
-        keep_results: bool = True,
+        start_method: StartMethod | None = None,
+        keep_results: bool | Literal["errors"] = True,
         observers: Iterable[Observer] = (),
     ) -> None:
-        for hook in _HOOKS:
+        for hook in HOOKS:  # the options have been checked and kept at the door
             options.plain_hook(hook, getattr(self, hook))
-        self.func = options.function(func, execution_mode)
-        self.execution_mode = execution_mode
-        self.worker_limit = options.whole_or_none("worker_limit", worker_limit, least=1)
-        self.max_retries = options.whole("max_retries", max_retries, least=0)
-        self.show_progress = options.flag("show_progress", show_progress)
-        self.progress_desc = options.text("progress_desc", progress_desc)
-        self.retry_exceptions = retry_exceptions
-        self.retry_delay = options.seconds("retry_delay", retry_delay)
-        self.max_retry_delay = options.seconds("max_retry_delay", max_retry_delay)
-        self.task_timeout = options.timeout("task_timeout", task_timeout, execution_mode)
-        self.start_method = options.start_method("start_method", start_method)
-        self.keep_results = options.flag("keep_results", keep_results)
-        self.deduplicate = options.flag("deduplicate", deduplicate)
-        self.logger = options.log("logger", logger)
-        self.observers: tuple[Observer, ...] = options.observers("observers", observers)
+        check_hooks(self)
         self._runs = Runs()
 
     def __init_subclass__(cls, **options_of_class: Any) -> None:
-        """A class attribute would hide the property, and have no effect."""
         super().__init_subclass__(**options_of_class)
-        options.property_still("retry_exceptions", cls)
+        warn_of_near_names(cls, TaskManager)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy in another process has the options and what a subclass added; results stay here."""
@@ -118,18 +166,9 @@ class TaskManager(Generic[T, R]):
         vars(self).update(state)
         self._runs = Runs()
 
-    @property
-    def retry_exceptions(self) -> tuple[type[Exception], ...]:
-        """The exception types that are retried."""
-        return self._retry_exceptions
-
-    @retry_exceptions.setter
-    def retry_exceptions(self, types: type[Exception] | Sequence[type[Exception]]) -> None:
-        self._retry_exceptions = options.exception_types("retry_exceptions", types)
-
     # ------------------------------------------------------------------ hooks
 
-    def get_args(self, task: T) -> Any:
+    def get_args(self, task: T, /) -> Any:
         """The arguments of the call for this task, as a tuple; another value is the one argument.
 
         To be overridden. Called in the thread that called `start`. What it raises is the task's
@@ -137,13 +176,13 @@ class TaskManager(Generic[T, R]):
         """
         return task if is_tuple(task) else (task,)
 
-    def process_result(self, task: T, result: Any) -> Any:
+    def process_result(self, task: T, result: Any, /) -> R:
         """What is to be kept as the result of this task.
 
         To be overridden. Called once for each task that succeeded, in the thread that called
         `start`. What it raises is the task's error, inside a ProcessResultError.
         """
-        return result
+        return result  # type: ignore[no-any-return]
 
     def handle_error(self) -> None:
         """Called once at the end of every run, when all results and errors are in place.
@@ -161,7 +200,7 @@ class TaskManager(Generic[T, R]):
             out of it is raised at the end, when the tasks taken until then are finished. One that waits,
             as a generator that sleeps, holds up the run: no result is recorded and no retry begins
             meanwhile. A queue.Queue or queue.SimpleQueue does not: it is read as tasks are put in, until
-            it is shut down (Python 3.13) or gives `task_manager.END`. A string or bytes are refused.
+            it is shut down (Python 3.13) or gives `task_manager.END`. A string is refused.
 
         Results and errors add up over runs. A task that failed in an earlier run is run again when
         it is met again: `manager.start(manager.get_error_dict())`.
@@ -173,8 +212,8 @@ class TaskManager(Generic[T, R]):
     async def start_async(self, task_list: AsyncTasks[T]) -> Summary:
         """The same, awaited in the caller's event loop; it works in every execution mode.
 
-        task_list: As for `start`; an async iterable or an asyncio.Queue too. An async generator is
-            closed where the run is broken off.
+        task_list: As for `start`; async iterables and an asyncio.Queue too. An async generator is closed
+            where the run is broken off.
 
         The loop goes on meanwhile, except in serial mode, where the function runs in its thread.
         """
@@ -198,6 +237,14 @@ class TaskManager(Generic[T, R]):
         """The counts of the last run, also of one that was broken off; all 0 before the first."""
         return self._runs.summary
 
+    def reset(self) -> None:
+        """Forget what was done: results, errors, the summary, and which tasks were taken before.
+
+        The same tasks run again then. Workers are kept. Raises RuntimeError in the middle of a run.
+        """
+        with self._runs.at_rest(repr(self)):
+            self._runs.reset()
+
     def shutdown_pools(self) -> None:
         """End the worker threads and processes. The next run starts new ones.
 
@@ -214,7 +261,10 @@ class TaskManager(Generic[T, R]):
         self.shutdown_pools()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {name_of_function(self)} in {self.execution_mode} mode>"
+        try:
+            return f"<{type(self).__name__} {name_of_function(self)} in {self.execution_mode} mode>"
+        except NotInitializedError:
+            return f"<{type(self).__name__} that is not initialized>"
 
 
 def runs_of(manager: TaskManager[Any, Any]) -> Runs:
@@ -223,10 +273,8 @@ def runs_of(manager: TaskManager[Any, Any]) -> Runs:
 
 
 def plan_of(manager: TaskManager[Any, Any], more: Iterable[Observer] = ()) -> Plan:
-    """What it wants of a run that starts now: its options and hooks as they are.
-
-    more: Observers besides those that its options ask for.
-    """
+    """What it wants of a run that starts now: its options, hooks and observers as they are, and more."""
+    check_assigned_hooks(manager)
     mode = MODES[manager.execution_mode]
     return Plan(
         owner=repr(manager),
@@ -251,6 +299,13 @@ def plan_of(manager: TaskManager[Any, Any], more: Iterable[Observer] = ()) -> Pl
     )
 
 
+def quiet_copy(manager: TaskManager[Any, Any]) -> TaskManager[Any, Any]:
+    """One that writes no log, draws no bar and tells no observer: where the parent does that."""
+    quiet = copy.copy(manager)
+    vars(quiet).update(logger=None, show_progress=False, observers=())
+    return quiet
+
+
 def name_of_function(manager: TaskManager[Any, Any]) -> str:
     """For people: of what a partial was made of, if it is one."""
     func = manager.func.func if isinstance(manager.func, functools.partial) else manager.func
@@ -271,12 +326,18 @@ def _log(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
     return [] if manager.logger is None else [manager.logger.observer(name_of_function(manager))]
 
 
+def _notice(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
+    kept = manager.keep_results
+    return [Notice(name_of_function(manager), [manager.show_progress], [manager.logger], kept)]
+
+
+_AWAITED = "await manager.start_async(tasks)"
+
 # Who is told the news of a run, in this order, besides what keeps its results. A new row is all that
 # a new observer needs.
 _OBSERVERS: tuple[Callable[[TaskManager[Any, Any]], Iterable[Observer]], ...] = (
     _bar,
     _log,
+    _notice,
     lambda manager: manager.observers,
 )
-_AWAITED = "await manager.start_async(tasks)"
-_HOOKS = ("get_args", "process_result", "handle_error")

@@ -1,12 +1,15 @@
-"""The bar: tqdm, drawn by the parent process only."""
+"""Progress of a run, shown by the parent process only: a bar, or lines where no bar can move."""
 
 from __future__ import annotations
 
-import threading
-from functools import cache
+import sys
 from typing import Any, Self, TextIO
 
+from ._bars.above import is_terminal, unwrapped
+from ._bars.lines import Lines
+from ._bars.terminal import Drawn, kernel_has_widgets
 from ._repr import one_line
+from ._summary import Summary
 from .events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 
 
@@ -16,45 +19,73 @@ class ProgressManager:
         with ProgressManager(total=4, desc="Copying") as progress:
             progress.update(1)
 
+    In a terminal and in a notebook it is a bar; where the file is neither, as in a pipe, it is a line
+    every 30 seconds and one at the end. tqdm's variables hold, as TQDM_DISABLE and TQDM_MININTERVAL.
+
     total: Tasks to come; None where unknown, the bar then counts without an end.
     desc: What the bar calls the work.
-    file: Where it is drawn; None means sys.stderr.
+    file: Where it is drawn; None means sys.stderr, and in a notebook the cell.
     """
 
     def __init__(
         self, total: int | None = None, desc: str = "Processing", file: TextIO | None = None
     ) -> None:
-        self._bar: Any = _bar_class()(total=total, desc=one_line(desc), file=file, unit=" task")
         self._failed = 0
         self._retried = 0
+        self._remark = ""
+        self._broken_off = False
+        desc = one_line(desc)
+        stream: Any = unwrapped(sys.stderr if file is None else file)
+        self._view: Drawn | Lines
+        if _of_a_kernel(stream):
+            widgets = kernel_has_widgets()
+            self._view = Drawn(total, desc, None if widgets else stream, in_notebook=widgets)
+        elif is_terminal(stream):
+            self._view = Drawn(total, desc, stream, in_notebook=False)
+        else:
+            self._view = Lines(total, desc, stream)
 
     def update(self, done: int = 1, *, failed: int = 0, retried: int = 0) -> None:
         """Count so many more tasks as done, and of these so many as failed; and so many retries."""
-        if failed or retried:
-            self._failed += failed
-            self._retried += retried
-            counts = {"failed": self._failed, "retried": self._retried}
-            self._bar.set_postfix({k: v for k, v in counts.items() if v}, refresh=False)
-        self._bar.update(done)
+        self._failed += failed
+        self._retried += retried
+        self._view.show(done, self._note())
 
     def refresh(self) -> None:
         """Draw the bar as of now."""
-        self._bar.refresh()
+        self._view.refresh()
 
     def settle(self) -> None:
         """Nothing more will come: what is done is all there was, whatever was expected."""
-        if self._bar.total is not None:
-            self._bar.total = self._bar.n
+        self._view.settle()
+
+    def remark(self, text: str) -> None:
+        """A sentence about the whole of it, that stands with the counts at the end."""
+        self._remark = one_line(text)
+        self._view.show(0, self._note())
+
+    def break_off(self) -> None:
+        """What is done is not all there was: a bar in a notebook ends red, as one with failures does."""
+        self._broken_off = True
 
     def close(self) -> None:
         """Draw the bar for the last time and leave it standing. Closing twice is closing once."""
-        self._bar.close()
+        self._view.close(good=not (self._failed or self._broken_off))
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.break_off()
         self.close()
+
+    def _note(self) -> str:
+        """The counts, and what is remarked."""
+        form = "{1} {0}" if isinstance(self._view, Lines) else "{0}={1}"
+        shown = [("failed", self._failed), ("retried", self._retried)]
+        texts = [form.format(name, count) for name, count in shown if count]
+        return ", ".join([*texts, self._remark] if self._remark else texts)
 
 
 class ProgressObserver:
@@ -71,7 +102,7 @@ class ProgressObserver:
             case RunBegan(total):
                 self._progress = ProgressManager(total=total, desc=self._desc)
             case RunEnded(summary):
-                self._close(settled=not summary.not_started)
+                self._close(summary)
         if self._progress is None:
             return
         match event:
@@ -86,24 +117,19 @@ class ProgressObserver:
             case Waiting():
                 self._progress.refresh()
 
-    def _close(self, settled: bool) -> None:
-        if self._progress is not None:
-            if settled:
-                self._progress.settle()
-            self._progress.close()
-            self._progress = None
+    def _close(self, summary: Summary) -> None:
+        progress, self._progress = self._progress, None
+        if progress is None:
+            return
+        if summary.not_started or summary.ended_early is not None:
+            progress.break_off()
+        else:
+            progress.settle()
+        if summary.remark:
+            progress.remark(summary.remark)
+        progress.close()
 
 
-@cache
-def _bar_class() -> Any:
-    """tqdm without its multiprocessing lock and its watching thread, as only one process draws.
-
-    The class is made when the first bar is: importing tqdm.auto looks for notebooks.
-    """
-    from tqdm.auto import tqdm
-
-    class Bar(tqdm):  # type: ignore[type-arg]
-        _lock = threading.RLock()
-        monitor_interval = 0
-
-    return Bar
+def _of_a_kernel(stream: Any) -> bool:
+    """Whether it writes to the frontend of a notebook, or of a console that is one, as Spyder's."""
+    return "ipykernel" in sys.modules and type(stream).__module__.startswith("ipykernel.")

@@ -36,6 +36,7 @@ def all_rows(scale: float) -> Iterator[Row]:
     yield from _large_chains(count(100))
     yield from _memory(count(1_000_000))
     yield from _growth(count(10_000), count(1_000_000))
+    yield from _logs(count(50_000))
     yield _imports()
 
 
@@ -59,7 +60,7 @@ def _ideal(figure: float) -> Reference:
     return lambda rounds, _: [figure] * len(rounds)
 
 
-def _managers(tasks: range, **options: Any) -> dict[str, Callable[[], float]]:
+def _managers(tasks: Sequence[Any], **options: Any) -> dict[str, Callable[[], float]]:
     return logged(lambda log: timed(ours.manager, tasks=tasks, log=log, answers=len(tasks), **options)())
 
 
@@ -235,6 +236,25 @@ def _growth(few: int, many: int) -> Iterator[Row]:
             lambda rounds, contestant: _to(f"{contestant}, {few:,}")(rounds, contestant),
             "us",
             1e6,
+        )
+
+
+def _logs(n: int) -> Iterator[Row]:
+    for title, tasks in [
+        ("numbers", list(range(n))),
+        ("rows of eight columns", work.table_rows(n)),
+        ("arrays of 50 floats", work.arrays(n)),
+    ]:
+        managers = _managers(tasks, func=work.nothing_of)
+        yield Row(
+            "log",
+            f"serial, {n:,} tasks that are {title}",
+            "the same without a log",
+            {OFF: 1.0, ON: 1.3},
+            managers,
+            _to(OFF),
+            "us",
+            1e6 / n,
         )
 
 

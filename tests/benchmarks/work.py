@@ -17,6 +17,34 @@ def nothing(task: Any) -> Any:
     return task
 
 
+def nothing_of(task: Any) -> None:
+    """Of tasks that are large: their results are not."""
+
+
+def arrays(n: int) -> list[Any]:
+    """Each of 50 floats."""
+    import numpy
+
+    return [numpy.arange(50.0) + i for i in range(n)]
+
+
+def table_rows(n: int) -> list[Any]:
+    """As of a CSV file with eight columns."""
+    return [
+        {
+            "id": i,
+            "name": f"customer {i}",
+            "email": f"customer{i}@example.org",
+            "city": "Zurich",
+            "amount": i * 1.25,
+            "country": "CH",
+            "phone": "+41 44 000 00 00",
+            "note": "paid in full, thanks",
+        }
+        for i in range(n)
+    ]
+
+
 async def nothing_async(task: Any) -> Any:
     return task
 

@@ -69,7 +69,8 @@ def test_the_last_outcome_of_a_task_stands(
     chain = TaskChain([stage(f.same, deduplicate=deduplicate), stage(refuse_none)], chain_mode)
     seen = []
     for refused in ([1], [0, 2], []):
-        chain.stages[1].func = Refuse([tasks[n] for n in refused])
+        chain.remove_stage(1)
+        chain.add_stage(stage(Refuse([tasks[n] for n in refused])))
         chain.start_chain(tasks)
         seen.append((list(chain.get_final_result_dict()), list(chain.get_final_error_dict())))
 

@@ -25,28 +25,105 @@ by_start_method = pytest.mark.parametrize("start_method", f.START_METHODS)
 # ------------------------------------------------------------------ F7: scripts that cannot work
 
 
+# The processes are started under the guard, something else is not.
+GUARDED = """
+def work(x):
+    return x
+{unguarded}
+if __name__ == "__main__":
+    TaskManager(work, "process", start_method=METHOD, logger=None).start(range(10))
+"""
 UNGUARDED = {
     "manager": "TaskManager(str, 'process', start_method=METHOD, logger=None).start(range(10))",
+    "start_async": "manager = TaskManager(str, 'process', start_method=METHOD, logger=None)\n"
+    "asyncio.run(manager.start_async([1]))",
     "chain": "TaskChain([TaskManager(str, start_method=METHOD)], 'process').start_chain([1])",
+    "a large function": "TaskManager(partial(len, *[b'x' * 3_000_000]), 'process', start_method=METHOD, "
+    "logger=None).start(range(10))",
+    "a module": "import unguarded",
+    "thread": GUARDED.format(unguarded="TaskManager(str, 'thread', logger=None).start([1])"),
+    "serial": GUARDED.format(unguarded="TaskManager(str, logger=None).start([1])"),
 }
+
+
+IMPORTS = (
+    "import asyncio\nfrom functools import partial\nfrom task_manager import TaskChain, TaskManager\n"
+)
+
+
+def unguarded(line: str, start_method: str, tmp_path: Path, before: str = "") -> str:
+    """A script with this line; the same as a module."""
+    line = line.replace("METHOD", repr(start_method))
+    module = UNGUARDED["manager"].replace("METHOD", repr(start_method))
+    (tmp_path / "unguarded.py").write_text(f"{IMPORTS}{module}\n")
+    return f"{before}{IMPORTS}{line}\n"
+
+
+def the_sentence_alone(running: Script) -> None:
+    """What the script ends with: one traceback, its own, and one sentence."""
+    _, err = running.process.communicate(timeout=20)
+    told = [line for line in err.splitlines() if "__name__" in line and not line.startswith(" ")]
+
+    assert 1 == running.process.returncode
+    assert 1 == err.count("Traceback (most recent call last)")
+    assert 1 == len(told)
+    assert told[0].startswith(
+        "task_manager.errors.WorkerStartError: the script starts a run without its guard"
+    )
+    assert 'Start under `if __name__ == "__main__":`' in told[0]
+    assert [] == running.left_after(5)
 
 
 @pytest.mark.parametrize("line", UNGUARDED.values(), ids=UNGUARDED)
 @pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
 def test_f07_a_script_without_a_main_guard(
-    start_method: str, line: str, script: Callable[[str], Script]
+    start_method: str, line: str, script: Callable[[str], Script], tmp_path: Path
 ) -> None:
-    """It ends, with an error that names the guard."""
-    running = script(
-        f"from task_manager import TaskChain, TaskManager\n{line.replace('METHOD', repr(start_method))}"
-    )
+    """It ends, with one sentence that names the guard; its processes say nothing."""
+    the_sentence_alone(script(unguarded(line, start_method, tmp_path)))
+
+
+# As newer releases of Python do: the fork server imports the script before it forks.
+PRELOADS = """
+if __name__ == "__main__":
+    from multiprocessing import spawn
+    data_for = spawn.get_preparation_data
+    main = {"main_path": __file__}
+    spawn.get_preparation_data = lambda name: data_for(name) | (main if name == "ignore" else {})
+"""
+
+
+@pytest.mark.parametrize("start_method", ["forkserver"])
+def test_f07_a_script_without_a_main_guard_that_the_fork_server_imports(
+    start_method: str, script: Callable[[str], Script], tmp_path: Path
+) -> None:
+    """The same: it is known by the end of the fork server."""
+    the_sentence_alone(script(unguarded(UNGUARDED["manager"], start_method, tmp_path, PRELOADS)))
+
+
+STRANGER = """
+import multiprocessing, sys
+from task_manager import TaskManager
+if __name__ == "__main__":
+    stranger = multiprocessing.get_context(METHOD).Process(target=print)
+    stranger.start()
+    stranger.join()
+    sys.exit(stranger.exitcode)
+TaskManager(str, logger=None).start([1])
+TaskManager(str, "process", logger=None, start_method=METHOD).start([1])
+"""
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_f07_a_start_without_a_guard_in_a_process_of_others(
+    start_method: str, script: Callable[[str], Script]
+) -> None:
+    """It is told there, as nobody knows an exit code of ours; a run without processes is made."""
+    running = script(STRANGER.replace("METHOD", repr(start_method)))
     _, err = running.process.communicate(timeout=20)
-    told = [line for line in err.splitlines() if line.startswith("task_manager.errors.WorkerStartError")]
 
     assert 1 == running.process.returncode
-    assert 1 == len(told)
-    assert "if __name__ == '__main__':" in told[0]
-    assert [] == running.left_after(5)
+    assert err.splitlines()[-1].startswith("task_manager.errors.ConfigurationError: no process can be")
 
 
 @pytest.mark.parametrize("methods", [("forkserver",) * 2, ("spawn",) * 2, f.START_METHODS])

@@ -285,9 +285,9 @@ def test_f06_a_thread_that_hangs_does_not_keep_the_interpreter(
     running = script(
         script_of(
             "thread",
-            "manager.task_timeout, manager.max_retries = 0.3, 0\n"
-            "start([20, 21, *range(10)])\n"
-            "print(len(results()), len(errors()), flush=True)\n",
+            "manager = TaskManager(work, 'thread', 2, 0, task_timeout=0.3, logger=None)\n"
+            "manager.start([20, 21, *range(10)])\n"
+            "print(len(manager.get_result_dict()), len(manager.get_error_dict()), flush=True)\n",
         )
     )
     out, _ = running.process.communicate(timeout=20)

@@ -45,6 +45,7 @@ PROCESS, PICKLES, CHAIN = "test_process.py", "test_process_pickles.py", "test_ch
 
 POOL, WORKER, LIFE = "_runners/process.py", "_processes/worker.py", "_processes/life.py"
 WIRE, LAUNCH, CHILD = "_processes/wire.py", "_processes/launch.py", "_processes/child.py"
+UNGUARDED = "_processes/unguarded.py"
 WATCH, ENDS = "_platform/watch.py", "_platform/processes.py"
 THREAD, ASYNC, KEPT = "_runners/thread.py", "_runners/asynchronous.py", "_runners/kept.py"
 RUN, RECORDER = "_run/run.py", "_run/recorder.py"
@@ -68,7 +69,7 @@ GUARDS = [
     Guard("F4", "an argument that cannot be pickled", "_processes/arguments.py", "_pack_each", catching(NONE), PICKLES, "f04 and argument-pickle-fails"),
     Guard("F4", "a result that cannot be pickled", WIRE, "pack_values", catching("Exception"), PICKLES, "f04 and result-pickle-exits"),
     Guard("F4", "a result that cannot be unpickled", WIRE, "unpack_value", catching("Exception"), PICKLES, "f04 and result-unpickle-exits"),
-    Guard("F4", "an error that cannot be pickled", WIRE, "_try_dumps", catching("Exception"), PICKLES, "f04 and error-pickle-exits"),
+    Guard("F4", "an error that cannot be pickled", WIRE, "pack_failure", catching("Exception"), PICKLES, "f04 and error-pickle-exits"),
     Guard("F4", "broken notes", "_run/notes.py", "annotate", catching(NONE), CONFORMANCE, "f04 and without_notes"),
     Guard("F4", "an initial task of a chain that cannot be pickled", "_chain/feed.py", "Feed._pack", never("Lost"), CHAINS, "f04 and argument-pickle-fails"),
     Guard("F5", "the worker's traceback travels", WIRE, "unpack_failure", without("_CAUSE"), CONFORMANCE, "f05 and (fork or spawn)"),
@@ -81,6 +82,10 @@ GUARDS = [
     Guard("F6", "async: overdue calls are cancelled", ASYNC, "AsyncRunner._leave_overdue", instead("lambda self, timeout: None"), TIMEOUTS, "f06_a_call_that_hangs_is_timed_out and async"),
     Guard("F6", "serial: refused", "_options.py", "timeout", never("interrupts"), TIMEOUTS, "f06_serial"),
     Guard("F7", "workers that keep dying at the start end the run", CHILD, "FailedStarts.too_many", instead("lambda *_: False"), SURROUNDINGS, "f07_a_script_without and spawn and manager"),
+    Guard("F7", "a start without its guard ends the process of ours that comes to it", KEPT, "Turn.one_run", without("end_if_unguarded"), SURROUNDINGS, "f07_a_script_without and spawn and thread"),
+    Guard("F7", "such a process takes what its parent would wait for ever to write", UNGUARDED, "end_if_unguarded", without("_what_parent_sends"), SURROUNDINGS, "f07_a_script_without and spawn and large"),
+    Guard("F7", "a fork server that has come to such a start is known by its end", LAUNCH, "launch", never("end_of_servant"), SURROUNDINGS, "f07_a_script_without and fork_server"),
+    Guard("F7", "the parent tells it at the first", CHILD, "failed_starts_error", never("UNGUARDED"), SURROUNDINGS, "f07_a_script_without and spawn and manager"),
     Guard("F7", "a worker says that it cannot load its function", WORKER, "_serve", catching(NONE), PICKLES, "f07_a_function_that_no_worker_can_load"),
     Guard("F7", "the workers there are do the work where no more can be started", POOL, "ProcessRunner._choose", catching(NONE), PROCESS, "f07_no_more_processes and fork"),
     Guard("F8", "start says to await start_async", "_run/pump.py", "refuse_running_loop", instead("lambda *_: None"), RUNS, "f08_start_in_a_running_loop and async"),
@@ -88,6 +93,8 @@ GUARDS = [
     Guard("F9", "process: children are deaf to Ctrl-C", LIFE, "live", turned("ignore_ctrl_c", "signal.default_int_handler"), STOPPING, "f09_workers_leave and fork"),
     Guard("F9", "process: what children start is not deaf to it", LIFE, "live", turned("ignore_ctrl_c", "signal.SIG_IGN"), TIMEOUTS, "f09_what_a_worker_starts and fork"),
     Guard("F9", "what was read for a batch is counted", "_run/source.py", "IterableSource.read", without("self.dropped"), SIGNALS, "iterator_had_given"),
+    Guard("F9", "a task that waits for another attempt has had a call", RUN, "Run._judge", without("self._begun.add"), "test_begun.py", "a_retry_has"),
+    Guard("F9", "a worker tells how far its calls have come while it reports", "_processes/report.py", "reports_of", without("slot[2]"), "test_begun.py", "how_far"),
     Guard("F9", "what has no outcome is not started, and not failed", RUN, "Run.summary", always("_broken_off"), STOPPING, "f09_one_ctrl_c"),
     Guard("F10", "a child ends with its parent", WATCH, "end_with_parent", instead("lambda: None"), STOPPING, "f10 and (fork or spawn or chain)"),
     Guard("F10", "programs that a worker runs end with it", ENDS, "kill_left_behind", instead("lambda process: None"), TIMEOUTS, "f06_what_a_worker_has_started and fork"),
@@ -101,7 +108,7 @@ GUARDS = [
     Guard("F14", "async: as many as may run", ASYNC, "AsyncRunner.room", instead("lambda self, depth: True"), CONFORMANCE, "f14_endless and async"),
     Guard("F14", "a chain reads a few batches ahead", "_chain/feed.py", "Feed.steps", never("AHEAD"), CHAINS, "f14_a_chain_reads"),
     Guard("F15", "what refuses to be looked at is known by itself", "_run/keys.py", "key_of_unhashable", catching(NONE), CONFORMANCE, "f15_any"),
-    Guard("F15", "a broken repr is shown as such", "_repr.py", "_Short.repr_instance", catching(NONE), "test_repr.py", ""),
+    Guard("F15", "a broken repr is shown as such", "_repr.py", "_Showing._instance", catching(NONE), "test_repr.py", ""),
     Guard("F16", "get_args", "_run/hooks.py", "calls_of", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "process_result", RUN, "Run._succeed", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "handle_error of a stage, in turn", "_chain/serial.py", "run_in_serial", catching(NONE), CHAIN, "f16 and serial"),
@@ -123,6 +130,7 @@ GUARDS = [
     Guard("F26", "signals are held back from the first look at what is the user's", "manager.py", "TaskManager.start", turned("HeldSignals().held()", "__import__('contextlib').nullcontext(HeldSignals())"), SIGNALS, "first_lines"),
     Guard("F27", "no class is asked to be hashed", "_run/keys.py", "key_of", catching(NONE), "test_faults_classes.py", "f27_every_object_has"),
     Guard("F27", "what fails in code of ours is tried again", ASYNC, "AsyncRunner._take_up_what_was_dropped", instead("lambda self: None"), "test_faults_inside.py", "f27 and (worker or step)"),
+    Guard("F27", "an error may refuse to be asked for its reason", "_rules/clients.py", "stands_for", catching(NONE), "test_clients.py", "a_reason_that_raises"),
     Guard("F28", "a hashable task keeps the key that it had", "_run/keys.py", "_is_steady", instead("lambda kind: True"), "test_faults_changed_tasks.py", "f28_hashable_tasks"),
     Guard("F29", "suspects of a stage run alone", "_chain/feed.py", "Feed.steps", never("ticket in self._suspects"), SUSPECTS, "f29_a_function_ends_its_stage and thread"),
     Guard("F29", "the slot of a stage tells whose result is unpickled", STAGE, "LinkSource._open", without("slot[0]"), SUSPECTS, "f29_a_result_that_ends and serial"),

@@ -68,6 +68,9 @@ def local() -> Any:
     class Local:
         """A type that no other process can import."""
 
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
     return Local()
 
 
@@ -99,7 +102,7 @@ AT_PICKLE = {
     "SystemExit": lambda: Raises(SystemExit),
     "GeneratorExit": lambda: Raises(GeneratorExit),
     "an error without a text": lambda: Raises(Unprintable),
-    "a lambda": lambda: lambda: None,
+    "a closure over a lock": lambda: (lambda lock: lambda: lock)(threading.Lock()),
     "a lock": threading.Lock,
     "a generator": lambda: (n for n in ()),
     "a local type": local,

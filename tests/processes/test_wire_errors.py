@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -204,8 +205,9 @@ def test_an_error_that_cannot_travel_is_named(error: Exception, message: str) ->
     assert type(error) is kind
 
 
-def test_an_error_of_a_type_that_cannot_travel_is_named() -> None:
+def test_an_error_of_a_type_that_cannot_travel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """F4: the parent cannot know the type, so the TransportError's own decides on a retry."""
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
 
     class Inner(ConnectionError):
         pass
@@ -215,6 +217,21 @@ def test_an_error_of_a_type_that_cannot_travel_is_named() -> None:
     assert isinstance(arrived, TransportError)
     assert arrived.type_name.endswith(".<locals>.Inner")
     assert TransportError is kind
+    assert "pip install cloudpickle" in arrived.traceback
+
+
+def test_an_error_of_a_local_type_travels_through_cloudpickle() -> None:
+    """With what it holds, and as one of the very type that is known here."""
+
+    class Inner(ConnectionError):
+        pass
+
+    error = Inner("text")
+    vars(error)["again"] = lambda: 7
+    arrived, kind = there_and_back(error)
+
+    assert (Inner, Inner, "text") == (type(arrived), kind, str(arrived))
+    assert 7 == vars(arrived)["again"]()
 
 
 def test_an_error_without_a_text_arrives() -> None:

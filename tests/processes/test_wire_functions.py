@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from importlib.machinery import ModuleSpec
+from pickle import PicklingError
 from typing import Any
 
 import pytest
 
 from task_manager import ConfigurationError
-from task_manager._processes.wire import (
-    loads,
-    pack_object,
-)
+from task_manager._processes.function import pack_object
+from task_manager._processes.wire import loads, pack
 from task_manager._signals import HeldSignals
 
 
@@ -66,8 +67,103 @@ def test_without_cloudpickle_the_message_says_what_to_install(monkeypatch: pytes
         pack_object(lambda x: x, "fork")
 
     assert 21 == loads(pack_object(triple, "fork"))(7)
-    assert "Define it at the top level of a module" in str(caught.value)
-    assert "pip install 'task_manager[closures]'" in str(caught.value)
+    assert "it is a lambda" in str(caught.value)
+    assert "pip install cloudpickle, which sends it by its code, or define it there" in str(caught.value)
+
+
+class Crawler:
+    """Holds what cannot travel, one level down."""
+
+    def __init__(self) -> None:
+        self.pages: list[int] = []
+        self.tools = {"lock": threading.Lock()}
+
+    def fetch(self, x: int) -> int:
+        return x
+
+    def __call__(self, x: int) -> int:
+        return x
+
+
+class HasLambda:
+    def __init__(self) -> None:
+        self.key = lambda x: x
+
+    def fetch(self, x: int) -> int:
+        return x
+
+
+def over(part: Any) -> Any:
+    def inner(x: int) -> Any:
+        return part and x
+
+    return inner
+
+
+LOCK = threading.Lock()
+IN_WORKER = "Make it in the worker, when it is first needed"
+LOCKED = {
+    "a method": (lambda: Crawler().fetch, "`Crawler.fetch` cannot", "`self.tools['lock']`"),
+    "an object": (Crawler, "Crawler object at", "`self.tools['lock']`"),
+    "a partial": (lambda: partial(triple, LOCK), "functools.partial(", "`args[0]`"),
+    "a partial's name": (lambda: partial(triple, x=LOCK), "functools.partial(", "`keywords['x']`"),
+    "a closure": (lambda: over(LOCK), "`over.inner` cannot", "`part`"),
+    "within a closure": (lambda: over(Crawler()), "`over.inner` cannot", "`part.tools['lock']`"),
+}
+
+
+@pytest.mark.parametrize(("make", "which", "culprit"), LOCKED.values(), ids=LOCKED)
+@pytest.mark.parametrize("installed", [True, False], ids=["cloudpickle", "without"])
+def test_what_holds_a_lock_is_told_which_attribute(
+    make: Any, which: str, culprit: str, installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F7: and what to do about it; to install something would be no help."""
+    if not installed:
+        monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with pytest.raises(ConfigurationError) as caught:
+        pack_object(make(), "spawn")
+    said = str(caught.value)
+
+    assert which in said
+    assert f"{culprit} is a _thread.lock, which cannot travel (cannot pickle '_thread.lock'" in said
+    assert IN_WORKER in said
+    assert said.endswith("or use execution_mode='thread'")
+    assert ("`__getstate__`" in said) == culprit.startswith("`self.")
+    assert "pip install" not in said
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (lambda: over(1), "it is defined inside a function (over.<locals>.inner)"),
+        (lambda: HasLambda().fetch, "`self.key` is a lambda"),
+        (lambda: partial(triple, lambda: 1), "`args[0]` is a lambda"),
+    ],
+)
+def test_without_cloudpickle_it_is_told_what_needs_it(
+    make: Any, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F7: the very part, and no advice about locks."""
+    assert pack_object(make(), "spawn")
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    with pytest.raises(ConfigurationError) as caught:
+        pack_object(make(), "spawn")
+
+    assert found in str(caught.value)
+    assert "pip install cloudpickle" in str(caught.value)
+    assert IN_WORKER not in str(caught.value)
+
+
+def test_cloudpickle_is_asked_only_where_pickle_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pickle takes costs nothing more, and arrives as it would without cloudpickle."""
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+
+    assert [1, {"a": Crawler}] == loads(pack([1, {"a": Crawler}]))
+    with pytest.raises(PicklingError, match="pip install cloudpickle"):
+        pack([over(1)])
+    with pytest.raises(TypeError) as caught:
+        pack([LOCK])
+    assert "pip install" not in str(caught.value)
 
 
 class Main:

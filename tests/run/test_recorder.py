@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from task_manager import Summary
 from task_manager._run.recorder import Recorder
-from task_manager._task import Summary
 from task_manager.events import Event, Failed, Repeated, Retrying, RunBegan, Succeeded, Waiting
 
 EVENT = Repeated(["a"])

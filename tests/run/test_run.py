@@ -136,7 +136,7 @@ def test_a_hook_may_raise_what_has_no_text() -> None:
     stand = Stand(["a"], get_args=get_args)
     stand.run.next_batch()
 
-    assert [f"get_args raised {Unprintable.__qualname__}"] == [
+    assert [f"get_args raised {__name__}.{Unprintable.__qualname__}"] == [
         str(error) for error in stand.diary.errors
     ]
 
@@ -312,7 +312,7 @@ def test_what_has_no_outcome_when_a_run_is_broken_off_was_not_started() -> None:
     stand.fail_first()  # "a" waits
     part, whole = stand.next(), stand.next()
     stand.finish(part, 3, ValueError(), positions=[1, 2])  # "c" is done, "d" has failed, "b" has not
-    stand.run.break_off()
+    stand.run.break_off(KeyboardInterrupt())
     again = Stand(["a", "b", "c", "d", "e"], ledger=ledger)
 
     assert (1, 1, 0, 3) == (
@@ -333,7 +333,7 @@ def test_breaking_off_is_nobodys_failure() -> None:
     stand.fail_first()
     stand.next()
     before = list(stand.events)
-    stand.run.break_off()
+    stand.run.break_off(KeyboardInterrupt())
 
     assert before == stand.events
 
@@ -352,7 +352,7 @@ def test_an_interrupt_in_get_args_loses_nothing() -> None:
     stand = Stand(["a", "b", "c", "d"], ledger=ledger, get_args=get_args)
     with pytest.raises(KeyboardInterrupt):
         stand.run.next_batch()
-    stand.run.break_off()
+    stand.run.break_off(KeyboardInterrupt())
     again = Stand(["a", "b", "c", "d"], ledger=ledger)
 
     assert Summary(failed=1, not_started=3) == stand.run.summary
@@ -374,10 +374,10 @@ def test_an_interrupt_in_process_result_keeps_what_was_processed() -> None:
     batch = stand.next()
     with pytest.raises(KeyboardInterrupt):
         stand.finish(batch, 1, 2, 3, 4)
-    stand.run.break_off()
+    stand.run.break_off(KeyboardInterrupt())
     again = Stand(["a", "b", "c", "d"], ledger=ledger)
 
-    assert Summary(succeeded=1, failed=1, not_started=2) == stand.run.summary
+    assert Summary(succeeded=1, failed=1, not_started=2, interrupted=2) == stand.run.summary
     assert ("succeeded", [0], ["a"], [1]) == stand.events[-1]
     assert ["b", "c", "d"] == again.next().tasks
 
@@ -392,10 +392,10 @@ def test_an_interrupt_before_anything_was_processed_keeps_nothing() -> None:
     batch = stand.next()
     with pytest.raises(KeyboardInterrupt):
         stand.finish(batch, 1)
-    stand.run.break_off()
+    stand.run.break_off(KeyboardInterrupt())
 
     assert [] == stand.events
-    assert Summary(not_started=1) == stand.run.summary
+    assert Summary(not_started=1, interrupted=1) == stand.run.summary
 
 
 # ------------------------------------------------------------------ everything together
@@ -433,7 +433,7 @@ def test_every_task_taken_has_one_place(
         else:
             stand.clock.now += 1.0
     over = stand.run.over
-    stand.run.break_off()
+    stand.run.break_off(KeyboardInterrupt())
     summary = stand.run.summary
     taken = [task for read in reads[: len(stand.source.asked)] for task in read]
     last_words: Counter[int] = Counter()

@@ -17,6 +17,7 @@ import functions as f
 from scripts import Script
 from task_manager import (
     ConfigurationError,
+    TaskChain,
     TaskManager,
     TransportError,
     WorkerDiedError,
@@ -35,6 +36,11 @@ def process_manager(request: pytest.FixtureRequest) -> Manager:
         return TaskManager(func, "process", **{**common, **options})
 
     return make
+
+
+@pytest.fixture(params=f.START_METHODS)
+def start_method(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.mark.parametrize(("what", "when", "how"), f.BAD_OBJECTS)
@@ -135,8 +141,9 @@ def raise_deadly(x: int) -> int:
     return x
 
 
-def test_f04_a_namedtuple_that_no_process_can_import() -> None:
-    """It is pickled by its class, which is local to a function: the error of that task."""
+def test_f04_a_namedtuple_that_no_process_can_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without cloudpickle it is pickled by its class, local to a function: the error of that task."""
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
     local = namedtuple("local", "a b")
     with f.manager_of(f.add, "fork") as manager:
         summary = manager.start([(1, 1), local(1, 2), (3, 4)])
@@ -224,10 +231,85 @@ def test_f07_a_function_that_pickle_refuses_travels_through_cloudpickle(
 def test_f07_without_cloudpickle_the_error_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, process_manager: Manager
 ) -> None:
-    """One clear error, before any task is run, that names the extra."""
+    """One clear error, before any task is run, that names the package that is missing."""
     monkeypatch.setitem(sys.modules, "cloudpickle", None)
-    with process_manager(lambda x: x) as manager, pytest.raises(ConfigurationError, match="closures"):
+    with (
+        process_manager(lambda x: x) as manager,
+        pytest.raises(ConfigurationError, match="pip install cloudpickle"),
+    ):
         manager.start([1])
+
+
+def wrap(call: Any) -> Any:
+    """Returns a closure over what it is given."""
+    if call == "fail":
+        error = ValueError("of a call")
+        vars(error)["call"] = lambda: 5
+        raise error
+    inside = call["call"] if isinstance(call, dict) else call
+    return {"wrapped": [lambda: inside() + 1]}
+
+
+@pytest.mark.parametrize("chain", [False, True], ids=["manager", "chain"])
+def test_f04_lambdas_travel_as_arguments_results_and_errors(chain: bool, start_method: str) -> None:
+    """Also within containers, and those that an error holds: through cloudpickle."""
+    step = 3
+    tasks: list[Any] = [{"call": lambda: step}, lambda: 10, "fail"]
+    manager = TaskManager(wrap, "process", 2, logger=None, start_method=start_method, deduplicate=False)
+    last: TaskManager | TaskChain = manager
+    if chain:
+        stages = [f.stage(f.same, start_method=start_method, deduplicate=False), manager]
+        last = TaskChain(stages, "process")
+        last.start_chain(tasks)
+        results, errors = last.get_final_result_dict(), last.get_final_error_dict()
+    else:
+        manager.start(tasks)
+        results, errors = manager.get_result_dict(), manager.get_error_dict()
+    manager.shutdown_pools()
+    (error,) = errors.values()
+
+    assert [4, 11] == [result["wrapped"][0]() for result in results.values()]
+    assert (ValueError, 5) == (type(error), vars(error)["call"]())
+
+
+OF_THE_SCRIPT = """
+from task_manager import TaskManager
+
+class Page:
+    def __init__(self, key):
+        self.key = key
+
+def work(task):
+    assert type(task) is Page, "another class"
+    return Page(lambda: task.key() + 1)
+
+if __name__ == "__main__":
+    manager = TaskManager(work, "process", 1, logger=None, start_method=METHOD)
+    manager.start([Page(lambda: 1)])
+    print(*manager.get_error_dict().values())
+    print([(type(page) is Page, page.key()) for page in manager.get_result_dict().values()])
+"""
+
+
+def test_f04_what_holds_a_lambda_keeps_its_class(
+    start_method: str, script: Callable[[str], Script]
+) -> None:
+    """A class of the script is the same on both sides, as it is without a lambda in the object."""
+    text = OF_THE_SCRIPT.replace("METHOD", repr(start_method))
+    out, _ = script(text).process.communicate(timeout=20)
+
+    assert "\n[(True, 2)]\n" == out
+
+
+def test_f04_without_cloudpickle_a_lambda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As argument, as result and within an error: the error of its task."""
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)  # and so in what is forked
+    with f.manager_of(wrap, "fork", max_retries=0, deduplicate=False) as manager:
+        manager.start([lambda: 1, f.same, "fail"])
+        errors = list(manager.get_error_dict().values())
+
+        assert ["argument", "result", "error"] == [getattr(error, "what", None) for error in errors]
+        assert all("pip install cloudpickle" in str(error) for error in errors)
 
 
 def test_f07_what_nothing_can_pickle_is_refused(process_manager: Manager) -> None:

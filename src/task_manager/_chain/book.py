@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -11,7 +11,8 @@ from .._repr import short_repr
 from .._run.ledger import Ledger
 from .._run.notes import annotate
 from .._run.recorder import Recorder
-from .._task import Summary
+from .._run.source import Source
+from .._summary import Summary, input_raised, why
 from ..events import (
     Attempted,
     Failed,
@@ -21,6 +22,7 @@ from ..events import (
     RunBegan,
     Succeeded,
     Waiting,
+    next_run,
 )
 
 
@@ -42,6 +44,9 @@ class Book:
         self.at: list[dict[int, Any]] = [{} for _ in names]
         self._began = monotonic()
         self._recorder = recorder
+        self._returned: BaseException | None = None
+        self._begun: set[int] = set()
+        self._interrupted_at_first = 0
 
     def enter(self, tasks: list[Any]) -> tuple[list[int], list[Any], list[Any]]:
         """Give tickets to new initial tasks: tickets, tasks, and what is a repeat and has none."""
@@ -54,9 +59,9 @@ class Book:
             self._recorder.record(Repeated(repeats, stage=1))
         return tickets, fresh, repeats
 
-    def began(self, total: int | None) -> None:
-        """The initial tasks come from here on. total: As of `RunBegan`."""
-        self._recorder.record(RunBegan(total))
+    def began(self, total: int | None, mode: str | None = None) -> None:
+        """The initial tasks come from here on. total, mode: As of `RunBegan`."""
+        self._recorder.record(RunBegan(total, mode=mode, run=next_run()))
 
     @property
     def watched(self) -> bool:
@@ -130,14 +135,40 @@ class Book:
         """Nothing has come for a while."""
         self._recorder.record(Waiting())
 
-    def close(self, dropped: int) -> Summary:
+    def begun(self, tickets: Iterable[int]) -> None:
+        """The first stage may have called its function for these."""
+        self._begun.update(tickets)
+
+    def interrupted_at_first(self, count: int) -> None:
+        """So many of those at the first stage had a call begun when its run was broken off."""
+        self._interrupted_at_first = count
+
+    def returned(self, error: BaseException | None) -> None:
+        """All stages are through, or those that could go on. error: The first that one has raised."""
+        self._returned = error
+
+    def close(self, source: Source, error: BaseException | None) -> Summary:
         """The end: what was taken and has no outcome is not started, wherever it has been left.
 
-        dropped: Tasks that were read and did not come to enter.
+        source: The initial tasks. error: What breaks off the start, or None.
         """
         self._ledger.forget()  # and the tasks that it holds
         counts = self._recorder.tally.summary(monotonic() - self._began, not_started=0)
-        summary = replace(counts, not_started=self._taken + dropped - counts.taken)
+        not_started = self._taken + source.dropped - counts.taken
+        first, *later = self.at
+        interrupted = self._interrupted_at_first + sum(map(len, later))
+        interrupted += len(self._begun.intersection(first))
+        if error is None and (not_started or not source.ended):
+            error = self._returned  # of a stage that could not go on; others of handle_error only
+        ended_early = None if error is None else why(error)
+        if ended_early is None and source.error is not None:
+            ended_early = input_raised(source.error)
+        summary = replace(
+            counts,
+            not_started=not_started,
+            interrupted=min(interrupted, not_started),
+            ended_early=ended_early,
+        )
         self._recorder.close(summary)
         return summary
 

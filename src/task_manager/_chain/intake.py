@@ -67,6 +67,19 @@ class Intake:
                 self._take(stage, report)
         stage.garbled |= stage.channel.garbled
 
+    def taken_unread(self, stage: StageProcess) -> list[int]:
+        """The tickets that it has told to have taken, in reports that nobody has read before its end."""
+        if stage.garbled:
+            return []
+        reports = [
+            self._report_of(stage, frame)
+            for frame in stage.channel.receive()
+            if not isinstance(frame, TooLarge)
+        ]
+        return [
+            ticket for report in reports if isinstance(report, TookReport) for ticket in report.tickets
+        ]
+
     def _report_of(self, stage: StageProcess, frame: memoryview) -> StageReport | None:
         """What the stage reports; None if that is nothing a stage says, or if no memory holds it."""
         try:
@@ -161,16 +174,11 @@ class Intake:
             seconds = [took for _, _, took in arrived]
         if not tickets:
             return
-        tasks = [self.at(stage)[ticket] for ticket in tickets]
-        for ticket in tickets:
-            stage.held.pop(ticket, None)
+        tasks = list(map(self.at(stage).__getitem__, tickets))
+        indices, attempts = stage.let_pass(tickets)
         if self._suspects:
             self._suspects.clear(tickets)
-        attempts = [stage.attempts.pop(ticket, 1) for ticket in tickets]
         self._book.passed(stage.number, tickets, results, seconds, attempts)
-        indices = [stage.index_of(ticket) for ticket in tickets]
-        for ticket in tickets:
-            del stage.indices[ticket]
         stage.recorder.record(Succeeded(indices, tasks, results, seconds, attempts, stage.number + 1))
 
     def _attempted(self, stage: StageProcess, report: AttemptedReport) -> None:

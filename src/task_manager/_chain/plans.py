@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .._notice import Notice
 from .._run.runs import Plan
 from ..manager import TaskManager, plan_of
 
 
 def plans_of(stages: Sequence[TaskManager]) -> list[Plan]:
-    """A plan for each, in order. They take what comes: repeats are the chain's business."""
-    return [
-        replace(plan_of(stage), distinct=False, stage=number)
-        for number, stage in enumerate(stages, start=1)
-    ]
+    """A plan for each, in order."""
+    return [plan_of_stage(stage, number) for number, stage in enumerate(stages, start=1)]
+
+
+def plan_of_stage(stage: TaskManager, number: int) -> Plan:
+    """It takes what comes: repeats are the chain's business, and so is the line on stderr at the end."""
+    plan = plan_of(stage)
+    told = tuple(other for other in plan.observers if not isinstance(other, Notice))
+    return replace(plan, distinct=False, stage=number, observers=told)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
 from .._processes.child import FailedStarts, failed_starts_error
 from .._run.recorder import Recorder
@@ -15,6 +17,29 @@ from .deaths import Deaths
 from .plans import plans_of
 from .round import Round
 from .stage_process import StageProcess
+
+
+class InOrder(AbstractContextManager[None, bool | None]):
+    """Enters contexts in order, and leaves them in the same order: the bar that was first ends first."""
+
+    def __init__(self, contexts: Sequence[AbstractContextManager[None, bool | None]]) -> None:
+        self._contexts = contexts
+        self._entered: list[AbstractContextManager[None, bool | None]] = []
+
+    def __enter__(self) -> None:
+        try:
+            for context in self._contexts:
+                context.__enter__()
+                self._entered.append(context)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(self, *error: Any) -> bool | None:
+        last_to_first = ExitStack()
+        for context in reversed(self._entered):
+            last_to_first.push(context)
+        return last_to_first.__exit__(*error)
 
 
 def run_in_processes(stages: Sequence[TaskManager], initial: Source, book: Book) -> BaseException | None:
@@ -78,9 +103,11 @@ class _Rounds:
         """The time in which the stages make the runs of their managers."""
         plans = plans_of(stages)
         recorders = [runs_of(stage).recorder(plan) for stage, plan in zip(stages, plans, strict=True)]
-        with ExitStack() as stack:
-            for stage, plan, recorder in zip(stages, plans, recorders, strict=True):
-                stack.enter_context(runs_of(stage).made_elsewhere(plan, recorder, initial.remaining))
+        runs = [
+            runs_of(stage).made_elsewhere(plan, recorder, initial.remaining)
+            for stage, plan, recorder in zip(stages, plans, recorders, strict=True)
+        ]
+        with InOrder(runs):
             yield cls(stages, recorders, initial, book, signals, in_loop)
 
     def next(self) -> Round | None:

@@ -120,7 +120,24 @@ class Round:
                     return died
             return None
         finally:
-            self._stop()
+            try:
+                self._note_begun()
+            finally:
+                self._stop()
+
+    def _note_begun(self) -> None:
+        """Note for which tasks the first stage may have called its function, where it has not ended.
+
+        What it has taken it may be calling for. Its reports tell what that is, the unread ones too, and
+        it is ended before they are read to their end.
+        """
+        first = self._stages[0]
+        if first.number or first.ended or first.pid is None:
+            return
+        with uninterrupted():
+            first.kill()
+            first.end()
+            self._book.begun([*first.held, *self._intake.taken_unread(first)])
 
     async def run_awaiting(self) -> StageProcess | None:
         """The same, in an event loop that others use as well: a thread waits for the reports."""

@@ -10,7 +10,7 @@ from .._run.recorder import Recorder
 from .._run.runs import Plan, Runs
 from .._run.source import IterableSource, Source
 from .._signals import HeldSignals, let_through
-from ..events import Attempted, Event, Failed, Repeated, Retrying, Succeeded, Waiting
+from ..events import Attempted, Event, Failed, Repeated, Retrying, RunEnded, Succeeded, Waiting
 from ..manager import TaskManager, runs_of
 from .book import Book, Tickets
 from .plans import plans_of
@@ -128,5 +128,7 @@ class Progression:
                 self._book.failed(self._stage, ticket, error, attempts_made, took)
             case Retrying(index, _, error, number, delay):
                 self._book.retrying(self._stage, self._tickets.of(index), error, number, delay)
+            case RunEnded(summary) if self._stage == 0:
+                self._book.interrupted_at_first(summary.interrupted)
             case Waiting():
                 self._book.waiting()

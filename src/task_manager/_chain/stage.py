@@ -32,9 +32,10 @@ from .._signals import HeldSignals
 from .._task import Failure
 from ..errors import TransportError
 from ..events import Attempted, Event, Failed, Retrying, Succeeded
-from ..manager import TaskManager, plan_of, runs_of
+from ..manager import TaskManager, runs_of
 from .book import Tickets
 from .link import Frame, Link, LinkQueue, Reader, WayIn, Writer
+from .plans import plan_of_stage
 from .reports import (
     END,
     ConcludingReport,
@@ -324,13 +325,11 @@ def run_stage(
         if not concluded:
             handle_error()
 
-    plan = plan_of(manager)
+    plan = plan_of_stage(manager, stage + 1)
     plan = replace(
         plan,
         orders=replace(plan.orders, slot=slot),
-        distinct=False,
         handle_error=conclude,
-        stage=stage + 1,
     )
     runs = runs_of(manager)
     link = Reader(incoming) if isinstance(incoming, LinkQueue) else WayIn(incoming)

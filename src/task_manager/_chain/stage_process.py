@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import multiprocessing
 import socket
 from typing import Any
 
 from .._call import NEVER
-from .._processes import wire
 from .._processes.child import Child
+from .._processes.function import pack_object
 from .._run.recorder import Recorder
 from .._runners import MODES
 from ..errors import StageDiedError
-from ..manager import TaskManager, runs_of
+from ..manager import TaskManager, quiet_copy, runs_of
 from .link import LinkQueue
 from .reports import current_ticket
 from .stage import run_stage
@@ -57,12 +56,11 @@ class StageProcess(Child):
     ) -> None:
         """To be called inside `uninterrupted`; `close` may be called whatever this raises."""
         # The parent writes the log and draws the bar.
-        travelling = copy.copy(self.manager)
-        travelling.logger = None
-        travelling.observers = ()
-        travelling.show_progress = False
+        travelling = quiet_copy(self.manager)
         method = self.context.get_start_method()
-        packed = travelling if method == "fork" else wire.pack_object(travelling, method)
+        packed: TaskManager | bytes = travelling
+        if method != "fork":
+            packed = pack_object(travelling, method, instead="chain_mode='serial'")
         self.start(
             self.context,
             run_stage,
@@ -89,6 +87,20 @@ class StageProcess(Child):
     def take(self, tickets: list[int]) -> None:
         """Number the tasks of these."""
         self.indices.update(zip(tickets, runs_of(self.manager).number(len(tickets)), strict=True))
+
+    def let_pass(self, tickets: list[int]) -> tuple[list[int], list[int]]:
+        """These are through with the stage: the number of each in the manager, and its attempts."""
+        unnumbered = [ticket for ticket in tickets if ticket not in self.indices]
+        if unnumbered:
+            self.take(unnumbered)
+        indices = list(map(self.indices.pop, tickets))
+        attempts = [1] * len(tickets)
+        if self.attempts:
+            attempts = [self.attempts.pop(ticket, 1) for ticket in tickets]
+        leave = self.held.pop
+        for ticket in tickets:
+            leave(ticket, None)
+        return indices, attempts
 
     # ------------------------------------------------------------------ after its death
 

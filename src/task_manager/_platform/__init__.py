@@ -23,7 +23,7 @@ from .processes import (
     wait_for_end,
     when_ready,
 )
-from .servants import forget_locks_of_servants, ready_servants, track_semaphores
+from .servants import end_of_servant, forget_locks_of_servants, ready_servants, track_semaphores
 from .sharing import (
     NO_SIGNAL,
     MemoryByArgument,
@@ -48,6 +48,7 @@ __all__ = [
     "blocked_for_start",
     "cores",
     "end_a_copy",
+    "end_of_servant",
     "end_with_group",
     "end_with_parent",
     "forget_locks_of_servants",

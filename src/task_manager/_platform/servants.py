@@ -9,10 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
+from time import monotonic, sleep  # by name, as tests of other code put others into the module
 from typing import Any
 
 from .copies import CAN_FORK
 from .signals import blocked
+
+SHORTLY = 0.1  # seconds in which a process ends whose files are closed
+GAP = 0.002  # seconds between two looks at it
 
 if CAN_FORK:
     from multiprocessing import forkserver, resource_tracker
@@ -29,6 +33,23 @@ def ready_servants(method: str) -> None:
     if method == "forkserver":
         _forget_a_strange_fork_server()
         forkserver.ensure_running()
+
+
+def end_of_servant(method: str) -> int | None:
+    """The exit code of the fork server, if it has just died, and has not been waited for."""
+    server: Any = forkserver._forkserver if CAN_FORK and method == "forkserver" else None
+    if server is None or not hasattr(os, "waitid"):
+        return None
+    with server._lock, contextlib.suppress(OSError):
+        if server._forkserver_pid is not None:
+            until = monotonic() + SHORTLY
+            while monotonic() < until:  # it closes its files before it is seen to be dead
+                flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+                ended = os.waitid(os.P_PID, server._forkserver_pid, flags)
+                if ended is not None:
+                    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+                sleep(GAP)
+    return None
 
 
 def track_semaphores(names: Iterable[str | None]) -> None:

@@ -51,7 +51,7 @@ def _pack_each(calls: list[Any], unpack: bool) -> Iterator[Share]:
     failures: dict[int, Failure] = {}
     for call in calls:
         try:
-            cell = wire.dumps(call)
+            cell = wire.pack(call)
         except BaseException as error:
             let_through(error)
             failures[count] = _refused(call, unpack, error)
@@ -73,7 +73,7 @@ def _refused(call: Any, unpack: bool, error: BaseException) -> Failure:
         call if unpack and len(call) > 1 and not issubclass(type(error), MemoryError) else ()
     ):
         try:
-            wire.dumps(argument)
+            wire.pack(argument)
         except BaseException as again:
             let_through(again)
             culprit = wire.qualified_name(type(argument))

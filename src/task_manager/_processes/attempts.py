@@ -63,6 +63,10 @@ class Sent:
         """Those that have not come back."""
         return self.positions[self.done :]
 
+    def begun(self, number: int) -> Sequence[int]:
+        """Those left whose calls have begun, where the worker has begun the one of this number."""
+        return self.left[: max(0, number + 1 - self.base - self.done)]
+
     @property
     def indices_left(self) -> list[int]:
         """The tasks that these are attempts for."""

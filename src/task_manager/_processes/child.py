@@ -28,6 +28,7 @@ from .files import standard_files_taken
 from .life import end_process, live, start_process
 from .script import script_file
 from .slot import SharedSlot
+from .unguarded import UNGUARDED, unguarded_error
 
 TIME_TO_END = 1.0  # seconds that a process gets to end by itself before it is killed
 TIME_TO_COME_UP = 20.0  # the least that it gets to be ready, where its calls have a time limit
@@ -42,8 +43,10 @@ class Child:
 
     began: When it was started. ready: It has come up, as its owner has heard.
     refusal: Why it cannot work, in its own words or in ours; "" while it may.
-    pid: Also when it is dead. exitcode: When it has ended; None where it cannot be known.
+    pid: Also when it is dead; None before it has started, and has a channel.
+    exitcode: When it has ended; None where it cannot be known.
     told: What its slot said last, when it has ended: the number of the call, and when that began.
+    last_begun: Then as well: the greatest number of a call that it had begun.
     """
 
     process: BaseProcess
@@ -56,6 +59,7 @@ class Child:
         self.pid: int | None = None
         self.exitcode: int | None = None
         self.told = IDLE, NEVER
+        self.last_begun = IDLE
         self._slot: SharedSlot | None = None  # as long as the process has not ended
         self._channels: list[Channel] = []  # none, or the one that is open
 
@@ -70,8 +74,8 @@ class Child:
             self.process, pipe = start_process(context, live, shared, target, *args, name=name)
             try:
                 self._slot = SharedSlot.share(shared, pipe)
-                self.pid = self.process.pid
                 self.channel = Channel(pipe)
+                self.pid = self.process.pid
                 self._channels = [self.channel]
             except BaseException:
                 pipe.close()
@@ -132,6 +136,7 @@ class Child:
             raise
         finally:
             self.told = slot[0], slot[1]
+            self.last_begun = max(slot[0], slot[2])
             slot.close()
 
     def close(self) -> None:
@@ -209,7 +214,8 @@ class FailedStarts:
         else:
             self._died += 1
         most = FAILED_KILLED if child.exitcode in KILLED_CODES else FAILED
-        return self._died >= most or self._hanging >= FAILED_HANGING
+        unguarded = child.exitcode == UNGUARDED  # so will the next one be
+        return unguarded or self._died >= most or self._hanging >= FAILED_HANGING
 
 
 def failed_starts_error(
@@ -219,13 +225,15 @@ def failed_starts_error(
 
     exitcode: Of the last one. start_method: How they were started; None where that is not known.
     """
+    if exitcode == UNGUARDED:
+        return unguarded_error()
     script = script_file()
     advice = "stderr says what they died of, as a lack of memory"
     if start_method == "fork":
         pass
     elif script is None or Path(script).exists():
         advice = (
-            "If this is a script, start under `if __name__ == '__main__':`, as other processes import "
+            'If this is a script, start under `if __name__ == "__main__":`, as other processes import '
             f"the script; otherwise {advice}"
         )
     else:

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 from time import sleep
 
-from .._platform import CAN_FORK, ready_servants, without_sigpipe
+from .._platform import CAN_FORK, end_of_servant, ready_servants, without_sigpipe
 from .script import restore_script_file
+from .unguarded import UNGUARDED, unguarded_error
 
 ATTEMPTS = 5  # at one start, while the servants of multiprocessing die
 PAUSE = 0.02  # seconds, and more each time: one that dies is not seen to be dead at once
@@ -36,7 +37,8 @@ def launch(make: Callable[[], BaseProcess], method: str) -> BaseProcess:
     """A started process. make: Makes a Process that was not started. method: How it is started.
 
     Raises what the system refuses, as an OSError or a MemoryError; in the end also the ConnectionError
-    of a fork server that does not stay alive.
+    of a fork server that does not stay alive, or a WorkerStartError if that says that the script has no
+    guard.
     """
     with _broken_streams_aside(), without_sigpipe():
         for attempt in range(1, ATTEMPTS + 1):
@@ -52,6 +54,8 @@ def launch(make: Callable[[], BaseProcess], method: str) -> BaseProcess:
                 gone = isinstance(error, (ConnectionError, ChildProcessError, EOFError, Warning))
                 if method == "fork" or not gone:
                     raise
+                if end_of_servant(method) == UNGUARDED:
+                    raise unguarded_error() from None
                 if attempt == ATTEMPTS:
                     what = "the fork server" if method == "forkserver" else "a new process"
                     raise ConnectionError(

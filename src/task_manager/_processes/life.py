@@ -38,6 +38,7 @@ from ..errors import ConfigurationError, WorkerStartError
 from . import launch
 from .files import take_standard_files
 from .slot import SharedSlot
+from .unguarded import refuse_unguarded
 
 NO_MORE = "no process can be started any more: the interpreter exits"
 
@@ -104,6 +105,7 @@ def _one_start() -> Iterator[None]:
 
 def refuse_daemons() -> None:
     """Raise ConfigurationError where multiprocessing allows no children."""
+    refuse_unguarded()
     process = multiprocessing.current_process()
     if process.daemon:
         raise ConfigurationError(

@@ -72,9 +72,10 @@ def reports_of(outcomes: Outcomes | Unrun, slot: Slot, base: int) -> Iterator[tu
     if isinstance(outcomes, Unrun):
         yield _dump(GIVEN_BACK), b""
         return
+    first, last = outcomes.positions[0], outcomes.positions[-1]
+    slot[2] = base + last
     slot[0] = IDLE  # until it is known whose: what fails before that is the fault of no call
     slot[1] = began = clock()  # pickling has the time of a call; sending depends on the parent
-    first, last = outcomes.positions[0], outcomes.positions[-1]
     values = outcomes.values
     column = wire.pack_values(values, slot, range(base + first, base + last + 1))
     failures: dict[int, wire.ErrorCell] = {}

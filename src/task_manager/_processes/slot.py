@@ -10,7 +10,11 @@ from .._platform import MemoryByArgument, MemoryByPipe, shared_by_argument
 
 
 class SharedSlot:
-    """The two floats of a Slot, living in two processes at once."""
+    """The two floats of a Slot, living in two processes at once.
+
+    And a third one: the number of the last call whose outcome is being reported. Meanwhile the first one
+    tells of the outcome that is being pickled, and not how far the calls have come.
+    """
 
     def __init__(self, memory: MemoryByPipe | MemoryByArgument) -> None:
         self._memory = memory
@@ -19,14 +23,14 @@ class SharedSlot:
     @staticmethod
     def argument() -> Any:
         """What is to be an argument of a process that is to have a slot; None where it needs none."""
-        return shared_by_argument([IDLE, NEVER])
+        return shared_by_argument([IDLE, NEVER, IDLE])
 
     @classmethod
     def share(cls, argument: Any, pipe: socket.socket) -> SharedSlot:
         """The slot of a process that was started with this argument, at the other end of the pipe."""
         if argument is not None:
             return cls(MemoryByArgument(argument))
-        return cls(MemoryByPipe.make_and_send(pipe, [IDLE, NEVER]))
+        return cls(MemoryByPipe.make_and_send(pipe, [IDLE, NEVER, IDLE]))
 
     @classmethod
     def receive(cls, argument: Any, pipe: socket.socket) -> SharedSlot:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from .._call import Slot
 from .._signals import let_through
 from .._task import Failure
-from ..errors import ConfigurationError, TransportError
-from .script import script_can_be_imported
+from ..errors import TransportError
+from .by_value import INSTALL, dumps_by_value
 
 PLAIN: frozenset[type] = frozenset({int, float, complex, bool, str, bytes, type(None)})
 TEXT: frozenset[type] = frozenset({str, bytes})
@@ -91,6 +91,21 @@ def dumps(value: Any) -> bytes:
     return _dumps(value, PROTOCOL)
 
 
+def pack(value: Any) -> bytes:
+    """What is the user's as bytes: a lambda or a closure, also within it, by its code.
+
+    cloudpickle, which is slow, is tried only where pickle has failed. The other side only has to
+    unpickle, whatever came of it. Raises what they raise; without cloudpickle that says what to install.
+    """
+    try:
+        return _dumps(value, PROTOCOL)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        let_through(error)
+        return dumps_by_value(value, error)
+
+
 def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column:
     """Pack results; one that refuses becomes a Lost cell.
 
@@ -102,7 +117,7 @@ def pack_values(values: list[Any], slot: Slot, numbers: Sequence[int]) -> Column
     for number, value in zip(numbers, values, strict=True):
         slot[0] = number
         try:
-            cells.append(dumps(value))
+            cells.append(pack(value))
         except BaseException as error:
             let_through(error)
             cells.append(Lost(qualified_name(type(value)), reason_of(error)))
@@ -180,8 +195,15 @@ def pack_failure(failure: Failure) -> ErrorCell:
     except BaseException as broken:
         let_through(broken)
         text = ""
+    try:
+        packed = pack(error)
+    except BaseException as refusal:
+        let_through(refusal)
+        packed = None
+        if text and INSTALL in (said := message_of(refusal)):
+            text += f"It came as text: {said}\n"
     return ErrorCell(
-        _try_dumps(error), _try_dumps(failure.kind), qualified_name(type(error)), message_of(error), text
+        packed, _try_dumps(failure.kind), qualified_name(type(error)), message_of(error), text
     )
 
 
@@ -196,38 +218,6 @@ def unpack_failure(cell: ErrorCell) -> Failure:
     if kind is None or not issubclass(kind, BaseException):
         kind = type(error)
     return Failure(error, kind)
-
-
-def pack_object(func: object, start_method: str) -> bytes:
-    """The user's function, or a stage, as bytes; through cloudpickle where pickle refuses it.
-
-    It also goes through cloudpickle where it comes from a notebook, a prompt or a `__main__.py`: pickle
-    would name it as a part of `__main__`, which a process that was not forked cannot import.  Raises
-    ConfigurationError where neither can.
-    """
-    try:
-        packed = dumps(func)
-    except Exception as error:
-        refusal = message_of(error)
-    else:
-        if start_method == "fork" or b"__main__" not in packed or script_can_be_imported():
-            return packed
-        refusal = "it was defined at a prompt, in a notebook or in a `__main__.py`"
-    try:
-        import cloudpickle
-    except ImportError:
-        raise ConfigurationError(
-            f"{func!r} cannot be sent to another process: {refusal}. Define it at the top level of a "
-            "module, or pip install 'task_manager[closures]' for lambdas and closures"
-        ) from None
-    try:
-        by_value: bytes = cloudpickle.dumps(func)
-    except Exception as error:
-        raise ConfigurationError(
-            f"{func!r} cannot be sent to another process: {message_of(error)}. What it refers to must "
-            "be something that can be pickled"
-        ) from error
-    return by_value
 
 
 def cannot_load(what: str, error: BaseException) -> str:
@@ -277,7 +267,7 @@ def type_names(values: Sequence[Any]) -> list[str]:
 
 def _try_dumps(value: Any) -> bytes | None:
     try:
-        return dumps(value)
+        return pack(value)
     except BaseException as error:
         let_through(error)
         return None

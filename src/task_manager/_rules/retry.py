@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .._task import Failure
+from .clients import stands_for
+
 LONGEST_DOUBLING = 64  # 2**64 times any base is above every cap; keeps attempt 100,000 from overflowing
 
 
@@ -16,7 +19,8 @@ class RetryPolicy:
     Blog, 2015: a delay drawn evenly from 0 to min(cap, base * 2**(attempt - 1)) seconds.
 
     max_retries: Attempts after the first.
-    exceptions: The types that are retried, subclasses included.
+    exceptions: The types that are retried, subclasses included; where ConnectionError or TimeoutError
+        is one of these, with what well-known clients raise in its place.
     base: The longest delay before the second attempt, in seconds.
     cap: The longest delay at all, in seconds.
     """
@@ -26,14 +30,19 @@ class RetryPolicy:
     base: float
     cap: float
 
-    def delay(self, kind: type[BaseException], number: int, chance: Callable[[], float]) -> float | None:
+    def delay(self, failure: Failure, number: int, chance: Callable[[], float]) -> float | None:
         """Seconds until the attempt after `number`, or None: this error stands.
 
         chance: Gives a number from 0 up to 1, as `random.random`.
         """
-        if number > self.max_retries or not issubclass(kind, self.exceptions):
-            return None
-        if not issubclass(kind, Exception):
+        if number > self.max_retries or not self._listed(failure):
             return None
         doubled: float = self.base * 2.0 ** min(number - 1, LONGEST_DOUBLING)
         return chance() * min(self.cap, doubled)
+
+    def _listed(self, failure: Failure) -> bool:
+        if not issubclass(failure.kind, Exception):
+            return False
+        if issubclass(failure.kind, self.exceptions):
+            return True
+        return any(issubclass(python, self.exceptions) for python in stands_for(failure))

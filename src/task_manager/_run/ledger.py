@@ -46,9 +46,9 @@ class Ledger:
     keeps_keys: Results will be asked for by task, so that the keys are wanted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, following: int = 0) -> None:
         self._numbers: dict[Hashable, int] = {}
-        self.following = 0
+        self.following = following
         self._failed: set[int] = set()
         self._again: set[int] = set()
         self.keys: dict[int, Hashable] = {}

@@ -1,4 +1,4 @@
-"""Hands events to observers, detaches those that fail, and counts what happened to the tasks."""
+"""Hands events to observers, and detaches those that fail."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from .._platform import this_process
 from .._repr import text_of
-from .._task import Summary
-from ..events import Event, Failed, Observer, Repeated, Retrying, RunEnded, Succeeded
+from .._summary import Summary
+from ..events import Event, Observer, RunEnded
+from .tally import Tally
 
 
 def _levels_inside() -> int:
@@ -27,47 +28,22 @@ _BETWEEN = frozenset(
 )
 
 
-class Tally:
-    """Counts what happened to the tasks."""
-
-    def __init__(self) -> None:
-        self._succeeded = self._failed = self._duplicates = self._retries = 0
-
-    def observe(self, event: Event) -> None:
-        match event:
-            case Succeeded(indices):
-                self._succeeded += len(indices)
-            case Failed():
-                self._failed += 1
-            case Retrying():
-                self._retries += 1
-            case Repeated(tasks):
-                self._duplicates += len(tasks)
-
-    def summary(self, seconds: float, not_started: int) -> Summary:
-        return Summary(
-            succeeded=self._succeeded,
-            failed=self._failed,
-            duplicates=self._duplicates,
-            retries=self._retries,
-            seconds=seconds,
-            not_started=not_started,
-        )
-
-
 class Recorder:
     """Owns the observers of one run.
 
     essential: Told first. What they raise ends the run.
     others: One that fails is detached with one warning, and the run and its results go on.
+    keeps_errors: One of the essential keeps all errors, so that the summary may have them.
     tally: The counts, always kept.
 
     In a copy of this process that a hook has forked, and that ends in the middle of the run, the
     others are told nothing: the bar and the log are those of the parent.
     """
 
-    def __init__(self, essential: Sequence[Observer], others: Sequence[Observer]) -> None:
-        self.tally = Tally()
+    def __init__(
+        self, essential: Sequence[Observer], others: Sequence[Observer], keeps_errors: bool = False
+    ) -> None:
+        self.tally: Tally = Tally(keeps_errors)
         self._essential = (*essential, self.tally)  # what is counted is kept, whatever raises
         self._others = list(others)
         self._home = this_process()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from .._signals import let_through
 from ..events import Event, Failed, Succeeded
-from .keys import TaskDict, key_of, mapping_of
+from .keys import IdentityKey, TaskDict, key_of, mapping_of
+
+Keeps = bool | Literal["errors"]
 
 
 class Kept(NamedTuple):
@@ -31,9 +34,13 @@ class Results:
         self._repeats_run = False
         self._kept = Kept({}, {}, {})
         self._count = 0  # of outcomes, when there was one a task
+        self._errors_only = False
+        self._failed: dict[Hashable, list[int]] = {}  # where only errors are kept: who has one, by key
 
-    def begin_run(self, repeats: bool) -> None:
+    def begin_run(self, repeats: bool, keeps: Keeps = True) -> None:
         """Before each run. repeats: It may run tasks again that have their outcome.
+
+        keeps: "errors": only these are kept; a task that succeeds loses the one that it had.
 
         Where such runs go on for ever, what later outcomes have replaced must not pile up; to look for
         it every time would cost small runs as much as large ones.
@@ -44,10 +51,17 @@ class Results:
             self._count = len(self._kept.tasks)
             for index in self._keys.keys() - self._kept.tasks.keys():
                 del self._keys[index]
+        self._errors_only = keeps == "errors"
+        self._failed = {}
+        if self._errors_only:
+            for index in self._kept.errors:
+                self._note_failed(index, self._kept.tasks[index])
 
     def observe(self, event: Event) -> None:
         kept = self._kept
         match event:
+            case Succeeded(indices, tasks) if self._errors_only:
+                self._let_go(indices, tasks)
             case Succeeded(indices, tasks, results):
                 kept.tasks.update(zip(indices, tasks, strict=True))
                 kept.values.update(zip(indices, results, strict=True))
@@ -57,6 +71,34 @@ class Results:
             case Failed(index, task, error):
                 kept.tasks[index] = task
                 kept.errors[index] = error
+                if self._errors_only:
+                    self._note_failed(index, task)
+
+    def _note_failed(self, index: int, task: Any) -> None:
+        key = key_of(task) if index not in self._keys else self._keys[index]
+        try:
+            self._failed.setdefault(key, []).append(index)
+        except BaseException as error:  # an __eq__ that breaks on meeting another task
+            let_through(error)
+            self._failed[IdentityKey(task)] = [index]
+
+    def _let_go(self, indices: list[int], tasks: list[Any]) -> None:
+        """These succeeded, and nothing of them is kept: all that is left is that their errors go."""
+        kept = self._kept
+        for index, task in zip(indices, tasks, strict=True) if self._failed else ():
+            key = key_of(task) if index not in self._keys else self._keys[index]
+            earlier = [index]
+            for known in (key, IdentityKey(task)):
+                try:
+                    earlier += self._failed.pop(known, ())
+                except BaseException as error:
+                    let_through(error)
+            for one in earlier:
+                kept.errors.pop(one, None)
+                kept.tasks.pop(one, None)
+        if self._keys:
+            for index in indices:
+                self._keys.pop(index, None)
 
     def values(self) -> Mapping[Any, Any]:
         """The result of each task that succeeded, in the order in which the tasks were first taken."""

@@ -22,19 +22,14 @@ from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
 from .._rules.timeouts import too_late
+from .._runners import NotBegun
 from .._signals import HeldSignals, let_through
-from .._task import (
-    Attempt,
-    Batch,
-    Failure,
-    Outcomes,
-    Summary,
-    Unrun,
-    has_tuples,
-    is_tuple,
-)
+from .._summary import Summary, input_raised, why
+from .._task import Attempt, Batch, Failure, Outcomes, Unrun, has_tuples, is_tuple
 from ..errors import ProcessResultError
-from ..events import Attempted, Failed, Repeated, Retrying, Succeeded, Waiting
+from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
+from .attempted import attempted, is_whole
+from .begun import Begun
 from .hooks import calls_of
 from .in_flight import InFlight
 from .ledger import Entered, Ledger
@@ -110,7 +105,9 @@ class Run:
         self._look_again: float | None = None
         self._dry = False  # the source had nothing at the last look, and has not ended
         self._read = 0  # tasks
-        self._broken_off = False
+        self._begun = Begun()
+        self._interrupted = 0
+        self._broken_off: BaseException | None = None  # what it was broken off by
 
     @property
     def over(self) -> bool:
@@ -164,7 +161,7 @@ class Run:
         return self._dry and not self._in_flight
 
     async def input(self, seconds: float) -> None:
-        """In an event loop: until the source may have something, or so many seconds."""
+        """In an event loop: wait for the source, so many seconds at most."""
         await self._source.wait(seconds)
 
     def idle(self) -> None:
@@ -227,6 +224,7 @@ class Run:
         positions = outcomes.positions
         match outcomes:
             case Unrun():
+                self._begun.add(batch.indices[position] for position in outcomes.begun)
                 for position in positions:
                     self._waiting.add(batch.attempt(position), due=0.0)
                 self._in_flight.remove(batch, positions)
@@ -235,7 +233,7 @@ class Run:
                     self._size.learn(len(seconds), sum(seconds) + outcomes.aside, outcomes.weight)
                     if self._task_timeout is not None and max(seconds) > self._task_timeout:
                         failures = failures | too_late(outcomes, self._task_timeout)
-                    self._recorder.record(self._attempted(batch, outcomes, failures))
+                    self._recorder.record(attempted(batch, outcomes, failures, self._stage))
                 spent = dict(zip(positions, seconds)) if failures else {}  # noqa: B905 - seconds may be unknown
                 if failures:
                     good = [i for i, position in enumerate(positions) if position not in failures]
@@ -247,19 +245,6 @@ class Run:
                 for position, failure in failures.items():
                     self._judge(batch.attempt(position), failure, spent.get(position))
                     self._in_flight.remove(batch, [position])
-
-    def _attempted(self, batch: Batch, outcomes: Outcomes, failures: dict[int, Failure]) -> Attempted:
-        whole = _is_whole(batch, outcomes.positions)
-        positions = outcomes.positions
-        return Attempted(
-            batch.indices if whole else [batch.indices[position] for position in positions],
-            batch.numbers if whole else [batch.numbers[position] for position in positions],
-            outcomes.workers,
-            outcomes.began,
-            outcomes.seconds,
-            frozenset(batch.indices[position] for position in failures),
-            self._stage,
-        )
 
     def _succeed(
         self, batch: Batch, positions: Sequence[int], values: list[Any], seconds: list[float]
@@ -279,7 +264,7 @@ class Run:
                     result = self._signals.through(self._process_result, task, value)
                 except Exception as error:
                     let_through(error)
-                    hook_error = caused(ProcessResultError(task, text_of(error)), error)
+                    hook_error = caused(ProcessResultError(task, text_of(error), value), error)
                     attempt = batch.attempt(position)
                     self._fail(attempt.index, task, hook_error, attempt.number, took)
                     self._in_flight.remove(batch, [position])
@@ -295,19 +280,21 @@ class Run:
     def _keep(
         self, batch: Batch, positions: Sequence[int], results: list[Any], seconds: list[float]
     ) -> None:
-        done = batch if _is_whole(batch, positions) else batch.part(positions)
+        done = batch if is_whole(batch, positions) else batch.part(positions)
         self._recorder.record(
             Succeeded(done.indices, done.tasks, results, seconds, done.numbers, self._stage)
         )
+        self._begun.settle(done.indices)
         self._in_flight.remove(batch, positions)
 
     def _judge(self, attempt: Attempt, failure: Failure, took: float | None) -> None:
         """Again, after a delay, or failed for good. took: Seconds of the call, where there was one."""
         index, task, number = attempt.index, attempt.task, attempt.number
-        delay = self._retry.delay(failure.kind, number, self._chance)
+        delay = self._retry.delay(failure, number, self._chance)
         if delay is None:
             self._fail(index, task, failure.error, number, took)
             return
+        self._begun.add([index])
         self._recorder.record(Retrying(index, task, failure.error, number, delay, self._stage))
         self._waiting.add(replace(attempt, number=number + 1), due=self._clock() + delay)
 
@@ -318,13 +305,19 @@ class Run:
         failed = Failed(index, task, error, attempts, took, self._stage)
         annotate(error, f"task_manager: failed {failed.when}")
         self._recorder.record(failed)
+        self._begun.settle([index])
 
-    def break_off(self) -> None:
-        """The run ends here: what has no outcome may be run again by the next run."""
-        self._broken_off = True
-        waiting = [attempt.index for attempt in self._waiting]
-        for index in [*self._between, *self._in_flight.indices, *waiting]:
+    def break_off(self, error: BaseException, not_begun: NotBegun | None = None) -> None:
+        """The run ends here, by this error: what has no outcome may be run again by the next run.
+
+        not_begun: As a runner says it.
+        """
+        self._broken_off = error
+        in_flight = self._in_flight.indices
+        others = [*self._between, *(attempt.index for attempt in self._waiting)]
+        for index in [*others, *in_flight]:
             self._ledger.fail(index)
+        self._interrupted = self._begun.count(in_flight, others, not_begun)
         self._between = []
         self._in_flight.clear()
         self._waiting.clear()
@@ -339,11 +332,15 @@ class Run:
         """The counts up to now. What has no outcome when a run was broken off is not started."""
         tally, seconds = self._recorder.tally, self._clock() - self._began
         settled = tally.summary(seconds, not_started=0)
-        if not self._broken_off:
-            return settled
-        return replace(settled, not_started=self._read + self._source.dropped - settled.taken)
-
-
-def _is_whole(batch: Batch, positions: Sequence[int]) -> bool:
-    """Whether these are all attempts of the batch, in its order."""
-    return isinstance(positions, range) and len(positions) == len(batch)
+        if self._broken_off is None:
+            error = self._source.error
+            return settled if error is None else replace(settled, ended_early=input_raised(error))
+        not_started = self._read + self._source.dropped - settled.taken
+        return replace(
+            settled,
+            not_started=not_started,
+            interrupted=min(
+                self._interrupted, not_started
+            ),  # one may be counted, and still be in flight
+            ended_early=why(self._broken_off),
+        )

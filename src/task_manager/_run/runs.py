@@ -18,16 +18,16 @@ from typing import Any
 from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
-from .._runners import AwaitedRunner, Mode, Orders, Runner
+from .._runners import AwaitedRunner, Mode, NotBegun, Orders, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
 from .._signals import HeldSignals
-from .._task import Summary
-from ..events import Observer, RunBegan
+from .._summary import Summary, why
+from ..events import Observer, RunBegan, next_run
 from .ledger import Ledger
 from .pump import pump, pump_awaiting, refuse_running_loop
 from .recorder import Recorder
-from .results import Results
+from .results import Keeps, Results
 from .run import Run
 from .source import Source
 
@@ -38,7 +38,7 @@ class Plan:
 
     owner, name: The manager and its function, for people.
     orders: What the runner is made with.
-    keeps: Results and errors are kept. distinct: Repeats are not run.
+    keeps: Results and errors are kept; "errors": only these. distinct: Repeats are not run.
     get_args, process_result: The hooks; None where nobody overrode them.
     handle_error: Called at the end. observers: Those of this run.
     limit: As of `Run`. stage: Of a chain, from 1; None: of none.
@@ -50,7 +50,7 @@ class Plan:
     mode: Mode
     orders: Orders
     retry: RetryPolicy
-    keeps: bool
+    keeps: Keeps
     distinct: bool
     get_args: Callable[[Any], Any] | None
     process_result: Callable[[Any, Any], Any] | None
@@ -68,8 +68,8 @@ class Runs:
 
     def __init__(self) -> None:
         self._ledger = Ledger()
-        self.results = Results(self._ledger.keys)
-        self.summary = Summary()
+        self.results: Results = Results(self._ledger.keys)
+        self.summary: Summary = Summary()
         self._runner = KeptRunner()
 
     # ------------------------------------------------------------------ verbs
@@ -94,7 +94,7 @@ class Runs:
         with self._runner.one_run(plan.owner):
             runner = self._kept_runner(plan)
             run = self._new_run(plan, source, recorder, runner, signals)
-            with self._ending(run, plan, recorder):
+            with self._ending(run, plan, recorder, runner):
                 pump(run, runner, signals)
         return signals.through(self._conclude, run, plan)
 
@@ -112,13 +112,19 @@ class Runs:
     def made_elsewhere(self, plan: Plan, recorder: Recorder, total: int | None) -> Iterator[None]:
         """The time of a run whose calls are made in another process: in that of a chain's stage."""
         began = monotonic()
+        ended_early: str | None = None
         with self._runner.one_run(plan.owner):
-            self.results.begin_run(repeats=True)
-            recorder.record(RunBegan(total, plan.stage))
+            self.results.begin_run(repeats=True, keeps=plan.keeps)
+            workers = plan.orders.workers
+            recorder.record(RunBegan(total, plan.stage, plan.mode.name, workers, next_run()))
             try:
                 yield
+            except BaseException as error:
+                ended_early = why(error)
+                raise
             finally:
-                self.summary = recorder.tally.summary(monotonic() - began, not_started=0)
+                seconds = monotonic() - began
+                self.summary = recorder.tally.summary(seconds, 0, ended_early=ended_early)
                 recorder.close(self.summary, plan.stage)
 
     def recorder(self, plan: Plan, *essential: Observer) -> Recorder:
@@ -127,7 +133,7 @@ class Runs:
         essential: What they raise ends the run.
         """
         kept: tuple[Observer, ...] = (self.results, self._ledger) if plan.keeps else ()
-        return Recorder([*kept, *essential], plan.observers)
+        return Recorder([*kept, *essential], plan.observers, keeps_errors=bool(plan.keeps))
 
     def number(self, count: int) -> range:
         """The indices of the next so many tasks, which are taken elsewhere."""
@@ -141,6 +147,18 @@ class Runs:
     def shutdown(self) -> None:
         """End the workers; in the middle of a run, at its end."""
         self._runner.shutdown()
+
+    @contextlib.contextmanager
+    def at_rest(self, owner: str) -> Iterator[None]:
+        """A time without a run. RuntimeError in the middle of one. owner: For people."""
+        with self._runner.one_run(owner):
+            yield
+
+    def reset(self) -> None:
+        """Forget what was done; to be called `at_rest`. The numbers go on: none means two tasks ever."""
+        self._ledger = Ledger(self._ledger.following)
+        self.results = Results(self._ledger.keys)
+        self.summary = Summary()
 
     # ------------------------------------------------------------------ inside
 
@@ -159,7 +177,7 @@ class Runs:
         with self._runner.one_run(plan.owner):
             runner = self._awaited_runner(plan, signals)
             run = self._new_run(plan, source, recorder, runner, signals, in_loop=True)
-            with self._ending(run, plan, recorder):
+            with self._ending(run, plan, recorder, runner):
                 try:
                     await pump_awaiting(run, runner, signals)
                 finally:
@@ -179,9 +197,10 @@ class Runs:
         in_loop: bool = False,
     ) -> Run:
         self._ledger.begin_run()
-        self._ledger.keeps_keys = plan.keeps
-        self.results.begin_run(repeats=not plan.distinct)
-        recorder.record(RunBegan(source.remaining, plan.stage))
+        self._ledger.keeps_keys = bool(plan.keeps)
+        self.results.begin_run(repeats=not plan.distinct, keeps=plan.keeps)
+        began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
+        recorder.record(began)
         return Run(
             source,
             self._ledger,
@@ -202,28 +221,33 @@ class Runs:
         )
 
     @contextlib.contextmanager
-    def _ending(self, run: Run, plan: Plan, recorder: Recorder) -> Iterator[None]:
+    def _ending(
+        self, run: Run, plan: Plan, recorder: Recorder, runner: Runner | AwaitedRunner
+    ) -> Iterator[None]:
         """However the run ends, its counts are kept and its observers told.
 
         A run that is broken off leaves its runner in the middle of things; the runner goes with it.
         """
         try:
             yield
-        except BaseException:
+        except BaseException as error:
+            not_begun: NotBegun | None = None
             try:
-                run.break_off()
-            finally:
                 self._runner.close()
+                not_begun = runner.not_begun()
+            finally:
+                run.break_off(error, not_begun)
             raise
         finally:
             self.summary = run.summary
             recorder.close(self.summary, plan.stage)
 
     def _conclude(self, run: Run, plan: Plan) -> Summary:
+        summary = self.summary  # which the hook may reset
         plan.handle_error()
         if run.error is not None:
             raise run.error
-        return self.summary
+        return summary
 
     def _kept_runner(self, plan: Plan) -> Runner:
         return self._runner.runner(lambda: plan.mode.load()(plan.func, plan.orders))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from .._platform import cores
 from .._task import Batch, Outcomes, Unrun
 
 Answer = tuple[Batch, Outcomes | Unrun]
+NotBegun = Iterable[tuple[Batch, Sequence[int]]]  # attempts, by their positions in each batch
 
 
 class Runner(Protocol):
@@ -42,6 +43,13 @@ class Runner(Protocol):
         """End all workers, also those in the middle of a call. Closing twice is closing once."""
         ...
 
+    def not_begun(self) -> NotBegun | None:
+        """Asked of a closed runner: which attempts without an outcome had surely not begun their call.
+
+        None: it does not know. Attempts that are not named are taken for begun.
+        """
+        ...
+
 
 class AwaitedRunner(Protocol):
     """The same for an event loop."""
@@ -56,6 +64,8 @@ class AwaitedRunner(Protocol):
     async def collect(self, timeout: float) -> list[Answer]: ...
 
     async def close(self) -> None: ...
+
+    def not_begun(self) -> NotBegun | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,11 @@ class Mode:
     interrupts: bool
     beside: bool
     workers: Callable[[], int]
+
+    @property
+    def name(self) -> str:
+        """What a user picks it by."""
+        return next((name for name, mode in MODES.items() if mode is self), "unknown")
 
     def load(self) -> Any:
         module, name = self.runner

@@ -19,13 +19,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from contextvars import copy_context
 from operator import is_, length_hint
+from types import CoroutineType
 from typing import Any, NamedTuple
 
-from .._call import LOOK_AGAIN, NEVER, clock, failure_of
+from .._call import LOOK_AGAIN, NEVER, clock, failure_of, refuse_coroutine
 from .._signals import comes_from_a_handler, makes_calls
 from .._task import Batch, Failure, Outcomes
 from ..errors import TaskTimeoutError
-from . import Answer, Orders
+from . import Answer, NotBegun, Orders
 from .opened import NOTHING, Opened
 from .places import Places
 
@@ -86,6 +87,7 @@ class AsyncRunner:
         self._end: BaseException | None = None  # what a signal's handler has raised in a call
         self._failed_looks = 0  # looks in a row that found such workers, and nothing else
         self._news: asyncio.Future[None] | None = None
+        self._untaken: list[tuple[Batch, list[int]]] = []  # when this was closed
 
     def room(self, depth: int) -> bool:
         return self._ahead < self.workers
@@ -119,6 +121,12 @@ class AsyncRunner:
         return answers
 
     async def close(self) -> None:
+        self._untaken += [
+            (batch, [position])
+            for one in (self._opened, *self._queued)
+            for batch, position in one.untaken()
+            if (batch, position) not in self._dropped
+        ]
         self._queued.clear()
         self._behind = 0
         self._opened = Opened.of(NOTHING, [], [])
@@ -129,6 +137,10 @@ class AsyncRunner:
         for task in self._left:  # it takes no cancellation: the end of its loop must not wait for it
             asyncio._unregister_task(task)
             task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+    def not_begun(self) -> NotBegun:
+        """Those that no worker had taken when this was closed."""
+        return self._untaken
 
     async def _wait(self, timeout: float) -> None:
         """Until there is news, or for so many seconds."""
@@ -285,6 +297,9 @@ class AsyncRunner:
                         failure = failure_of(error)
                     if worker.left_alone:
                         return
+                    if type(value) is CoroutineType:
+                        failure = refuse_coroutine(value, awaited=True)
+                        value = None
                     self._record(worker, value, clock() - began, failure)
                     context = copy_context()
                     if len(context) != count or (

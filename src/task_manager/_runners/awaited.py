@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from .._signals import HeldSignals
 from .._task import Batch
-from . import Answer, Runner
+from . import Answer, NotBegun, Runner
 
 LOOK_EVERY = 0.005  # seconds between two looks for outcomes, where no thread can be had to wait for them
 
@@ -81,3 +81,6 @@ class Awaited:
         """Ends the waiting; the runner itself is the manager's, and may serve another run."""
         if self._waiter is not None:
             self._waiter.close()
+
+    def not_begun(self) -> NotBegun | None:
+        return self._runner.not_begun()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._platform import this_process
+from .._processes.unguarded import end_if_unguarded
 from . import Runner
 
 
@@ -41,7 +42,11 @@ class Turn:
 
     @contextlib.contextmanager
     def one_run(self, name: str) -> Iterator[None]:
-        """The time of a run. name: What runs, for the RuntimeError if a run is going on already."""
+        """The time of a run. name: What runs, for the RuntimeError if a run is going on already.
+
+        Every start comes through here: one without its guard ends the process of ours that comes to it.
+        """
+        end_if_unguarded()
         if not self.take():
             raise RuntimeError(f"{name} is running; {self._rule}")
         taken = self._running  # a copy of this process that runs on has another one by then

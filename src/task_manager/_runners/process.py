@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import multiprocessing
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import sleep  # by name: tests of other code put something else into the module
 from typing import Any, NamedTuple
@@ -34,13 +34,15 @@ from .._processes.child import (
     time_to_come_up,
 )
 from .._processes.files import standard_files_taken
+from .._processes.function import pack_object
 from .._processes.life import refusals_named, refuse_daemons, uninterrupted
 from .._processes.report import refusal_in
 from .._processes.worker import GOODBYE, READY, work
 from .._rules.suspects import Suspects
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerDiedError, WorkerStartError
-from . import Answer, Orders
+from . import Answer, NotBegun, Orders
+from .opened import NOTHING
 from .places import Places
 
 SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
@@ -66,7 +68,7 @@ class ProcessRunner:
         self._timeout = orders.task_timeout
         self._context = multiprocessing.get_context(orders.start_method)
         self._sentinels_tell = tells_of_death(self._context)
-        self._func = wire.pack_object(func, self._context.get_start_method())
+        self._func = pack_object(func, self._context.get_start_method())
         self._running: list[Worker] = []
         self._answers: list[Answer] = []
         with refusals_named("worker process"), standard_files_taken():
@@ -76,6 +78,8 @@ class ProcessRunner:
         self._glance = Glance()
         self._places = Places()
         self._owner = this_process()
+        self._handing: tuple[Batch, Sequence[int]] = NOTHING, ()  # what no worker has yet, in `submit`
+        self._ended: list[Worker] = []  # when this was closed
 
     # ------------------------------------------------------------------ the verbs
 
@@ -85,7 +89,9 @@ class ProcessRunner:
     def submit(self, batch: Batch) -> None:
         positions = range(len(batch))
         for part in self._suspects.parts(batch.indices):
+            self._handing = batch, positions[part.start :]
             worker = self._choose()
+            self._handing = batch, positions[part.stop :]
             worker.unsent.append(Unsent(batch, positions[part]))
             self._send(worker)
 
@@ -125,8 +131,21 @@ class ProcessRunner:
             deadline = clock() + TIME_TO_END  # of all together
             for worker in self._running:
                 worker.end(max(0.0, deadline - clock()))
+            self._ended += self._running
             self._running.clear()
             self._selector.close()
+
+    def not_begun(self) -> NotBegun:
+        """What no worker had, and what each had before it."""
+        found = [self._handing]
+        for batch, outcomes in self._answers:
+            if isinstance(outcomes, Unrun):
+                found.append((batch, sorted(set(outcomes.positions).difference(outcomes.begun))))
+        for worker in self._ended:
+            number = int(worker.last_begun)
+            found += [(sent.batch, sent.left[len(sent.begun(number)) :]) for sent in worker.sent]
+            found += [(unsent.batch, unsent.left) for unsent in worker.unsent]
+        return found
 
     # ------------------------------------------------------------------ workers come and go
 
@@ -265,7 +284,8 @@ class ProcessRunner:
                         )
                     self._answers.append((given.batch, outcomes))
             if unrun:
-                self._answers.append((given.batch, Unrun(unrun)))
+                begun = given.begun(int(worker.last_begun)) if isinstance(given, Sent) else ()
+                self._answers.append((given.batch, Unrun(unrun, begun)))
 
     def _go_on_without(self, failed: Worker) -> None:
         """No further worker can be had: those that are ready go on; if there is none, the run ends."""

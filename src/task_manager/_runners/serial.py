@@ -9,7 +9,7 @@ from typing import Any
 from .._call import IDLE, call_batch, invoker
 from .._signals import comes_from_a_handler
 from .._task import Batch, Outcomes, Unrun
-from . import Answer, Orders
+from . import Answer, NotBegun, Orders
 
 
 class SerialRunner:
@@ -26,13 +26,14 @@ class SerialRunner:
         self._func = func
         self._slot = [IDLE, 0.0] if orders.slot is None else orders.slot
         self._batch: Batch | None = None
+        self._last: Batch | None = None
         self._calling: Iterator[Outcomes | Unrun] = iter(())
 
     def room(self, depth: int) -> bool:
         return self._batch is None
 
     def submit(self, batch: Batch) -> None:
-        self._batch = batch
+        self._batch = self._last = batch
         invoke = invoker(self._func, batch.unpack)
         self._calling = call_batch(invoke, batch.calls, self._slot, batch.indices, passing=_ends_the_run)
 
@@ -53,6 +54,14 @@ class SerialRunner:
     def close(self) -> None:
         self._batch = None
         self._calling = iter(())
+
+    def not_begun(self) -> NotBegun:
+        """Those behind the current call, which the slot names by its task."""
+        if self._last is None:
+            return []
+        indices, current = self._last.indices, int(self._slot[0])
+        first = indices.index(current) + 1 if current in indices else 0
+        return [(self._last, range(first, len(indices)))]
 
 
 def _ends_the_run(error: BaseException) -> bool:

@@ -19,18 +19,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from .._call import IDLE, LOOK_AGAIN, NEVER, TOO_LONG, call_batch, clock, invoker
+from .._call import IDLE, LOOK_AGAIN, NEVER, PROMPT, TOO_LONG, call_batch, clock, invoker
 from .._platform import this_process
 from .._processes.life import uninterrupted
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
-from . import Answer, Orders
+from . import Answer, NotBegun, Orders
 from .places import Places
 
 TIME_TO_END = 0.2  # seconds that closing waits, all together, for threads to end
@@ -98,17 +98,21 @@ class ThreadRunner:
         self._ended_in_a_row = 0
         self._places = Places()
         self._owner = this_process()
+        self._handing: list[Batch] = []  # the batch that `submit` has, until it lies in the inbox
+        self._ended: list[ThreadWorker] = []  # when this was closed
 
     def room(self, depth: int) -> bool:
         return len(self._open) < self.workers * depth
 
     def submit(self, batch: Batch) -> None:
+        self._handing.append(batch)
         # A worker whose outcomes lie in the outbox takes this batch sooner than a new one would.
         busy = len(self._open) - self._outbox.qsize()
         if busy >= len(self._working) < self.workers:
             self._start_worker()
         self._open[batch] = 0
         self._inbox.put(batch)
+        self._handing.clear()
 
     def collect(self, timeout: float) -> list[Answer]:
         if self._short:
@@ -129,7 +133,28 @@ class ThreadRunner:
         for thread in self._working.values():
             if thread is not threading.current_thread():
                 thread.join(TIME_TO_END / len(self._working))
+        self._ended = list(self._working)
         self._working.clear()
+
+    def not_begun(self) -> NotBegun:
+        """What is handed to no thread, and what the threads had before them of their batches.
+
+        A thread that goes on in a call begins no other one: it looks at `left_alone` after a call of
+        PROMPT. Before that it may have gone on, and all of its batch counts as begun.
+        """
+        found: list[tuple[Batch, Sequence[int]]] = [
+            (batch, range(len(batch))) for batch in self._handing
+        ]
+        with suppress(Empty):
+            while True:
+                batch = self._inbox.get_nowait()
+                if batch is not None:
+                    found.append((batch, range(len(batch))))
+        for worker in self._ended:
+            batch, (position, began) = worker.batch, worker.slot
+            if batch is not None and (began == NEVER or clock() - began >= PROMPT):
+                found.append((batch, range(int(position) + 1, len(batch))))
+        return found
 
     def _arrivals(self, timeout: float) -> list[Answer]:
         """What lies in the outbox; waits for the first, but not longer than a call may take."""
@@ -198,7 +223,8 @@ class ThreadRunner:
                 self._short = True
                 if worker.batch in self._open:
                     positions = range(self._open.pop(worker.batch), len(worker.batch))
-                    answers.append((worker.batch, Unrun(positions)))
+                    begun = range(positions.start, min(positions.stop, int(worker.slot[0]) + 1))
+                    answers.append((worker.batch, Unrun(positions, begun)))
                 self._ended_in_a_row += not worker.left_alone
                 if self._ended_in_a_row >= MOST_ENDED:
                     raise worker.fault or WorkerError(
@@ -226,7 +252,8 @@ class ThreadRunner:
             answers.append((batch, ended))
             unrun = [other for other in range(self._open.pop(batch), len(batch)) if other != position]
             if unrun:
-                answers.append((batch, Unrun(unrun)))
+                begun = [other for other in unrun if other < position]
+                answers.append((batch, Unrun(unrun, begun)))
             self._short = True
         # A call that begins after this look is not due before the one that began first.
         self._look = max(min(earliest, now) + timeout, now + LOOK_AGAIN)
@@ -243,7 +270,8 @@ def take_batches(
     try:
         while not worker.left_alone and (batch := _next_batch(inbox, worker)) is not None:
             _make_calls(func, batch, outbox, worker)
-            worker.batch = None
+            if not worker.left_alone:
+                worker.batch = None
             del batch
     except BaseException as error:  # of our own code, which has failed twice: see `_make_calls`
         worker.fault = error

@@ -1,0 +1,137 @@
+"""The kind of an error: what it is called, and the last line of the user's code that it came through.
+
+An error of this process has its traceback. One of another process has it as a text, in its cause:
+the kind is the same, wherever the function was called.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from ._repr import error_name, one_line
+from ._signals import let_through
+
+LONGEST = 100  # characters of a file's or a function's name
+DEEPEST = 5  # causes that are asked for a place, where the error itself has none
+
+
+class Kind(NamedTuple):
+    """What errors have in common that are the same trouble.
+
+    name: Of the type: "ValueError", "requests.exceptions.ConnectionError".
+    place: "crawl.py:12 in fetch": the last line of the user's code, and where there is none, as with a
+        function out of a library, the last line at all. "": nobody knows, as after a worker's death.
+    """
+
+    name: str
+    place: str
+
+
+def kind_of(error: BaseException) -> Kind:
+    """The kind of an error. Never raises, whatever its class makes of being asked."""
+    name = error_name(type(error))
+    try:
+        return Kind(name, _place_of(error))
+    except BaseException as broken:
+        let_through(broken)
+        return Kind(name, "")
+
+
+def _place_of(error: BaseException) -> str:
+    """Where the error itself was raised; where nobody knows, where what it came of was."""
+    for _ in range(DEEPEST):
+        place = _place_in(_TRACEBACK.__get__(error)) or _place_in_text(text_in(error))
+        cause = _CAUSE.__get__(error)
+        if place or cause is None:
+            return place
+        error = cause
+    return ""
+
+
+def text_in(error: BaseException) -> str:
+    """The traceback of another process, where this error has that in its hands."""
+    for one in (error, _CAUSE.__get__(error)):
+        for name in ("text", "traceback"):  # of a WorkerTraceback; of a TransportError
+            text = None if one is None else one.__dict__.get(name)
+            if type(text) is str and _HEAD.search(text):
+                return _without_message(text, error)
+    return ""
+
+
+def _without_message(text: str, error: BaseException) -> str:
+    """A message may have a traceback in it, as that of a program which the function has called."""
+    for said in (str(error), error.__dict__.get("message")):  # the second one of a TransportError
+        if type(said) is str and _HEAD.search(said):
+            text = text.rpartition(said)[0] or text
+    return text
+
+
+def _place_in(entry: TracebackType | None) -> str:
+    last = users = None
+    while entry is not None:
+        whose = owner_of(entry.tb_frame.f_code.co_filename)
+        if whose != OURS:
+            last = entry
+        if whose == USERS:
+            users = entry
+        entry = entry.tb_next
+    found = users or last
+    if found is None:
+        return ""
+    code = found.tb_frame.f_code
+    return _place(code.co_filename, found.tb_lineno or 0, code.co_name)
+
+
+def _place_in_text(text: str) -> str:
+    """The same out of a formatted traceback: the last one in it is that of the error itself."""
+    head = None
+    for head in _HEAD.finditer(text):  # noqa: B007 - the last one is what is looked for
+        pass
+    if head is None:
+        return ""
+    inside = "  | " if head[0].startswith(" ") else ""  # a group's is drawn within a frame
+    last = users = None
+    for line in text[head.end() :].splitlines():
+        if not line.startswith(f"{inside}  "):
+            break  # the message, which may look like anything
+        found = _ENTRY.fullmatch(line, len(inside))
+        whose = OURS if found is None else owner_of(found["file"])
+        if whose != OURS:
+            last = found
+        if whose == USERS:
+            users = found
+    found = users or last
+    return "" if found is None else _place(found["file"], int(found["line"]), found["function"])
+
+
+@lru_cache(maxsize=1000)
+def _place(file: str, line: int, function: str) -> str:
+    folder, name = os.path.split(file)
+    if _CELL.search(folder):  # of a notebook: a file with the name of a hash
+        name = "cell"
+    return one_line(f"{name[:LONGEST]}:{line} in {function[:LONGEST]}")
+
+
+@lru_cache(maxsize=1000)
+def owner_of(file: str) -> int:
+    """Whose code stands in a file: the user's, a library's or Python's, or ours."""
+    if file.startswith(_OUR_FOLDER):
+        return OURS
+    if file.startswith((_PYTHONS_FOLDER, "<frozen ")) or _INSTALLED.search(file):
+        return LIBRARY
+    return USERS
+
+
+USERS, LIBRARY, OURS = range(3)
+_HEAD = re.compile(r"^(?:  \+ Exception Group )?Traceback \(most recent call last\):\n", re.MULTILINE)
+_ENTRY = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+), in (?P<function>.+)')
+_INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/]")
+_CELL = re.compile(r"[\\/]ipykernel_\d+$")
+_OUR_FOLDER, _PYTHONS_FOLDER = (f"{Path(file).parent}{os.sep}" for file in (__file__, os.__file__))
+_TRACEBACK: Any = vars(BaseException)["__traceback__"]
+_CAUSE: Any = vars(BaseException)["__cause__"]

@@ -1,0 +1,54 @@
+"""The options as types, for annotations of your own: the modes by name, and what goes by keyword.
+
+class Fetcher(TaskManager[str, bytes]):
+    def __init__(self, session: Session, **options: Unpack[ManagerOptions]) -> None:
+        super().__init__(session.fetch, "thread", **options)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypedDict
+
+from .events import Observer
+from .logger import TaskLogger
+
+__all__ = ["ChainMode", "ExecutionMode", "ManagerAttributes", "ManagerOptions", "StartMethod"]
+
+ExecutionMode = Literal["serial", "thread", "process", "async"]
+ChainMode = Literal["serial", "process"]
+StartMethod = Literal["fork", "forkserver", "spawn"]
+
+
+class ManagerOptions(TypedDict, total=False):
+    """The options of a TaskManager that are given by keyword only."""
+
+    retry_exceptions: type[Exception] | Sequence[type[Exception]]
+    retry_delay: float
+    max_retry_delay: float
+    task_timeout: float | None
+    deduplicate: bool
+    logger: TaskLogger | None
+    start_method: StartMethod | None
+    keep_results: bool | Literal["errors"]
+    observers: Iterable[Observer]
+
+
+class ManagerAttributes:
+    """The options as attributes of a manager: read-only, but for `retry_exceptions`."""
+
+    func: Callable[..., Any]
+    execution_mode: ExecutionMode
+    worker_limit: int | None
+    max_retries: int
+    show_progress: bool
+    progress_desc: str
+    retry_exceptions: tuple[type[Exception], ...]
+    retry_delay: float
+    max_retry_delay: float
+    task_timeout: float | None
+    deduplicate: bool
+    logger: TaskLogger | None
+    start_method: StartMethod | None
+    keep_results: bool | Literal["errors"]
+    observers: Sequence[Observer]
