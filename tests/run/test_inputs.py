@@ -39,18 +39,18 @@ class Stream:
 REFUSED: dict[str, tuple[Any, str]] = {
     "string": (
         "https://example.com",
-        "; got the string 'https://example.com': give [text] to have it as one task, text.splitlines() to "
-        "have a task for each line",
+        "; got the string 'https://example.com': give [text] to have it as one task, "
+        "text.splitlines() to have a task for each line",
     ),
     "bytes": (
         b"ab",
-        "; got bytes b'ab': give [data] to have it as one task, data.splitlines() to have a task for each "
-        "line",
+        "; got bytes b'ab': give [data] to have it as one task, "
+        "data.splitlines() to have a task for each line",
     ),
     "bytearray": (
         bytearray(b"ab"),
-        "; got bytearray bytearray(b'ab'): give [data] to have it as one task, data.splitlines() to have "
-        "a task for each line",
+        "; got bytearray bytearray(b'ab'): give [data] to have it as one task, "
+        "data.splitlines() to have a task for each line",
     ),
     "generator function": (lines, "; got the function lines, which was not called: `lines()`"),
     "partial": (
@@ -60,7 +60,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "coroutine function": (load, "; got the function load, which was not called: `await load()`"),
     "async generator function": (
         lines_async,
-        "; got the function lines_async, which was not called: `await manager.start_async(lines_async())`",
+        "; got the function lines_async, which was not called: "
+        "`await manager.start_async(lines_async())`",
     ),
 }
 

@@ -109,7 +109,7 @@ def test_the_marker_is_one_object() -> None:
     assert END is copy.deepcopy(END)
     assert "task_manager.END" == repr(END)
     assert sorted([END, (1, 2), END], key=lambda entry: entry is END) == [(1, 2), END, END]
-    assert not END < END  # noqa: PLR0124
+    assert not END < END
     assert (1, "x") < END
 
 

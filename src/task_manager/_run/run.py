@@ -104,6 +104,7 @@ class Run:
         self._waiting = WaitingAttempts()
         self._look_again: float | None = None
         self._dry = False  # the source had nothing at the last look, and has not ended
+        self._dry_looks = 0  # in a row
         self._read = 0  # tasks
         self._begun = Begun()
         self._interrupted = 0
@@ -198,9 +199,12 @@ class Run:
         read = source.read(min(most, self._size.size(source.remaining)), wait, self._signals)
         if not read:
             self._dry = not source.ended
+            self._dry_looks += 1
             if not (self.waits_for_input and self._in_loop):
-                self._look_again = DRY if self._in_flight and self._dry else 0.0
+                pause = DRY if self._dry_looks < 100 else 2 * DRY
+                self._look_again = pause if self._in_flight and self._dry else 0.0
             return None
+        self._dry_looks = 0
         self._read += len(read)
         indices, tasks, repeats = self._enter(read)
         self._between = indices
