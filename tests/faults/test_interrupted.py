@@ -75,7 +75,7 @@ def test_what_had_begun_is_counted(
     out, err = running.process.communicate(timeout=50)
     match = re.fullmatch(r"(\d+) (\d+) (\d+) (\w+)\n", out)
 
-    assert match is not None, err
+    assert match is not None, (out, err)
     begun, interrupted, not_started = map(int, match.groups()[:3])
     assert begun <= interrupted <= not_started
     assert match[4] in ("KeyboardInterrupt", "CancelledError")

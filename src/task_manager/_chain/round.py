@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from .._call import clock
-from .._platform import pair_of_sockets
+from .._platform import pair_of_sockets, this_process
 from .._processes.channel import NAP, Channel
 from .._processes.child import Glance, not_ready, tells_of_death, time_to_come_up
 from .._processes.files import standard_files_taken
@@ -91,6 +91,7 @@ class Round:
         self._feed = Feed(book, source, self._stages, deaths.suspects, self._intake.fail, signals, size)
         self._steps = self._feed.steps()
         self._fed = False
+        self._home = this_process()
         self._glance = Glance()
         self._quiet = 0  # TICKs in a row, counted since the clock goes on while all stages are frozen
 
@@ -135,6 +136,8 @@ class Round:
         """
         first = self._stages[0]
         if first.number or first.ended or first.pid is None:
+            return
+        if self._home is not this_process():  # a copy, which ends with what has been raised in it
             return
         with uninterrupted():
             first.kill()
