@@ -46,12 +46,13 @@ class Block(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A script, and what it prints."""
+    """A script, and what it prints; or all that is seen of it in a terminal, where that is shown."""
 
     page: str
     line: int
     script: str
     output: str
+    screen: str = ""
 
 
 def name_of(page: Path) -> str:
@@ -83,6 +84,11 @@ def shows_output(block: Block) -> bool:
     return block.language == "text" and block.after == "```python"
 
 
+def shows_screen(block: Block) -> bool:
+    """Whether this is what a person sees in a terminal of the example right before it."""
+    return block.language == "console" and block.after == "```python"
+
+
 def examples_of(page: Path) -> list[Example]:
     examples: list[Example] = []
     for block in blocks_of(page):
@@ -90,6 +96,8 @@ def examples_of(page: Path) -> list[Example]:
             examples.append(Example(block.page, block.line, block.text, output=""))
         elif shows_output(block):
             examples[-1] = examples[-1]._replace(output=block.text)
+        elif shows_screen(block):
+            examples[-1] = examples[-1]._replace(screen=block.text)
     return examples
 
 
@@ -128,7 +136,7 @@ def test_an_example_prints_what_is_shown(example: Example, tmp_path: Path) -> No
     )
 
     assert 0 == done.returncode, done.stderr
-    assert example.output == done.stdout
+    assert example.screen or example.output == done.stdout
     if "rogress" not in example.script:  # a bar is drawn on stderr
         assert [] == [line for line in done.stderr.splitlines() if not NOTICE.fullmatch(line)]
 
@@ -146,8 +154,27 @@ def test_the_quick_start_is_short() -> None:
     """Its first example has at most twelve lines, and shows its output."""
     first = examples_of(README)[0]
 
-    assert first.script.count("\n") <= MOST_LINES
-    assert first.output != ""
+    assert len([line for line in first.script.splitlines() if line.strip()]) <= MOST_LINES
+    assert first.screen != ""
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
+@pytest.mark.parametrize(
+    "example", [pytest.param(e, id=f"{e.page}:{e.line}") for e in EXAMPLES if e.screen]
+)
+def test_an_example_looks_like_that_in_a_terminal(example: Example, tmp_path: Path) -> None:
+    """The screen is as shown, bar included, but for what differs from run to run: times and rates."""
+    from bars.screen import run_in_terminal
+
+    screen = run_in_terminal(example.script, tmp_path)
+
+    assert timeless(example.screen.splitlines()) == timeless(screen)
+
+
+def timeless(lines: list[str]) -> list[str]:
+    """Without what the clock has written."""
+    alike = [re.sub(r"\d+[.:]\d+", "0", line) for line in lines if line.strip()]
+    return [re.sub(r"█+[▏▎▍▌▋▊▉]?", "█", line.replace("script.py", "example.py")) for line in alike]
 
 
 # ------------------------------------------------------------------ commands

@@ -98,6 +98,7 @@ class Round:
         )
         self._steps = self._feed.steps()
         self._fed = False
+        self._home = this_process()
         self._glance = Glance()
         self._told = monotonic()  # when something came, or observers were told that nothing does
         self._quiet = 0.0  # TICKs in a row, counted since the clock goes on while all stages are frozen
@@ -133,6 +134,8 @@ class Round:
         """
         first = self._stages[0]
         if first.number or first.ended or first.pid is None:
+            return
+        if self._home is not this_process():  # a copy, which ends with what has been raised in it
             return
         with uninterrupted():
             first.kill()

@@ -1,0 +1,108 @@
+"""The numbers behind the promises at the head of README.md: python -m tests.benchmarks.promises"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from task_manager import TaskManager
+
+
+def crashes(n: int) -> int:
+    if n == 500:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return n
+
+
+def hangs(n: int) -> int:
+    time.sleep(60 if n == 5 else 0.01)
+    return n
+
+
+def a_crash() -> str:
+    with TaskManager(crashes, execution_mode="process", worker_limit=2, logger=None) as manager:
+        summary = manager.start(range(1000))
+    return f"{summary.succeeded} results, {summary.failed} error, {summary.seconds:.2f} s"
+
+
+def a_hang() -> str:
+    with TaskManager(
+        hangs, execution_mode="process", worker_limit=2, max_retries=0, task_timeout=1.0, logger=None
+    ) as manager:
+        summary = manager.start(range(100))
+    return f"{summary.succeeded} results, {summary.failed} error, {summary.seconds:.2f} s"
+
+
+def waiting_retries() -> str:
+    called: set[int] = set()
+
+    def fails_once(n: int) -> int:
+        if n not in called:
+            called.add(n)
+            raise ConnectionError("busy")
+        return n
+
+    with TaskManager(
+        fails_once, execution_mode="thread", worker_limit=4, retry_delay=1.0, logger=None
+    ) as manager:
+        summary = manager.start(range(1000))
+    return f"{summary.succeeded} results, {summary.retries} retries, {summary.seconds:.2f} s"
+
+
+def flat_memory() -> str:
+    """Of a process of its own, since this one has been at work."""
+    script = """
+import resource
+from task_manager import TaskManager
+manager = TaskManager(abs, keep_results=False, deduplicate=False, logger=None)
+summary = manager.start(n for n in range(10_000_000))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(f"{summary.succeeded:,} results, {peak:.1f} MB at most, {summary.seconds:.1f} s")
+"""
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def a_ctrl_c() -> str:
+    """In the middle of a run in processes: until `start` has raised, and who is left."""
+    with TaskManager(hangs, execution_mode="process", worker_limit=2, logger=None) as manager:
+        sent = time.monotonic() + 0.5
+        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        try:
+            manager.start(range(5, 1000))
+        except KeyboardInterrupt:
+            took = time.monotonic() - sent
+        summary = manager.get_summary()
+    try:
+        left = bool(os.waitpid(-1, os.WNOHANG)[0])
+    except ChildProcessError:
+        left = False
+    kept = f"{summary.succeeded} results kept, {summary.not_started} not started"
+    return f"{kept}, {'a child' if left else 'no child'} left, {took:.2f} s"
+
+
+PROMISES: dict[str, Callable[[], str]] = {
+    "1,000 tasks in 2 processes, one dies of a segmentation fault": a_crash,
+    "100 tasks in 2 processes, one hangs, task_timeout=1.0": a_hang,
+    "1,000 tasks in 4 threads, each fails once, retry_delay=1.0": waiting_retries,
+    "10,000,000 tasks out of a generator, nothing kept": flat_memory,
+    "Ctrl-C in the middle of a run in 2 processes": a_ctrl_c,
+}
+
+
+def main() -> None:
+    print("| what is run | what came of it |\n|---|---|")
+    for what, measured in PROMISES.items():
+        print(f"| {what} | {measured()} |", flush=True)
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the crash leaves no file
+    main()
