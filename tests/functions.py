@@ -484,3 +484,8 @@ async def run_inner_awaited(mode: str, tasks: list[int]) -> dict[int, int]:
     with TaskManager(fit(plus_one, mode), mode, worker_limit=2, logger=None) as manager:
         await manager.start_async(tasks)
         return dict(manager.get_result_dict())
+
+
+def wait_a_little(task: Any) -> Any:
+    time.sleep(0.02)
+    return task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import signal
 import sys
@@ -147,3 +148,27 @@ def test_no_text_of_a_task_can_tear_the_terminal(capsys: pytest.CaptureFixture[s
     assert "\x1b" not in said
     assert 1 == said.count("\n")
     assert len(said) < 500
+
+
+async def stop_awaited(n: int) -> int:
+    if n == 3:
+        signal.raise_signal(signal.SIGINT)
+    await asyncio.sleep(0.01)
+    return n
+
+
+def test_asyncio_makes_a_cancellation_of_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told as what it is; a cancellation that is none, as by a time limit, is not."""
+    manager = TaskManager(stop_awaited, "async", 1, logger=None)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(manager.start_async([1, 2, 3, 4]))
+
+    assert capsys.readouterr().err.startswith("stop_awaited: stopped by Ctrl-C: 2 results ")
+
+    async def limited() -> None:
+        await asyncio.wait_for(manager.start_async(range(10, 10_000)), 0.05)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(limited())
+
+    assert "" == capsys.readouterr().err

@@ -7,6 +7,7 @@ with TaskManager(fetch, execution_mode="thread", worker_limit=20) as manager:
     results, errors = manager.get_result_dict(), manager.get_error_dict()
 """
 
+from ._run.queues import END
 from ._summary import ErrorKind, Summary
 from .chain import TaskChain
 from .errors import (
@@ -29,6 +30,7 @@ from .manager import TaskManager
 from .progress import ProgressManager
 
 __all__ = [
+    "END",
     "ConfigurationError",
     "CoroutineReturnedError",
     "ErrorKind",

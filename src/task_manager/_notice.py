@@ -93,7 +93,7 @@ class Notice:
             return False
         if reason.startswith("KeyboardInterrupt"):
             return True
-        return reason.startswith("CancelledError") and ctrl_c_since(self._began)
+        return "CancelledError" in reason.partition(":")[0] and ctrl_c_since(self._began)
 
     def _left(self, summary: Summary) -> str:
         """What is kept and what is not done."""

@@ -101,6 +101,16 @@ class HeldSignals:
         finally:
             self.allowed = False
 
+    @contextlib.contextmanager
+    def let_in(self) -> Iterator[None]:
+        """As `through`, for a block: one that awaits what holds back by itself."""
+        self.deliver()
+        self.allowed = True
+        try:
+            yield
+        finally:
+            self.allowed = False
+
     def deliver(self) -> None:
         """Raise what is held back, if there is anything."""
         self._since = math.inf

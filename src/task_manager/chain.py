@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, SupportsIndex, overload
+from typing import Any, Generic, NamedTuple, SupportsIndex, overload
 
 from . import _options as options
 from ._chain.book import Book
-from ._chain.process import run_in_processes
-from ._chain.serial import run_in_serial
+from ._chain.process import run_in_processes, run_in_processes_async
+from ._chain.serial import run_in_serial, run_in_serial_async
 from ._door import Row, door
 from ._generic import R, Result, T, Task
 from ._notice import Notice
+from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.ledger import Ledger
 from ._run.recorder import Recorder
 from ._run.results import Results
-from ._run.source import IterableSource, Source
+from ._run.source import Input, Source
 from ._runners.kept import Turn
 from ._signals import HeldSignals
 from ._summary import Summary
@@ -30,16 +31,26 @@ from .options import ChainMode
 
 __all__ = ["TaskChain"]
 
-# How the stages run, by the name that a user picks: told the stages, the initial tasks and the book,
-# it answers with the first error out of a stage's handle_error.
+
+class Ways(NamedTuple):
+    """How the stages run: told them, the initial tasks and the book, it answers with the first error out
+    of a stage's handle_error. start_async: The same, in the running event loop.
+    """
+
+    start: Callable[[Sequence[TaskManager[Any, Any]], Source, Book], BaseException | None]
+    start_async: Callable[
+        [Sequence[TaskManager[Any, Any]], Source, Book], Awaitable[BaseException | None]
+    ]
+
+
+# By the name that a user picks.
 # They are imported now, and not when first needed: what they bind by name, as the clock, is to be the
 # true one, whatever a test of other code puts into those modules for the time of a start.
-CHAIN_MODES: dict[
-    str, Callable[[Sequence[TaskManager[Any, Any]], Source, Book], BaseException | None]
-] = {
-    "serial": run_in_serial,
-    "process": run_in_processes,
+CHAIN_MODES: dict[str, Ways] = {
+    "serial": Ways(run_in_serial, run_in_serial_async),
+    "process": Ways(run_in_processes, run_in_processes_async),
 }
+_AWAITED = "await chain.start_chain_async(tasks)"
 
 
 def _mode(name: str, value: Any) -> str:
@@ -164,11 +175,12 @@ class TaskChain(Generic[T, R]):
             ) from None
         vars(self)["stages"] = tuple(stages)
 
-    def start_chain(self, tasks: Iterable[T]) -> Summary:
+    def start_chain(self, tasks: Tasks[T]) -> Summary:
         """Run the initial tasks through all stages, in the chain's mode; wait until all are done.
 
-        tasks: Any iterable; in process mode it is read as the first stage takes them, so it may be
-            endless. An exception out of it is raised at the end, as is one out of `handle_error`.
+        tasks: Any iterable or a queue, as for `TaskManager.start`; in process mode it is read as the
+            first stage takes them, so it may be endless. An exception out of it is raised at the end,
+            as is one out of `handle_error`.
 
         Each start runs its tasks, also those that an earlier one has run, as the stages may have
         changed: repeats are those within one start. Results and errors add up over starts, and of
@@ -178,15 +190,36 @@ class TaskChain(Generic[T, R]):
         """
         return self._start(tasks, self.chain_mode)
 
-    def start(self, tasks: Iterable[T]) -> Summary:
+    def start(self, tasks: Tasks[T]) -> Summary:
         """The same as `start_chain`."""
         return self.start_chain(tasks)
 
-    def run_chain_in_serial(self, tasks: Iterable[T]) -> Summary:
+    async def start_chain_async(self, tasks: AsyncTasks[T]) -> Summary:
+        """`start_chain`, awaited in the caller's event loop, with stages of any mode.
+
+        tasks: Async iterables too, as `TaskManager.start_async` takes them.
+
+        The loop goes on meanwhile, except while a stage in serial mode calls its function there, and
+        while processes are started or ended. Cancelling it ends the chain as a Ctrl-C does.
+        """
+        signals = HeldSignals()
+        with signals.held(), self._turn.one_run("this chain"):
+            source = signals.through(awaited_input_of, tasks, _AWAITED)
+            with self._one_start(source, self.chain_mode) as book:
+                try:
+                    with signals.let_in():
+                        start = CHAIN_MODES[self.chain_mode].start_async
+                        error = await start(self.stages, source, book)
+                finally:
+                    await source.close()
+                book.returned(error)
+            return self._answer(error, source)
+
+    def run_chain_in_serial(self, tasks: Tasks[T]) -> Summary:
         """`start_chain` in serial mode, whatever the chain's mode is."""
         return self._start(tasks, "serial")
 
-    def run_chain_in_process(self, tasks: Iterable[T]) -> Summary:
+    def run_chain_in_process(self, tasks: Tasks[T]) -> Summary:
         """`start_chain` in process mode, whatever the chain's mode is."""
         return self._start(tasks, "process")
 
@@ -222,32 +255,42 @@ class TaskChain(Generic[T, R]):
 
     # ------------------------------------------------------------------ inside
 
-    def _start(self, tasks: Iterable[T], mode: str) -> Summary:
-        if not self.stages:
-            raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
+    def _start(self, tasks: Tasks[T], mode: str) -> Summary:
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
-            source = signals.through(IterableSource, tasks)
-            names = [name_of_function(stage) for stage in self.stages]
-            keeps = self.stages[-1].keep_results
-            self._results.begin_run(repeats=True, keeps=keeps)
-            self._ledger.keeps_keys = bool(keeps)
-            essential: list[Observer] = [self._results, self._ledger] if keeps else []
-            essential.append(self._notice(names))  # it never raises, and needs no news to be made for it
-            recorder = Recorder(essential, self.observers, keeps_errors=bool(keeps))
-            book = Book(self._ledger, recorder, names, self.stages[0].deduplicate)
-            book.began(source.remaining, mode)
-            with ExitStack() as at_the_end:  # each of these, whatever another one raises
-                for stage in self.stages:
-                    at_the_end.callback(stage.shutdown_pools)
-                at_the_end.push(partial(self._close, book, source))
-                error = signals.through(CHAIN_MODES[mode], self.stages, source, book)
+            source = signals.through(input_of, tasks, _AWAITED)
+            with self._one_start(source, mode) as book:
+                error = signals.through(CHAIN_MODES[mode].start, self.stages, source, book)
                 book.returned(error)
-            if error is not None:
-                raise error
-            if source.error is not None:
-                raise source.error
-            return self._summary
+            return self._answer(error, source)
+
+    @contextmanager
+    def _one_start(self, source: Input, mode: str) -> Iterator[Book]:
+        """The time of a start. However it ends, its counts are kept, and the pools closed."""
+        if not self.stages:
+            raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
+        names = [name_of_function(stage) for stage in self.stages]
+        keeps = self.stages[-1].keep_results
+        self._results.begin_run(repeats=True, keeps=keeps)
+        self._ledger.keeps_keys = bool(keeps)
+        essential: list[Observer] = [self._results, self._ledger] if keeps else []
+        essential.append(self._notice(names))  # it never raises, and needs no news to be made for it
+        observers = [*self.observers, *source.observers]
+        recorder = Recorder(essential, observers, keeps_errors=bool(keeps))
+        book = Book(self._ledger, recorder, names, self.stages[0].deduplicate)
+        book.began(source.remaining, mode)
+        with ExitStack() as at_the_end:  # each of these, whatever another one raises
+            for stage in self.stages:
+                at_the_end.callback(stage.shutdown_pools)
+            at_the_end.push(partial(self._close, book, source))
+            yield book
+
+    def _answer(self, error: BaseException | None, source: Source) -> Summary:
+        if error is not None:
+            raise error
+        if source.error is not None:
+            raise source.error
+        return self._summary
 
     def _notice(self, names: Sequence[str]) -> Notice:
         drawn = [stage.show_progress for stage in self.stages]

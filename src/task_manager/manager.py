@@ -14,8 +14,8 @@ from ._hooks import HOOKS, check_assigned_hooks, check_hooks, warn_of_near_names
 from ._notice import Notice
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
+from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.runs import Plan, Runs
-from ._run.source import IterableSource
 from ._runners import MODES, Orders
 from ._signals import HeldSignals
 from ._summary import Summary
@@ -193,27 +193,33 @@ class TaskManager(ManagerAttributes, Generic[T, R]):
 
     # ------------------------------------------------------------------ running
 
-    def start(self, task_list: Iterable[T]) -> Summary:
+    def start(self, task_list: Tasks[T]) -> Summary:
         """Run the function over the tasks and wait until all are done.
 
         task_list: Any iterable; it is read as far as there is room, so it may be endless. An exception
-            out of it is raised at the end, when the tasks taken until then are finished.
+            out of it is raised at the end, when the tasks taken until then are finished. One that waits,
+            as a generator that sleeps, holds up the run: no result is recorded and no retry begins
+            meanwhile. A queue.Queue or queue.SimpleQueue does not: it is read as tasks are put in, until
+            it is shut down (Python 3.13) or gives `task_manager.END`. A string is refused.
 
         Results and errors add up over runs. A task that failed in an earlier run is run again when
         it is met again: `manager.start(manager.get_error_dict())`.
         """
         with HeldSignals().held() as signals:
-            source = signals.through(IterableSource, task_list)
-            return self._runs.start(plan_of(self), source, signals)
+            source = signals.through(input_of, task_list, _AWAITED)
+            return self._runs.start(plan_of(self, source.observers), source, signals)
 
-    async def start_async(self, task_list: Iterable[T]) -> Summary:
+    async def start_async(self, task_list: AsyncTasks[T]) -> Summary:
         """The same, awaited in the caller's event loop; it works in every execution mode.
+
+        task_list: As for `start`; async iterables and an asyncio.Queue too. An async generator is closed
+            where the run is broken off.
 
         The loop goes on meanwhile, except in serial mode, where the function runs in its thread.
         """
         with HeldSignals().held() as signals:
-            source = signals.through(IterableSource, task_list)
-            return await self._runs.start_async(plan_of(self), source, signals)
+            source = signals.through(awaited_input_of, task_list, _AWAITED)
+            return await self._runs.start_async(plan_of(self, source.observers), source, signals)
 
     def get_result_dict(self) -> Mapping[T, R]:
         """Task to result, for the tasks that succeeded, in the order in which they were taken.
@@ -266,8 +272,8 @@ def runs_of(manager: TaskManager[Any, Any]) -> Runs:
     return manager._runs  # noqa: SLF001 - in the module of its class
 
 
-def plan_of(manager: TaskManager[Any, Any]) -> Plan:
-    """What it wants of a run that starts now: its options and hooks as they are."""
+def plan_of(manager: TaskManager[Any, Any], more: Iterable[Observer] = ()) -> Plan:
+    """What it wants of a run that starts now: its options, hooks and observers as they are, and more."""
     check_assigned_hooks(manager)
     mode = MODES[manager.execution_mode]
     return Plan(
@@ -289,7 +295,7 @@ def plan_of(manager: TaskManager[Any, Any]) -> Plan:
         get_args=_overridden(manager, "get_args"),
         process_result=_overridden(manager, "process_result"),
         handle_error=manager.handle_error,
-        observers=tuple(observer for made in _OBSERVERS for observer in made(manager)),
+        observers=(*(observer for made in _OBSERVERS for observer in made(manager)), *more),
     )
 
 
@@ -324,6 +330,8 @@ def _notice(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
     kept = manager.keep_results
     return [Notice(name_of_function(manager), [manager.show_progress], [manager.logger], kept)]
 
+
+_AWAITED = "await manager.start_async(tasks)"
 
 # Who is told the news of a run, in this order, besides what keeps its results. A new row is all that
 # a new observer needs.

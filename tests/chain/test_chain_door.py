@@ -128,9 +128,9 @@ def test_f08_a_serial_chain_with_an_async_stage_inside_a_loop() -> None:
             chain.start_chain([1])
         assert (
             "a serial chain with an async stage cannot start inside a running event loop: "
-            "use `await asyncio.to_thread(chain.start_chain, tasks)` there"
+            "use `await chain.start_chain_async(tasks)` there"
         ) == str(caught.value)
-        await asyncio.to_thread(chain.start_chain, [1])
+        await chain.start_chain_async([1])
 
     asyncio.run(main())
 

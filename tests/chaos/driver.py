@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import selectors
 import signal
 import subprocess
@@ -37,6 +38,10 @@ class Verdict:
     kills: int = 0
     signals: int = 0
     mates: list[int] = field(default_factory=list)
+
+
+# What a run says of itself at its end: that tasks failed, and what a Ctrl-C has left.
+NOTICES = re.compile(r"^.+: (\d+ of \d+ tasks? failed, .+|stopped by Ctrl-C: .+)\n", re.MULTILINE)
 
 
 class Child:
@@ -129,7 +134,7 @@ class Child:
 
     def _look_at_stderr(self, stderr: Path) -> None:
         """What a script says there belongs to the scenario that it is at."""
-        text = stderr.read_text(errors="replace")
+        text = NOTICES.sub("", stderr.read_text(errors="replace"))
         os.truncate(stderr, 0)
         if text and not self._expected(text):
             self._now.faults.append(f"on stderr:\n{text[-6000:]}")

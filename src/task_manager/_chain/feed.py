@@ -8,6 +8,7 @@ from typing import Any
 from .._processes import wire
 from .._rules.batch_size import MOST_ATTEMPTS, BatchSize
 from .._rules.suspects import Suspects
+from .._run.run import DRY, TICK
 from .._run.source import Source
 from .._signals import HeldSignals
 from ..errors import TransportError
@@ -24,6 +25,7 @@ class Feed:
 
     stages: Those of the round. fail: Told of a task that cannot be sent, with its stage and its error.
     size: Of the batches in which the input is read. weight: Bytes of a task, about.
+    in_loop: A read may not wait. dry: The input had nothing at the last look, and has not ended.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class Feed:
         fail: Callable[[StageProcess, int, BaseException, int], None],
         signals: HeldSignals,
         size: BatchSize,
+        in_loop: bool = False,
     ) -> None:
+        self._blocks = not in_loop
         self._book = book
         self._source = source
         self._stages = stages
@@ -44,6 +48,7 @@ class Feed:
         self._signals = signals
         self.size = size
         self.weight = 1.0
+        self.dry = False
 
     def steps(self) -> Iterator[StageBatch | bool]:
         """First those that have got somewhere already, the furthest first, then the initial tasks.
@@ -61,11 +66,18 @@ class Feed:
                 tickets, tasks = map(list, zip(*others[first : first + MOST_ATTEMPTS], strict=True))
                 yield from self._pack(stage, tickets, tasks)
         while not self._source.ended and not self._stages[0].number:
+            self.dry = False
             if self._ahead >= AHEAD * self._batch:
                 yield False  # the first stage reports when it takes some
                 continue
             limit = min(self._batch, self.size.size(self._source.remaining))
-            tickets, tasks, repeats = self._book.enter(self._source.read(limit, 0.0, self._signals))
+            tickets, tasks, repeats = self._book.enter(
+                self._source.read(limit, TICK if self._blocks and self.idle else 0.0, self._signals)
+            )
+            if not tasks and not repeats and not self._source.ended:
+                self.dry = True
+                yield False
+                continue
             if repeats:
                 self._stages[0].recorder.record(Repeated(repeats, stage=1))
             if tasks:
@@ -84,6 +96,18 @@ class Feed:
         weight = len(frame) / len(batch.tickets)
         self.weight = max(weight, self.weight + 0.1 * (weight - self.weight))
         return frame, note
+
+    @property
+    def patience(self) -> float:
+        """Seconds that may be spent on waiting for reports, where there is no batch."""
+        if not self.dry:
+            return TICK
+        return 0.0 if self.idle else DRY  # where nothing is on its way, the input is waited for instead
+
+    @property
+    def idle(self) -> bool:
+        """No task is on its way, so that nothing but the input can bring news."""
+        return not any(self._book.at)
 
     @property
     def worth(self) -> float:

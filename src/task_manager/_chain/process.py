@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from .._processes.child import FailedStarts, failed_starts_error
+from .._run.recorder import Recorder
 from .._run.source import Source
 from .._signals import HeldSignals
 from ..manager import TaskManager, runs_of
@@ -15,6 +16,7 @@ from .book import Book
 from .deaths import Deaths
 from .plans import plans_of
 from .round import Round
+from .stage_process import StageProcess
 
 
 class InOrder(AbstractContextManager[None, bool | None]):
@@ -42,34 +44,98 @@ class InOrder(AbstractContextManager[None, bool | None]):
 
 def run_in_processes(stages: Sequence[TaskManager], initial: Source, book: Book) -> BaseException | None:
     """Let the initial tasks through all stages; the first error that a stage's handle_error raised."""
-    plans = plans_of(stages)
-    recorders = [runs_of(stage).recorder(plan) for stage, plan in zip(stages, plans, strict=True)]
-    first_error: BaseException | None = None
-    signals = HeldSignals()
-    with ExitStack() as stack:
-        stack.enter_context(signals.held())
+    with HeldSignals().held() as signals, _Rounds.opened(stages, initial, book, signals) as rounds:
+        while (round_ := rounds.next()) is not None:
+            rounds.end(round_, round_.run())
+        return rounds.error
+
+
+async def run_in_processes_async(
+    stages: Sequence[TaskManager], initial: Source, book: Book
+) -> BaseException | None:
+    """The same, in the running event loop."""
+    with (
+        HeldSignals().held() as signals,
+        _Rounds.opened(stages, initial, book, signals, in_loop=True) as rounds,
+    ):
+        while (round_ := rounds.next()) is not None:
+            rounds.end(round_, await round_.run_awaiting())
+        return rounds.error
+
+
+class _Rounds:
+    """Decides whether there is another round, and what the one before comes to.
+
+    error: The first that a stage's handle_error raised.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[TaskManager],
+        recorders: Sequence[Recorder],
+        initial: Source,
+        book: Book,
+        signals: HeldSignals,
+        in_loop: bool,
+    ) -> None:
+        self._stages = stages
+        self._recorders = recorders
+        self._initial = initial
+        self._book = book
+        self._signals = signals
+        self._in_loop = in_loop
+        self._deaths = Deaths()
+        self._indices: list[dict[int, int]] = [{} for _ in stages]
+        self._failed_starts = FailedStarts()
+        self._first = 0  # stage that is still used
+        self.error: BaseException | None = None
+
+    @classmethod
+    @contextmanager
+    def opened(
+        cls,
+        stages: Sequence[TaskManager],
+        initial: Source,
+        book: Book,
+        signals: HeldSignals,
+        in_loop: bool = False,
+    ) -> Iterator[_Rounds]:
+        """The time in which the stages make the runs of their managers."""
+        plans = plans_of(stages)
+        recorders = [runs_of(stage).recorder(plan) for stage, plan in zip(stages, plans, strict=True)]
         runs = [
             runs_of(stage).made_elsewhere(plan, recorder, initial.remaining)
             for stage, plan, recorder in zip(stages, plans, recorders, strict=True)
         ]
-        stack.enter_context(InOrder(runs))
-        deaths = Deaths()
-        indices: list[dict[int, int]] = [{} for _ in stages]
-        failed_starts = FailedStarts()
-        first = 0
-        while first < len(stages):
-            round_ = Round(stages, recorders, book, initial, first, deaths, indices, signals)
-            died = round_.run()
-            if died is not None:
-                if failed_starts.too_many(died):
-                    raise failed_starts_error(f"processes of stage {died.number + 1}", died.exitcode)
-                round_.charge(died)
-            first_error = first_error or round_.error
-            if died is None:
-                break
-            if deaths.too_many:
-                round_.give_up(died)
-                first = died.number + 1
-                if not initial.ended:  # its length is unknown, and nobody is left to take the rest
-                    first_error = first_error or died.error
-    return first_error
+        with InOrder(runs):
+            yield cls(stages, recorders, initial, book, signals, in_loop)
+
+    def next(self) -> Round | None:
+        if self._first >= len(self._stages):
+            return None
+        return Round(
+            self._stages,
+            self._recorders,
+            self._book,
+            self._initial,
+            self._first,
+            self._deaths,
+            self._indices,
+            self._signals,
+            self._in_loop,
+        )
+
+    def end(self, round_: Round, died: StageProcess | None) -> None:
+        """Take in what a round has come to. died: The stage whose death has ended it."""
+        if died is not None:
+            if self._failed_starts.too_many(died):
+                raise failed_starts_error(f"processes of stage {died.number + 1}", died.exitcode)
+            round_.charge(died)
+        self.error = self.error or round_.error
+        if died is None:
+            self._first = len(self._stages)
+        elif self._deaths.too_many:
+            round_.give_up(died)
+            self._first = died.number + 1
+            if not self._initial.ended:  # its length is unknown, and nobody is left to take the rest
+                self.error = self.error or died.error

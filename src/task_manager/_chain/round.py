@@ -14,14 +14,16 @@ inside a queue may leave its lock behind, or half an item.
 
 from __future__ import annotations
 
+import asyncio
 import selectors
 import socket
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from time import monotonic  # bound here, as tests of other code stop the clock
 
 from .._call import clock
-from .._platform import pair_of_sockets
+from .._platform import end_a_copy, pair_of_sockets, this_process
 from .._processes.channel import NAP, Channel
 from .._processes.child import Glance, not_ready, tells_of_death, time_to_come_up
 from .._processes.files import standard_files_taken
@@ -30,6 +32,7 @@ from .._rules.batch_size import MOST_ATTEMPTS, BatchSize
 from .._run.recorder import Recorder
 from .._run.run import TICK
 from .._run.source import Source
+from .._runners.awaited import Waiter
 from .._signals import HeldSignals
 from ..errors import WorkerStartError
 from ..events import Waiting
@@ -39,10 +42,10 @@ from .deaths import Deaths
 from .feed import Feed
 from .intake import Intake
 from .link import LinkQueue, make_queue
-from .reports import (
-    END,
-)
+from .reports import END
 from .stage_process import StageProcess
+
+Ready = Sequence[tuple[selectors.SelectorKey, int]]
 
 QUIET = 50  # TICKs, with none that anything has come in; after these, what is on its way is stuck
 
@@ -56,6 +59,7 @@ class Round:
     deaths: Those in the rounds before, of this start of the chain.
     indices: For each stage, by ticket, the number that its manager has given to the task.
     signals: Held back by the caller; let through while nothing happens and while the input is read.
+    in_loop: It is `run_awaiting` that runs it.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Round:
         deaths: Deaths,
         indices: Sequence[dict[int, int]],
         signals: HeldSignals,
+        in_loop: bool = False,
     ) -> None:
         self._book = book
         self._source = source
@@ -88,11 +93,15 @@ class Round:
             self._selector = selectors.DefaultSelector()
         size = BatchSize(workers=1)
         self._intake = Intake(self._stages, book, deaths, size)
-        self._feed = Feed(book, source, self._stages, deaths.suspects, self._intake.fail, signals, size)
+        self._feed = Feed(
+            book, source, self._stages, deaths.suspects, self._intake.fail, signals, size, in_loop
+        )
         self._steps = self._feed.steps()
         self._fed = False
+        self._home = this_process()
         self._glance = Glance()
-        self._quiet = 0  # TICKs in a row, counted since the clock goes on while all stages are frozen
+        self._told = monotonic()  # when something came, or observers were told that nothing does
+        self._quiet = 0.0  # TICKs in a row, counted since the clock goes on while all stages are frozen
 
     def run(self) -> StageProcess | None:
         """Let everything flow; the stage that died, or None when all is done.
@@ -101,25 +110,15 @@ class Round:
         """
         try:
             self._start()
-            while not all(stage.ended for stage in self._stages):
+            while not self._over:
                 more = self._fill()
                 if not more and self._may_nap():
                     self._signals.through(time.sleep, NAP)
-                ready = self._signals.through(self._selector.select, 0.0 if more else TICK)
-                died = [stage for stage in map(self._hear, ready) if stage is not None]
-                died += self._silently_dead()
-                died += [stage for stage in self._stages if stage.garbled and not stage.ended]
-                self._quiet = 0 if ready or more else self._quiet + 1
-                died += self._stuck()
-                if died:
-                    for stage in self._stages:  # what they have done need not be done again
-                        self._intake.drain(stage)
-                    return min(died, key=lambda stage: stage.number)
-                if not ready and not more:
-                    for stage in self._stages:
-                        stage.recorder.record(Waiting(stage.number + 1))
-                    self._book.waiting()
-                    self._refuse_hanging()
+                patience = 0.0 if more else self._feed.patience
+                ready = self._signals.through(self._selector.select, patience)
+                died = self._take_in(ready, more, patience)
+                if died is not None:
+                    return died
             return None
         finally:
             try:
@@ -136,10 +135,76 @@ class Round:
         first = self._stages[0]
         if first.number or first.ended or first.pid is None:
             return
+        if self._home is not this_process():  # a copy, which ends with what has been raised in it
+            return
         with uninterrupted():
             first.kill()
             first.end()
             self._book.begun([*first.held, *self._intake.taken_unread(first)])
+
+    async def run_awaiting(self) -> StageProcess | None:
+        """The same, in an event loop that others use as well: a thread waits for the reports."""
+        home = this_process()
+        waiter = Waiter()
+        try:
+            self._start()
+            while not self._over:
+                self._signals.deliver()
+                more = self._fill()
+                end_a_copy(home)
+                patience = 0.0 if more else self._feed.patience
+                if more:
+                    await asyncio.sleep(0)
+                elif self._feed.dry and self._feed.idle:
+                    await self._source.wait(TICK)
+                elif self._may_nap():
+                    await asyncio.sleep(NAP)
+                waiting = waiter.begin(self._selector.select, patience) if patience else None
+                if waiting is None:
+                    ready = self._selector.select(0.0)
+                    await asyncio.sleep(min(patience, NAP))
+                else:
+                    ready = await waiter.end(waiting)
+                end_a_copy(home)
+                died = self._take_in(ready, more, patience)
+                if died is not None:
+                    return died
+        except BaseException as error:
+            end_a_copy(home, error)  # it must not come to the end of the loop: see `pump_awaiting`
+            raise
+        else:
+            return None
+        finally:
+            try:
+                waiter.close()
+            finally:
+                self._stop()
+
+    @property
+    def _over(self) -> bool:
+        return all(stage.ended for stage in self._stages)
+
+    def _take_in(self, ready: Ready, more: bool, patience: float) -> StageProcess | None:
+        """What has come in so many seconds; a stage that has died, the first in the chain."""
+        died = [stage for stage in map(self._hear, ready) if stage is not None]
+        died += self._silently_dead()
+        died += [stage for stage in self._stages if stage.garbled and not stage.ended]
+        self._quiet = 0.0 if ready or more else self._quiet + patience / TICK
+        died += self._stuck()
+        if died:
+            for stage in self._stages:  # what they have done need not be done again
+                self._intake.drain(stage)
+            return min(died, key=lambda stage: stage.number)
+        now = monotonic()
+        if ready or more:
+            self._told = now
+        elif now - self._told >= TICK:
+            self._told = now
+            for stage in self._stages:
+                stage.recorder.record(Waiting(stage.number + 1))
+            self._book.waiting()
+            self._refuse_hanging()
+        return None
 
     # ------------------------------------------------------------------ processes
 

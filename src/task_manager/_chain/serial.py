@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._run.pump import refuse_running_loop
 from .._run.recorder import Recorder
+from .._run.runs import Plan, Runs
 from .._run.source import IterableSource, Source
 from .._signals import HeldSignals, let_through
 from ..events import Attempted, Event, Failed, Repeated, Retrying, RunEnded, Succeeded, Waiting
@@ -19,10 +20,37 @@ def run_in_serial(stages: Sequence[TaskManager], initial: Source, book: Book) ->
     """Let the initial tasks through all stages; the first error that a stage's handle_error raised."""
     plans = plans_of(stages)
     if any(plan.mode.awaits for plan in plans):
-        refuse_running_loop(
-            "a serial chain with an async stage", "await asyncio.to_thread(chain.start_chain, tasks)"
-        )
+        refuse_running_loop("a serial chain with an async stage", "await chain.start_chain_async(tasks)")
     first_error: Exception | None = None
+    for runs, plan, source, recorder in _stage_runs(stages, plans, initial, book):
+        try:
+            with HeldSignals().held() as signals:
+                runs.start(plan, source, signals, recorder)
+        except Exception as error:
+            let_through(error)
+            first_error = first_error or error
+    return first_error
+
+
+async def run_in_serial_async(
+    stages: Sequence[TaskManager], initial: Source, book: Book
+) -> BaseException | None:
+    """The same, in the running event loop."""
+    first_error: Exception | None = None
+    for runs, plan, source, recorder in _stage_runs(stages, plans_of(stages), initial, book):
+        try:
+            with HeldSignals().held() as signals:
+                await runs.start_async(plan, source, signals, recorder)
+        except Exception as error:
+            let_through(error)
+            first_error = first_error or error
+    return first_error
+
+
+def _stage_runs(
+    stages: Sequence[TaskManager], plans: Sequence[Plan], initial: Source, book: Book
+) -> Iterator[tuple[Runs, Plan, Source, Recorder]]:
+    """What the run of each stage is made of; that of a stage when the one before is over."""
     for number, (stage, plan) in enumerate(zip(stages, plans, strict=True)):
         runs = runs_of(stage)
         tickets = Tickets(first=runs.following)
@@ -34,13 +62,7 @@ def run_in_serial(stages: Sequence[TaskManager], initial: Source, book: Book) ->
             passed = dict(sorted(book.at[number].items()))
             source = IterableSource(list(passed.values()))
             tickets.come(list(passed))
-        try:
-            with HeldSignals().held() as signals:
-                runs.start(plan, source, signals, recorder)
-        except Exception as error:
-            let_through(error)
-            first_error = first_error or error
-    return first_error
+        yield runs, plan, source, recorder
 
 
 class EntranceSource:
@@ -75,7 +97,15 @@ class EntranceSource:
             if repeats:
                 self._recorder.record(Repeated(repeats, stage=1))
             self._tickets.come(tickets)
+            if not tickets and not repeats:  # nothing is there yet
+                break
         return fresh
+
+    async def wait(self, seconds: float) -> None:
+        await self._source.wait(seconds)
+
+    async def close(self) -> None:
+        await self._source.close()
 
 
 class Progression:

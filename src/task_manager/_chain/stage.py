@@ -97,6 +97,13 @@ class LinkSource:
             self._reporter.report(TookReport(tickets))
         return [task for _, task in entries]
 
+    async def wait(self, seconds: float) -> None:
+        """The event loop here is the stage's own, and waits with it."""
+        self._link.wait(seconds)
+
+    async def close(self) -> None:
+        """The link is the process's, and goes with it."""
+
     def _receive(self, enough: int) -> None:
         """Open what has come, until there are enough tasks or bytes. The rest stays in the link."""
         weight = 0

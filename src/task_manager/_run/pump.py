@@ -1,7 +1,7 @@
 """Keeps attempts in flight: gives batches to a runner, and outcomes to the run. It looks into neither.
 
 It decides when to wait, and the run how long; the waiting itself is done by the runner, in `collect`,
-and by the source where nothing is in flight.
+and by the source where nothing is in flight: in `read`, or in an event loop in `wait`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 
 from .._platform import end_a_copy, this_process
-from .._runners import AwaitedRunner, Runner
+from .._runners import Answer, AwaitedRunner, Runner
 from .._signals import HeldSignals
 from ..errors import ConfigurationError
 from .run import Run
@@ -52,7 +52,12 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals) -
                     break
                 runner.submit(batch)
             signals.deliver()
-            answers = await runner.collect(run.patience(full=not room))
+            patience = run.patience(full=not room)
+            if run.waits_for_input:
+                answers: list[Answer] = []
+                await run.input(patience)
+            else:
+                answers = await runner.collect(patience)
             end_a_copy(home)
             for batch, outcomes in answers:
                 run.finish(batch, outcomes)

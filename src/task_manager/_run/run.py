@@ -25,15 +25,7 @@ from .._rules.timeouts import too_late
 from .._runners import NotBegun
 from .._signals import HeldSignals, let_through
 from .._summary import Summary, input_raised, why
-from .._task import (
-    Attempt,
-    Batch,
-    Failure,
-    Outcomes,
-    Unrun,
-    has_tuples,
-    is_tuple,
-)
+from .._task import Attempt, Batch, Failure, Outcomes, Unrun, has_tuples, is_tuple
 from ..errors import ProcessResultError
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
 from .attempted import attempted, is_whole
@@ -63,6 +55,7 @@ class Run:
     slot: Told for which task a hook is called, as the hook may end this process.
     limit: Says when attempts may start, and how many; None: whenever there is room.
     stage: Where this run stands in a chain, from 1; None: in none.
+    in_loop: The run flows in an event loop: a read may not wait.
 
     From the moment a task is entered it is in one of three places, whatever raises: between two places,
     in flight, or waiting. It leaves one only when it is in the next, or its outcome is recorded.
@@ -86,6 +79,7 @@ class Run:
         slot: Slot | None = None,
         limit: Limit | None = None,
         stage: int | None = None,
+        in_loop: bool = False,
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -102,18 +96,19 @@ class Run:
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
         self._limit = limit
         self._stage = stage
+        self._in_loop = in_loop
 
         self._began = self._ticked = clock()
         self._in_flight = InFlight()
         self._between: list[int] = []  # indices: entered, or due again, and not yet in a batch
         self._waiting = WaitingAttempts()
         self._look_again: float | None = None
+        self._dry = False  # the source had nothing at the last look, and has not ended
+        self._dry_looks = 0  # in a row
         self._read = 0  # tasks
         self._begun = Begun()
         self._interrupted = 0
         self._broken_off: BaseException | None = None  # what it was broken off by
-
-    # -------------------------------------------------------------- asked by the pump
 
     @property
     def over(self) -> bool:
@@ -128,6 +123,7 @@ class Run:
     def next_batch(self) -> Batch | None:
         """What may start now, or None: `patience` then says when to ask again."""
         self._look_again = None
+        self._dry = False
         most = self._most_to_start()
         batch = (self._due(most) or self._fresh(most)) if most else None
         if batch is not None:
@@ -160,14 +156,21 @@ class Run:
                 longest = min(longest, max(0.0, self._waiting.earliest - self._clock()))
         return longest
 
+    @property
+    def waits_for_input(self) -> bool:
+        """Nothing is in flight, and the source had nothing."""
+        return self._dry and not self._in_flight
+
+    async def input(self, seconds: float) -> None:
+        """In an event loop: wait for the source, so many seconds at most."""
+        await self._source.wait(seconds)
+
     def idle(self) -> None:
         """Nothing came for a while: tell the observers so, but not too often."""
         now = self._clock()
         if now - self._ticked >= TICK:
             self._ticked = now
             self._recorder.record(Waiting(self._stage))
-
-    # -------------------------------------------------------------- what may start now
 
     def _due(self, most: int) -> Batch | None:
         """The retries whose time has come; so many at most."""
@@ -192,11 +195,16 @@ class Run:
         source = self._source
         if source.ended or len(self._waiting) >= MOST_WAITING:
             return None
-        wait = 0.0 if self._in_flight else self.patience(full=False)
+        wait = 0.0 if self._in_flight or self._in_loop else self.patience(full=False)
         read = source.read(min(most, self._size.size(source.remaining)), wait, self._signals)
         if not read:
-            self._look_again = DRY if self._in_flight and not source.ended else 0.0
+            self._dry = not source.ended
+            self._dry_looks += 1
+            if not (self.waits_for_input and self._in_loop):
+                pause = DRY if self._dry_looks < 100 else 2 * DRY
+                self._look_again = pause if self._in_flight and self._dry else 0.0
             return None
+        self._dry_looks = 0
         self._read += len(read)
         indices, tasks, repeats = self._enter(read)
         self._between = indices
@@ -214,8 +222,6 @@ class Run:
             self._look_again = 0.0
             return None
         return Batch(indices, tasks, calls, unpack, [1] * len(tasks))
-
-    # -------------------------------------------------------------- what an outcome means
 
     def finish(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
         """Take in what came of some attempts of this batch."""
@@ -304,8 +310,6 @@ class Run:
         annotate(error, f"task_manager: failed {failed.when}")
         self._recorder.record(failed)
         self._begun.settle([index])
-
-    # -------------------------------------------------------------- the end
 
     def break_off(self, error: BaseException, not_begun: NotBegun | None = None) -> None:
         """The run ends here, by this error: what has no outcome may be run again by the next run.

@@ -98,9 +98,15 @@ class Runs:
                 pump(run, runner, signals)
         return signals.through(self._conclude, run, plan)
 
-    async def start_async(self, plan: Plan, source: Source, signals: HeldSignals) -> Summary:
+    async def start_async(
+        self,
+        plan: Plan,
+        source: Source,
+        signals: HeldSignals,
+        recorder: Recorder | None = None,
+    ) -> Summary:
         """The same, in the running event loop."""
-        return await self._start_awaiting(plan, source, self.recorder(plan), signals)
+        return await self._start_awaiting(plan, source, recorder or self.recorder(plan), signals)
 
     @contextlib.contextmanager
     def made_elsewhere(self, plan: Plan, recorder: Recorder, total: int | None) -> Iterator[None]:
@@ -170,12 +176,15 @@ class Runs:
     ) -> Summary:
         with self._runner.one_run(plan.owner):
             runner = self._awaited_runner(plan, signals)
-            run = self._new_run(plan, source, recorder, runner, signals)
+            run = self._new_run(plan, source, recorder, runner, signals, in_loop=True)
             with self._ending(run, plan, recorder, runner):
                 try:
                     await pump_awaiting(run, runner, signals)
                 finally:
-                    await runner.close()
+                    try:
+                        await source.close()  # first: what it has read until then is counted
+                    finally:
+                        await runner.close()
         return signals.through(self._conclude, run, plan)
 
     def _new_run(
@@ -185,6 +194,7 @@ class Runs:
         recorder: Recorder,
         runner: Runner | AwaitedRunner,
         signals: HeldSignals,
+        in_loop: bool = False,
     ) -> Run:
         self._ledger.begin_run()
         self._ledger.keeps_keys = bool(plan.keeps)
@@ -207,6 +217,7 @@ class Runs:
             slot=plan.orders.slot,
             limit=plan.limit,
             stage=plan.stage,
+            in_loop=in_loop,
         )
 
     @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from .._signals import HeldSignals, comes_from_a_handler, let_through
 from ..errors import ConfigurationError
+from ..events import Observer
 
 PATIENCE = 0.01  # seconds that are spent on reading a batch, before what was read must go
 
@@ -41,9 +42,32 @@ class Source(Protocol):
         """Up to `limit` tasks; waits up to `wait` seconds where the first is not there yet."""
         ...
 
+    async def wait(self, seconds: float) -> None:
+        """In an event loop, where nothing was there: until something may be, or so many seconds."""
+        ...
+
+    async def close(self) -> None:
+        """In an event loop: read no more, whether it has ended or not. Closing twice is closing once."""
+        ...
+
+
+class Input(Source, Protocol):
+    """What the user gave as the tasks.
+
+    observers: To be told what becomes of the tasks.
+    """
+
+    @property
+    def observers(self) -> tuple[Observer, ...]: ...
+
 
 class IterableSource:
-    """Tasks from an iterable: a list, a generator, a cursor, without an end if it likes."""
+    """Tasks from an iterable: a list, a generator, a cursor, without an end if it likes.
+
+    One that waits lets the run wait with it: nobody can tell it from one that computes.
+    """
+
+    observers: tuple[Observer, ...] = ()
 
     def __init__(self, tasks: Iterable[Any]) -> None:
         try:
@@ -84,6 +108,12 @@ class IterableSource:
             self.ended = over
         self._count += len(tasks)
         return tasks
+
+    async def wait(self, seconds: float) -> None:
+        """It has always something, or has ended."""
+
+    async def close(self) -> None:
+        """It is read no more by itself."""
 
     def _read_by_one(self, tasks: list[Any], limit: int, signals: HeldSignals) -> bool:
         """As far as the tasks come at once: a slow input does not hold back what has come.

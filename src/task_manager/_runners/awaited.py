@@ -3,13 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from .._signals import HeldSignals
 from .._task import Batch
 from . import Answer, NotBegun, Runner
 
 LOOK_EVERY = 0.005  # seconds between two looks for outcomes, where no thread can be had to wait for them
+
+V = TypeVar("V")
+
+
+class Waiter:
+    """Owns a thread in which something waits for an event loop. Nobody else touches that meanwhile."""
+
+    def __init__(self) -> None:
+        self._thread: ThreadPoolExecutor | None = ThreadPoolExecutor(
+            1, thread_name_prefix="task_manager-wait"
+        )
+
+    def begin(self, function: Callable[[float], V], timeout: float) -> asyncio.Future[V] | None:
+        """Call it there; None where there is no such thread."""
+        if self._thread is None:
+            return None
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._thread, function, timeout)
+        except (RuntimeError, MemoryError):
+            # No thread can be started.  The executor has noted the call all the same: once it had a
+            # thread, that would wait beside us.
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._thread = None
+            return None
+
+    async def end(self, waiting: asyncio.Future[V]) -> V:
+        """What it answers. Where that is cancelled, it is waited for all the same."""
+        try:
+            return await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            await asyncio.wait([waiting])
+            raise
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
 
 
 class Awaited:
@@ -20,9 +58,7 @@ class Awaited:
         self.sharing = runner.sharing
         self._runner = runner
         self._signals = signals
-        self._waiter: ThreadPoolExecutor | None = None
-        if not runner.calls_here:
-            self._waiter = ThreadPoolExecutor(1, thread_name_prefix="task_manager-wait")
+        self._waiter = None if runner.calls_here else Waiter()
 
     def room(self, depth: int) -> bool:
         return self._runner.room(depth)
@@ -31,38 +67,20 @@ class Awaited:
         self._runner.submit(batch)
 
     async def collect(self, timeout: float) -> list[Answer]:
-        waiting = self._in_a_thread(timeout)
-        if waiting is None:
+        waiter = self._waiter
+        waiting = None if waiter is None else waiter.begin(self._runner.collect, timeout)
+        if waiter is None or waiting is None:
             # In this very frame: what a signal's handler raises meets no step of the event loop.
             answers = self._signals.through(self._runner.collect, 0.0)
             longest = timeout if self._runner.calls_here else min(timeout, LOOK_EVERY)
             await asyncio.sleep(0.0 if answers else longest)
             return answers
-        try:
-            return await asyncio.shield(waiting)
-        except asyncio.CancelledError:
-            await asyncio.wait([waiting])  # nobody else may touch the runner until it is back
-            raise
-
-    def _in_a_thread(self, timeout: float) -> asyncio.Future[list[Answer]] | None:
-        """The outcomes to come, waited for in the thread; None where there is no such thread."""
-        if self._waiter is None:
-            return None
-        try:
-            return asyncio.get_running_loop().run_in_executor(
-                self._waiter, self._runner.collect, timeout
-            )
-        except (RuntimeError, MemoryError):
-            # No thread can be started.  The executor has noted the call all the same: once it had a
-            # thread, that would collect beside us.
-            self._waiter.shutdown(wait=False, cancel_futures=True)
-            self._waiter = None
-            return None
+        return await waiter.end(waiting)
 
     async def close(self) -> None:
         """Ends the waiting; the runner itself is the manager's, and may serve another run."""
         if self._waiter is not None:
-            self._waiter.shutdown()
+            self._waiter.close()
 
     def not_begun(self) -> NotBegun | None:
         return self._runner.not_begun()
