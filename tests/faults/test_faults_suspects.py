@@ -1,4 +1,4 @@
-"""F29: a stage dies; that is charged to the task that has caused it, or to nobody."""
+"""F29: a stage dies; that is charged to the task that has caused it, or to none."""
 
 from __future__ import annotations
 
