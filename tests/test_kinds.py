@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from task_manager import TaskManager
+from task_manager import TaskManager, TransportError
 from task_manager._kinds import Kind, kind_of
 
 LINE = '  File "forged.py", line 1, in forged\n'
@@ -101,3 +101,11 @@ def test_a_hooks_error_has_the_place_of_what_the_hook_raised() -> None:
 def test_an_error_whose_class_is_broken_has_a_kind() -> None:
     """Nothing that a class makes of being asked is raised."""
     assert kind_of(BrokenError()) == Kind(f"{__name__}.BrokenError", "")
+
+
+def test_an_error_that_could_not_travel_is_of_its_own_kind() -> None:
+    """A TransportError in its place says what it was; one for an argument is itself."""
+    lost = TransportError("error", "urllib.error.HTTPError", "HTTP Error 404: Not Found")
+
+    assert "urllib.error.HTTPError (as a TransportError)" == kind_of(lost).name
+    assert "task_manager.errors.TransportError" == kind_of(TransportError("argument", "x", "y")).name

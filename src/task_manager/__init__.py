@@ -1,4 +1,4 @@
-"""Runs a function over many tasks and answers for every one of them: a result, or the error.
+"""Runs a function over many tasks and accounts for every one of them: a result, or the error.
 
 from task_manager import TaskManager
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ._repr import error_name, one_line
 from ._signals import let_through
+from .errors import TransportError
 
 LONGEST = 100  # characters of a file's or a function's name
 DEEPEST = 5  # causes that are asked for a place, where the error itself has none
@@ -35,6 +36,8 @@ class Kind(NamedTuple):
 def kind_of(error: BaseException) -> Kind:
     """The kind of an error. Never raises, whatever its class makes of being asked."""
     name = error_name(type(error))
+    if type(error) is TransportError and error.what == "error":  # it stands for one that was lost
+        name = f"{one_line(error.type_name)} (as a TransportError)"
     try:
         return Kind(name, _place_of(error))
     except BaseException as broken:

@@ -31,7 +31,7 @@ __all__ = ["TaskManager"]
 
 @door("manager", options.MANAGER, "_runs")
 class TaskManager(ManagerAttributes, Generic[T, R]):
-    """Runs a function over tasks and answers for every task: a result, or the error.
+    """Runs a function over tasks and accounts for every task: a result, or the error.
 
     func: Called once for each attempt. A tuple task is unpacked into its positional arguments,
         anything else is its one argument; `get_args` overrides both. In async mode a coroutine

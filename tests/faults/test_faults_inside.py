@@ -195,7 +195,7 @@ def test_f27_no_memory_to_bring_it_home(box: str, times: int, monkeypatch: pytes
 
 
 def test_f27_a_thread_that_somebody_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From outside, without a word: what it has in hand goes to another."""
+    """From outside, and nothing is said: what it has in hand goes to another."""
     make_calls = thread._make_calls
     first = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""F29: a stage dies; that is charged to the task that has caused it, or to nobody."""
+"""F29: a stage dies; that is charged to the task that has caused it, or to none."""
 
 from __future__ import annotations
 
@@ -288,3 +288,37 @@ def test_f29_a_stage_that_is_killed_from_outside_costs_nothing(mode: str) -> Non
 def nap_and_return(x: int) -> int:
     time.sleep(0.02)
     return x
+
+
+def waits_for_the_others(task: tuple[int, str]) -> int:
+    """The first one goes on until most others were called; the second one ends its worker."""
+    number, folder = task
+    calls = Path(folder) / "calls"
+    if number == 700:
+        until = time.monotonic() + 20.0
+        while time.monotonic() < until and calls.stat().st_size < 3000:
+            time.sleep(0.01)
+        return calls.stat().st_size
+    if number == 1400:
+        os._exit(3)
+    with calls.open("ab") as file:
+        file.write(b".")
+    return 0
+
+
+def test_f08_suspects_do_not_wait_behind_a_long_call(tmp_path: Path) -> None:
+    """What is run again after a death, each alone, is run by the workers that are free."""
+    tasks = [(number, str(tmp_path)) for number in range(6000)]
+    (tmp_path / "calls").touch()
+    with TaskManager(
+        waits_for_the_others,
+        execution_mode="process",
+        worker_limit=2,
+        max_retries=0,
+        logger=None,
+    ) as manager:
+        manager.start([(task,) for task in tasks])
+        (called,) = [called for called in manager.get_result_dict().values() if called]
+
+    assert 3000 <= called
+    assert 1 == len(manager.get_error_dict())

@@ -244,7 +244,7 @@ def test_a_lost_result_says_why() -> None:
 
 
 def test_an_interrupt_while_unpickling_is_raised() -> None:
-    """F9: a Ctrl-C in the parent is nobody's error."""
+    """F9: a Ctrl-C in the parent is no task's error."""
     with pytest.raises(KeyboardInterrupt):
         unpack_value(dumps(RaisesAtUnpickle(KeyboardInterrupt)))
 
@@ -370,7 +370,7 @@ def test_large_plain_arguments_are_parted(unpack: bool) -> None:
 
 
 def test_an_interrupt_while_pickling_arguments_is_raised() -> None:
-    """F9: a Ctrl-C in the parent is nobody's error."""
+    """F9: a Ctrl-C in the parent is no task's error."""
     with pytest.raises(KeyboardInterrupt):
         packed_calls([Raises(KeyboardInterrupt)], unpack=False)
 

@@ -263,7 +263,7 @@ def test_an_error_whose_type_was_lost_goes_by_its_own(kind: bytes | None) -> Non
 
 
 def test_an_interrupt_while_unpickling_an_error_is_raised() -> None:
-    """F9: a Ctrl-C in the parent is nobody's error."""
+    """F9: a Ctrl-C in the parent is no task's error."""
     with pytest.raises(KeyboardInterrupt):
         unpack_failure(ErrorCell(dumps(RaisesAtUnpickle(KeyboardInterrupt)), None, "E", "", ""))
 

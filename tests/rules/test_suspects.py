@@ -72,7 +72,7 @@ def test_a_group_that_is_never_parted_is_not_tried_without_end() -> None:
 
 
 def test_nobody_in_hand() -> None:
-    """A death with empty hands is nobody's."""
+    """A death with no task in hand is charged to no task."""
     suspects = Suspects[str]()
 
     assert suspects.charge([], None, going_on=True) is None

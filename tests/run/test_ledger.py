@@ -91,7 +91,7 @@ def test_a_task_that_fails_in_every_run_is_run_in_every_run() -> None:
 
 
 def test_every_task_is_taken_where_repeats_are_run() -> None:
-    """enter_all takes each as a new one, and what it takes is nobody's repeat."""
+    """enter_all takes each as a new one, and what it takes is no task's repeat."""
     ledger = Ledger()
     ledger.begin_run()
     everything = ledger.enter_all(["a", "a"])

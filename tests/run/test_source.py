@@ -191,7 +191,7 @@ def test_an_error_of_the_input_ends_it(tasks: Any) -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_in_the_input_is_raised(error: type[BaseException]) -> None:
-    """A Ctrl-C while the input is read is nobody's error."""
+    """A Ctrl-C while the input is read is no task's error."""
 
     def tasks() -> Iterator[int]:
         raise error

@@ -58,7 +58,7 @@ class Guard:
             replaced = list(_replaced.items())
             _replaced.clear()
             for name, stream in replaced:
-                if getattr(sys, name, None) is stream:  # and nobody's who has redirected it since
+                if getattr(sys, name, None) is stream:  # unless somebody has redirected it since
                     setattr(sys, name, stream.wrapped)
         for _, stream in replaced:
             with contextlib.suppress(Exception):

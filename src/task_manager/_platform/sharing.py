@@ -18,7 +18,7 @@ from typing import Any
 
 PASSES_FILES = hasattr(socket, "send_fds")
 
-# A write to one who is gone is an error, and not the signal that ends a process without a word where
+# A write to one who is gone is an error, and not the signal that silently ends a process where
 # somebody has set SIGPIPE to its default.
 NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
 _SO_NOSIGPIPE = 0x1022  # of macOS, whose sockets are told once; Python has no name for it

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._call import release
 from .._task import Batch, Failure, InTurn, Outcomes, Unrun
@@ -17,6 +17,15 @@ from .arguments import Share, named, pack_calls
 from .channel import NAP, GarbageError, TooLarge
 from .child import Child
 from .report import Note, Report, open_note, open_report
+
+
+class Overdue(NamedTuple):
+    """A call that was ended by us. number: The worker's. took: Seconds, so far."""
+
+    number: int
+    failure: Failure
+    began: float
+    took: float
 
 
 class Unsent:

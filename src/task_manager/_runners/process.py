@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import multiprocessing
 import selectors
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from time import sleep  # by name: tests of other code put something else into the module
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._call import NEVER, clock
 from .._platform import this_process, when_ready
 from .._processes import wire
-from .._processes.attempts import Sent, Unsent, Worker
+from .._processes.attempts import Overdue, Sent, Unsent, Worker
 from .._processes.channel import NAP, GarbageError, TooLarge
 from .._processes.child import (
     TIME_TO_END,
@@ -42,20 +43,10 @@ from .._rules.suspects import Suspects
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerDiedError, WorkerStartError
 from . import Answer, NotBegun, Orders
-from .opened import NOTHING
 from .places import Places
 
 SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
 GAP = 0.002  # seconds between two looks at it
-
-
-class Overdue(NamedTuple):
-    """A call that was ended by us. number: The worker's. took: Seconds, so far."""
-
-    number: int
-    failure: Failure
-    began: float
-    took: float
 
 
 class ProcessRunner:
@@ -78,22 +69,19 @@ class ProcessRunner:
         self._glance = Glance()
         self._places = Places()
         self._owner = this_process()
-        self._handing: tuple[Batch, Sequence[int]] = NOTHING, ()  # what no worker has yet, in `submit`
+        self._parts: deque[Unsent] = deque()  # that no worker has yet
         self._ended: list[Worker] = []  # when this was closed
 
     # ------------------------------------------------------------------ the verbs
 
     def room(self, depth: int) -> bool:
-        return not self._answers and sum(worker.load for worker in self._running) < self._most * depth
+        held = sum(worker.load for worker in self._running)
+        return not (self._answers or self._parts) and held < self._most * depth
 
     def submit(self, batch: Batch) -> None:
         positions = range(len(batch))
-        for part in self._suspects.parts(batch.indices):
-            self._handing = batch, positions[part.start :]
-            worker = self._choose()
-            self._handing = batch, positions[part.stop :]
-            worker.unsent.append(Unsent(batch, positions[part]))
-            self._send(worker)
+        self._parts += [Unsent(batch, positions[part]) for part in self._suspects.parts(batch.indices)]
+        self._hand_out()
 
     def collect(self, timeout: float) -> list[Answer]:
         if self._running and all(worker.busy for worker in self._running):
@@ -116,6 +104,7 @@ class ProcessRunner:
         if self._timeout is not None:
             self._end_overdue(self._timeout)
             self._end_hanging(self._timeout)
+        self._hand_out()
         answers, self._answers = self._answers, []
         return answers
 
@@ -137,7 +126,7 @@ class ProcessRunner:
 
     def not_begun(self) -> NotBegun:
         """What no worker had, and what each had before it."""
-        found = [self._handing]
+        found = [(part.batch, part.left) for part in self._parts]
         for batch, outcomes in self._answers:
             if isinstance(outcomes, Unrun):
                 found.append((batch, sorted(set(outcomes.positions).difference(outcomes.begun))))
@@ -298,6 +287,15 @@ class ProcessRunner:
             raise failed_starts_error("worker processes", failed.exitcode, method)
 
     # ------------------------------------------------------------------ pipes
+
+    def _hand_out(self) -> None:
+        """Give the parts to workers, two to each at most: many must not wait behind one long call."""
+        while self._parts:
+            worker = self._choose()
+            if worker.load >= 2:
+                return
+            worker.unsent.append(self._parts.popleft())
+            self._send(worker)
 
     def _send(self, worker: Worker) -> None:
         """Send as much as its pipe takes now; the selector says when there is room for the rest.
