@@ -106,7 +106,7 @@ GUARDS = [
     Guard("F13", "it is raised at the end of a chain", "chain.py", "TaskChain._answer", never("source.error"), CHAIN, "f13"),
     Guard("F13", "the error of a queue is kept back", "_run/queues.py", "QueueSource.read", catching(NONE), "test_queues.py", "f13_a_queue"),
     Guard("F13", "the error of an async iterable is kept back", "_run/async_source.py", "AsyncIterableSource._pull", catching(NONE), "test_conformance_input.py", "f13_an_async_iterable_that and serial"),
-    Guard("F13", "an async generator is closed where the run is broken off", "_run/async_source.py", "AsyncIterableSource.close", without("cancel"), "test_conformance_input.py", "f13_an_async_generator and serial"),
+    Guard("F13", "an async generator is closed where the run is broken off", "_run/async_source.py", "AsyncIterableSource.close", without("cancel"), "test_queues.py", "f13_closing"),
     Guard("F14", "an async iterable is pulled a batch ahead, and no more", "_run/async_source.py", "AsyncIterableSource._pull", never("self._wanted"), "test_queues.py", "f14"),
     Guard("F32", "an async iterable that takes no cancellation is left alone", "_run/async_source.py", "AsyncIterableSource.close", without("_unregister_task"), "test_queues.py", "f32"),
     Guard("F14", "process: two batches a worker", POOL, "ProcessRunner.room", instead("lambda self, depth: True"), CONFORMANCE, "f14_endless and fork"),

@@ -141,7 +141,7 @@ def test_f14_a_batch_is_pulled_ahead() -> None:
     asyncio.run(main())
 
 
-def test_closing_closes_the_generator_in_its_own_task() -> None:
+def test_f13_closing_closes_the_generator_in_its_own_task() -> None:
     """Its `finally` runs there, wherever it is."""
     ended = []
 
