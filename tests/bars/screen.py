@@ -19,6 +19,7 @@ from pathlib import Path
 import pyte
 
 PATIENCE = 50.0  # seconds for a script, on the slowest of machines
+ROWS = 200  # of the screen: the traceback of a Ctrl-C in the depths of a run is long, and what is above it counts
 
 
 def run_in_terminal(
@@ -31,8 +32,8 @@ def run_in_terminal(
     path = folder / "script.py"
     path.write_text(textwrap.dedent(script), encoding="utf-8")
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
-    screen = pyte.Screen(columns, 60)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
+    screen = pyte.Screen(columns, ROWS)
     stream = pyte.ByteStream(screen)
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
     process = subprocess.Popen(
