@@ -19,7 +19,7 @@ from pathlib import Path
 import pyte
 
 PATIENCE = 50.0  # seconds for a script, on the slowest of machines
-ROWS = 200  # of the screen: the traceback of a Ctrl-C in the depths of a run is long, and what is above it counts
+ROWS = 200  # of the screen: room for the long traceback of a Ctrl-C, below what counts
 
 
 def run_in_terminal(
