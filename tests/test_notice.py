@@ -19,12 +19,22 @@ from task_manager.events import Failed, RunBegan, RunEnded
 LOG = f"logs/task_manager_{date.today():%Y-%m-%d}.log"
 
 
+in_terminal = pytest.mark.usefixtures("terminal")
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is captured of stderr takes itself for a terminal."""
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True)
+
+
 def half(n: int) -> int:
     if n % 2:
         raise ValueError(f"{n} is\nodd")
     return n // 2
 
 
+@in_terminal
 @pytest.mark.parametrize("mode", ["serial", "thread"])
 @pytest.mark.parametrize("keep_results", [True, False])
 def test_failures_are_told_where_nobody_drew_a_bar(
@@ -37,6 +47,7 @@ def test_failures_are_told_where_nobody_drew_a_bar(
     assert said == capsys.readouterr().err
 
 
+@in_terminal
 def test_one_failure_is_no_first_one(capsys: pytest.CaptureFixture[str]) -> None:
     """Plain English."""
     TaskManager(half).start([2, 3])
@@ -46,6 +57,14 @@ def test_one_failure_is_no_first_one(capsys: pytest.CaptureFixture[str]) -> None
     )
 
 
+def test_in_a_pipe_nothing_is_said_of_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a script writes to stderr there may be read by another program."""
+    TaskManager(half).start([2, 3])
+
+    assert "" == capsys.readouterr().err
+
+
+@in_terminal
 @pytest.mark.parametrize(
     ("options", "tasks"),
     [({"logger": None}, [3]), ({}, [2, 4]), ({}, [])],
@@ -68,6 +87,7 @@ def test_a_bar_has_the_counts(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ValueError" not in capsys.readouterr().err
 
 
+@in_terminal
 def test_a_logger_of_the_users_has_no_place(capsys: pytest.CaptureFixture[str]) -> None:
     """The user knows where that writes."""
     users_logger.remove()
@@ -79,6 +99,7 @@ def test_a_logger_of_the_users_has_no_place(capsys: pytest.CaptureFixture[str]) 
     )
 
 
+@in_terminal
 @pytest.mark.parametrize("mode", ["serial", "process"])
 def test_a_chain_says_it_once(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With the stage, and no line for every stage."""
@@ -137,6 +158,7 @@ def test_what_keeps_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert "log" not in said
 
 
+@in_terminal
 def test_no_text_of_a_task_can_tear_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """F34: an error with escape sequences is one harmless line, and no longer than some lines."""
     notice = Notice("f\n", [False], [TaskLogger(logger=users_logger)], kept=True)

@@ -33,8 +33,9 @@ class Notice:
         half: 3 of 300 tasks failed, the first with ValueError: 5 is odd (log: logs/...log)
         half: stopped by Ctrl-C: 120 results and 2 errors kept, 178 of 300 tasks not started (log: ...)
 
-    The first where tasks failed, there is a log, and no bar that has the counts; the second where Ctrl-C
-    broke the run off. It never raises: where stderr is closed, nothing is said.
+    The first where tasks failed, there is a log, no bar that has the counts, and stderr is a terminal:
+    in a pipe, what a script says is its own. The second where Ctrl-C broke the run off. It never raises:
+    where stderr is closed, nothing is said.
 
     title: What runs. drawn, logs: Of each stage, whether it has a bar, and its log, None: it has none;
     of a manager by itself there is one. kept: Results are kept: True, False, or "errors" for these only.
@@ -78,7 +79,7 @@ class Notice:
     def _said(self, summary: Summary) -> str | None:
         if self._stopped(summary):
             return f"stopped by Ctrl-C: {self._left(summary)}{self._where(None)}"
-        if self._first is None:
+        if self._first is None or not sys.stderr.isatty():
             return None
         text = text_of(self._first.error)
         error = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
