@@ -37,9 +37,11 @@ def stage(func, mode="serial", workers=None):
 if __name__ == "__main__":
     os.mkdir("begun")
     how = {how!r}
-    if how.startswith("chain"):
-        chain = TaskChain([stage(work, "thread", 2), stage(same)], how.partition(" ")[2])
+    if "chain" in how:
+        chain = TaskChain([stage(work, "thread", 2), stage(same)], how.rpartition(" ")[2])
         start, results, summary = chain.start_chain, chain.get_final_result_dict, chain.get_summary
+        if how.startswith("awaited"):
+            start = lambda tasks: asyncio.run(chain.start_chain_async(tasks))
     else:
         mode = how.removeprefix("awaited ")
         manager = stage(work_async if mode == "async" else work, mode, None if mode == "serial" else 3)
@@ -54,13 +56,14 @@ if __name__ == "__main__":
         start(range(3000))
     except KeyboardInterrupt:
         end = summary()
-    if how.startswith("chain serial"):
+    if how.endswith("chain serial"):
         time.sleep(0.5)  # threads that are left alone end their calls
     begun = set(map(int, os.listdir("begun"))) - set(results())
     print(len(begun), end.interrupted, end.not_started, end.ended_early)
 """
 HOWS = ["serial", "thread", "async", "process", "chain serial", "chain process"]
 AWAITED = ["awaited serial", "awaited thread", "awaited process"]
+AWAITED += ["awaited chain serial", "awaited chain process"]
 CASES = [(how, "fork") for how in HOWS + AWAITED]
 CASES += [(how, method) for how in ("process", "chain process") for method in ("spawn", "forkserver")]
 
@@ -79,5 +82,5 @@ def test_what_had_begun_is_counted(
     begun, interrupted, not_started = map(int, match.groups()[:3])
     assert begun <= interrupted <= not_started
     assert match[4] in ("KeyboardInterrupt", "asyncio.exceptions.CancelledError")
-    if seconds > 0.1 and not how.startswith("chain"):
+    if seconds > 0.1 and "chain" not in how:
         assert interrupted <= begun + 1

@@ -121,10 +121,7 @@ class Round:
                     return died
             return None
         finally:
-            try:
-                self._note_begun()
-            finally:
-                self._stop()
+            self._stop()
 
     def _note_begun(self) -> None:
         """Note for which tasks the first stage may have called its function, where it has not ended.
@@ -137,10 +134,9 @@ class Round:
             return
         if self._home is not this_process():  # a copy, which ends with what has been raised in it
             return
-        with uninterrupted():
-            first.kill()
-            first.end()
-            self._book.begun([*first.held, *self._intake.taken_unread(first)])
+        first.kill()
+        first.end()
+        self._book.begun([*first.held, *self._intake.taken_unread(first)])
 
     async def run_awaiting(self) -> StageProcess | None:
         """The same, in an event loop that others use as well: a thread waits for the reports."""
@@ -241,6 +237,7 @@ class Round:
             if not all(stage.ended for stage in self._stages):
                 for stage in self._started:
                     last_to_first.callback(stage.kill)
+            last_to_first.callback(self._note_begun)
 
     # ------------------------------------------------------------------ tasks out
 
