@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -90,19 +91,25 @@ def _place_in(entry: TracebackType | None) -> str:
     return _place(code.co_filename, found.tb_lineno or 0, code.co_name)
 
 
-def _place_in_text(text: str) -> str:
-    """The same out of a formatted traceback: the last one in it is that of the error itself."""
+def lines_in(text: str) -> Iterator[str]:
+    """The lines of the last traceback in a text, between its head and the message."""
     head = None
     for head in _HEAD.finditer(text):  # noqa: B007 - the last one is what is looked for
         pass
     if head is None:
-        return ""
+        return
     inside = "  | " if head[0].startswith(" ") else ""  # a group's is drawn within a frame
-    last = users = None
     for line in text[head.end() :].splitlines():
         if not line.startswith(f"{inside}  "):
-            break  # the message, which may look like anything
-        found = _ENTRY.fullmatch(line, len(inside))
+            return  # the message, which may look like anything
+        yield line[len(inside) :]
+
+
+def _place_in_text(text: str) -> str:
+    """The same out of a formatted traceback: the last one in it is that of the error itself."""
+    last = users = None
+    for line in lines_in(text):
+        found = ENTRY.fullmatch(line)
         whose = OURS if found is None else owner_of(found["file"])
         if whose != OURS:
             last = found
@@ -132,7 +139,7 @@ def owner_of(file: str) -> int:
 
 USERS, LIBRARY, OURS = range(3)
 _HEAD = re.compile(r"^(?:  \+ Exception Group )?Traceback \(most recent call last\):\n", re.MULTILINE)
-_ENTRY = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+), in (?P<function>.+)')
+ENTRY = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+), in (?P<function>.+)')
 _INSTALLED = re.compile(r"[\\/](?:site|dist)-packages[\\/]")
 _CELL = re.compile(r"[\\/]ipykernel_\d+$")
 _OUR_FOLDER, _PYTHONS_FOLDER = (f"{Path(file).parent}{os.sep}" for file in (__file__, os.__file__))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._kinds import Kind, kind_of
 from .._repr import WHOLE, error_text, one_line, short_repr, short_reprs
+from .._summary import Summary
 from ..events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 from .file import Sink
 from .origin import origin_of
@@ -200,15 +201,13 @@ def _fitting(line: str, more: list[str]) -> list[str]:
     return [line, *reversed(kept)]
 
 
-def _end(summary: Any) -> str:
+def _end(summary: Summary) -> str:
     """What a run came to."""
-    early = getattr(summary, "ended_early", None)
     text = f"run ends after {summary.seconds:.3f} s"
-    if early:
-        text += f", broken off by {one_line(early)}"
-    remark = getattr(summary, "remark", None)
-    if remark:
-        return f"{text}: {one_line(remark)}"
+    if summary.ended_early:
+        text += f", broken off by {one_line(summary.ended_early)}"
+    if summary.remark:
+        return f"{text}: {one_line(summary.remark)}"
     counts = [f"{summary.succeeded} succeeded", f"{summary.failed} failed"]
     for number, one, more in [
         (summary.duplicates, "duplicate", "duplicates"),
@@ -217,14 +216,13 @@ def _end(summary: Any) -> str:
     ]:
         if number:
             counts.append(f"{number} {one if number == 1 else more}")
-    if getattr(summary, "interrupted", 0):
+    if summary.interrupted:
         counts[-1] += f" ({summary.interrupted} of them had begun)"
     text += f": {', '.join(counts)}"
-    kinds = getattr(summary, "kinds", ())
-    if kinds:
-        named = [f"{kind.count} {kind.name}{_at(kind.place)}" for kind in kinds[:NAMED_KINDS]]
-        if len(kinds) > NAMED_KINDS:
-            named.append(_count(len(kinds) - NAMED_KINDS, "other kind"))
+    if summary.kinds:
+        named = [f"{kind.count} {kind.name}{_at(kind.place)}" for kind in summary.kinds[:NAMED_KINDS]]
+        if len(summary.kinds) > NAMED_KINDS:
+            named.append(_count(len(summary.kinds) - NAMED_KINDS, "other kind"))
         text += f"; errors: {', '.join(named)}"
     return text
 

@@ -6,11 +6,10 @@ as a record does can be forged.
 
 from __future__ import annotations
 
-import re
 import traceback
 from typing import Any
 
-from .._kinds import OURS, USERS, kind_of, owner_of, text_in
+from .._kinds import ENTRY, OURS, USERS, kind_of, lines_in, owner_of, text_in
 from .._repr import one_line, text_of
 from .._signals import let_through
 
@@ -21,8 +20,6 @@ MOST_CAUSES = 3
 WIDEST = 160  # characters of a line
 _KNOWN = "task_manager: failed after"  # the note that the record itself begins with
 
-_ENTRY = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+), in (?P<function>.+)')
-_HEAD = re.compile(r"^(?:  \+ Exception Group )?Traceback \(most recent call last\):\n", re.MULTILINE)
 _CAUSE: Any = vars(BaseException)["__cause__"]
 _CONTEXT: Any = vars(BaseException)["__context__"]
 _SUPPRESSED: Any = vars(BaseException)["__suppress_context__"]
@@ -71,22 +68,17 @@ def _of_traceback(error: BaseException) -> list[Entry]:
 
 def _of_text(text: str) -> list[Entry]:
     """The same, of the traceback of another process."""
-    heads = list(_HEAD.finditer(text))
-    if not heads:
-        return []
     entries: list[Entry] = []
     owner = OURS
-    for line in text[heads[-1].end() :].splitlines():
-        bare = line.removeprefix("  | ")
-        if not bare.startswith("  "):
-            break  # the message, which may look like anything
-        found = _ENTRY.fullmatch(bare)
+    for line in lines_in(text):
+        bare = line.strip()
+        found = ENTRY.fullmatch(line)
         if found is not None:
             owner = owner_of(found["file"])
             if owner != OURS:
-                entries.append((owner, [bare.strip()]))
-        elif owner != OURS and len(entries[-1][1]) == 1 and not set(bare.strip()) <= set("^~"):
-            entries[-1][1].append(f"  {bare.strip()}")
+                entries.append((owner, [bare]))
+        elif owner != OURS and len(entries[-1][1]) == 1 and not set(bare) <= set("^~"):
+            entries[-1][1].append(f"  {bare}")
     return entries
 
 
