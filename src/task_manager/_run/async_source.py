@@ -16,8 +16,9 @@ from contextlib import suppress
 from typing import Any
 
 from .._rules.batch_size import MOST_ATTEMPTS
-from .._signals import HeldSignals, comes_from_a_handler, makes_calls
+from .._signals import HeldSignals, makes_calls
 from ..events import Observer
+from .source import is_of_the_input
 
 TIME_TO_END = 0.5  # seconds that closing waits for an iterable to take its cancellation
 
@@ -100,8 +101,8 @@ class AsyncIterableSource:
         except BaseException as error:
             if self._closing:
                 pass
-            elif issubclass(type(error), Exception) and not comes_from_a_handler(error):
-                self.error = error  # type: ignore[assignment]
+            elif is_of_the_input(error):
+                self.error = error
             else:
                 self._end = error
         self._over = True

@@ -15,9 +15,9 @@ from contextlib import suppress
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any
 
-from .._signals import HeldSignals, comes_from_a_handler, let_through
+from .._signals import HeldSignals, let_through
 from ..events import Event, Failed, Observer, Repeated, Succeeded
-from .source import PATIENCE
+from .source import PATIENCE, is_of_the_input
 
 LOOK = 0.008  # seconds between two looks at a queue that had nothing, in an event loop
 
@@ -83,15 +83,12 @@ class QueueSource:
             self.ended = self._ending
         except _SHUT_DOWN:
             self.ended = True
-        except Exception as error:
-            if comes_from_a_handler(error):
+        except BaseException as error:
+            if not is_of_the_input(error):
                 self.dropped = len(tasks)
                 raise
             self.error = error
             self.ended = True
-        except BaseException:
-            self.dropped = len(tasks)
-            raise
         return tasks
 
     async def wait(self, seconds: float) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sized
 from itertools import islice
 from time import monotonic  # bound here, as tests of other code stop the clock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from .._signals import HeldSignals, comes_from_a_handler, let_through
 from ..errors import ConfigurationError
@@ -61,6 +61,11 @@ class Input(Source, Protocol):
     def observers(self) -> tuple[Observer, ...]: ...
 
 
+def is_of_the_input(error: BaseException) -> TypeGuard[Exception]:
+    """Whether the input has raised this, which ends it; what else comes out of a read ends the run."""
+    return issubclass(type(error), Exception) and not comes_from_a_handler(error)
+
+
 class IterableSource:
     """Tasks from an iterable: a list, a generator, a cursor, without an end if it likes.
 
@@ -95,15 +100,12 @@ class IterableSource:
                 over = len(tasks) < limit
             else:
                 over = self._read_by_one(tasks, limit, signals)
-        except Exception as error:
-            if comes_from_a_handler(error):
+        except BaseException as error:
+            if not is_of_the_input(error):
                 self.dropped = len(tasks)
                 raise
             self.error = error
             self.ended = True
-        except BaseException:
-            self.dropped = len(tasks)
-            raise
         else:
             self.ended = over
         self._count += len(tasks)
