@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Protocol
 
+from ._bars.above import is_terminal
 from ._platform import this_process
 from ._repr import one_line, text_of
 from ._signals import ctrl_c_since
@@ -79,12 +80,12 @@ class Notice:
     def _said(self, summary: Summary) -> str | None:
         if self._stopped(summary):
             return f"stopped by Ctrl-C: {self._left(summary)}{self._where(None)}"
-        if self._first is None or not sys.stderr.isatty():
+        if self._first is None or not is_terminal(sys.stderr):
             return None
         text = text_of(self._first.error)
         error = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
         stage = f"in stage {self._first.stage} " if self._first.stage else ""
-        tasks = f"{summary.failed} of {_tasks(summary.taken)} failed"
+        tasks = f"{summary.failed} of {_count(summary.taken, 'task')} failed"
         first = "the first " if summary.failed > 1 else ""
         return f"{tasks}, {first}{stage}with {error}{self._where(self._first.stage)}"
 
@@ -111,7 +112,7 @@ class Notice:
         begun = summary.interrupted
         total = summary.taken if self._total is None else max(self._total, summary.taken)
         not_started = total - done - begun
-        of = f" of {_tasks(total)}" if self._total is not None else " of those taken"
+        of = f" of {_count(total, 'task')}" if self._total is not None else " of those taken"
         said = f"{kept}, {not_started}{of} not started"
         return f"{said}, {begun} more may have begun" if begun else said
 
@@ -125,10 +126,6 @@ class Notice:
         if place is None:
             return " (see your own log)"
         return f" (log: {one_line(place)})" if Path(place).exists() else ""
-
-
-def _tasks(count: int) -> str:
-    return f"{count} task{'s'[: count != 1]}"
 
 
 def _count(count: int, one: str) -> str:
