@@ -72,7 +72,7 @@ RIGHT = [
     ("process_result", classmethod(body("cls, task, result"))),
     ("process_result", passed_on(body("self, task, result"))),
     ("process_result", functools.partialmethod(body("self, more, task, result"), 1)),
-    ("process_result", functools.partial(body("more, task, result"), 1)),
+    ("process_result", staticmethod(functools.partial(body("more, task, result"), 1))),
     ("process_result", Callable()),
     ("process_result", Mock()),
     ("process_result", max),  # has no signature that can be read
