@@ -16,6 +16,7 @@ from ._chain.serial import run_in_serial, run_in_serial_async
 from ._door import Row, door
 from ._generic import R, Result, T, Task
 from ._notice import Notice
+from ._plan import name_of_function
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.ledger import Ledger
 from ._run.recorder import Recorder
@@ -26,7 +27,7 @@ from ._signals import HeldSignals
 from ._summary import Summary
 from .errors import ConfigurationError
 from .events import Observer
-from .manager import TaskManager, name_of_function, runs_of
+from .manager import TaskManager, runs_of
 from .options import ChainMode
 
 __all__ = ["TaskChain"]
