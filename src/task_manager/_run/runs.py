@@ -202,6 +202,7 @@ class Runs:
         with self._runner.one_run(plan.owner), self._recording(plan) as record:
             recorder = recorder or self.recorder(plan, *record.observers)
             runner = self._awaited_runner(plan, signals)
+            record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
             run = self._new_run(plan, source, recorder, runner, signals, record, in_loop=True)
             with self._ending(run, plan, recorder, runner, record):
                 try:
