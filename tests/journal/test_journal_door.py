@@ -312,8 +312,8 @@ def test_one_that_others_can_write_is_refused(mode: int, beside: str) -> None:
 
     assert (
         f"journal 'run.db' {what}is not opened, as others can write it (mode {mode:04o}): a journal "
-        "holds pickles, and a pickle can run anything. If you know where it comes from, chmod go-w takes "
-        "that right away"
+        "holds pickles, and a pickle can run anything. If you know where it comes from, chmod go-w "
+        "takes that right away"
     ) == refusal()
 
 
