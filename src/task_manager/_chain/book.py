@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
+from .._journal.record import Record
 from .._repr import short_repr
 from .._run.ledger import Ledger
 from .._run.notes import annotate
@@ -26,17 +27,44 @@ from ..events import (
 )
 
 
+class Entry(NamedTuple):
+    """Initial tasks that have been read, as the book has them.
+
+    tickets, tasks: Those that enter the first stage.
+    others: The tasks that it does not run: repeats, and those that enter further on, or nowhere.
+    further: By stage, from 0, the tickets of those that have passed the stages before it already.
+    """
+
+    tickets: list[int]
+    tasks: list[Any]
+    others: list[Any]
+    further: dict[int, list[int]]
+
+
 class Book:
     """One start of a chain: who entered, who has got how far, who has arrived.
 
     A ticket is the number of an initial task in the chain's ledger.
 
+    record: The open journal; None: there is none, and repeats are those within one start. With one, what
+        has arrived in an earlier start is a repeat, and what has got somewhere goes on from there.
     at: By stage, from 0: the tickets that have got there, and the task of each.
     """
 
-    def __init__(self, ledger: Ledger, recorder: Recorder, names: Sequence[str], distinct: bool) -> None:
-        ledger.forget()  # what earlier starts have taken: repeats are those within one start
+    def __init__(
+        self,
+        ledger: Ledger,
+        recorder: Recorder,
+        names: Sequence[str],
+        distinct: bool,
+        record: Record | None = None,
+    ) -> None:
+        if record is None:
+            ledger.forget()
+        else:
+            ledger.begin_run()
         self._ledger = ledger
+        self._record = record
         self._names = names
         self._enter = ledger.enter_new if distinct else ledger.enter_all
         self._initial: dict[int, Any] = {}
@@ -48,8 +76,8 @@ class Book:
         self._begun: set[int] = set()
         self._interrupted_at_first = 0
 
-    def enter(self, tasks: list[Any]) -> tuple[list[int], list[Any], list[Any]]:
-        """Give tickets to new initial tasks: tickets, tasks, and what is a repeat and has none."""
+    def enter(self, tasks: list[Any]) -> Entry:
+        """Give tickets to initial tasks; repeats have none."""
         self._taken += len(tasks)
         tickets, fresh, repeats = self._enter(tasks)
         entered = dict(zip(tickets, fresh, strict=True))
@@ -57,7 +85,26 @@ class Book:
         self.at[0].update(entered)
         if repeats:
             self._recorder.record(Repeated(repeats, stage=1))
-        return tickets, fresh, repeats
+        if self._record is None:
+            return Entry(tickets, fresh, repeats, {})
+        return self._go_on(self._record, tickets, fresh, repeats)
+
+    def _go_on(
+        self, record: Record, tickets: list[int], fresh: list[Any], repeats: list[Any]
+    ) -> Entry:
+        """Let those that the journal knows enter where they had got to, or fail if that is in doubt."""
+        record.entered(tickets, fresh)
+        known = record.resumes(tickets)
+        for ticket, (stage, task) in known.items():
+            self.at[stage][ticket] = task
+            del self.at[0][ticket]
+        count = len(tickets)
+        tickets, fresh = record.set_aside(tickets, fresh, self._refuse)
+        others = repeats
+        further: dict[int, list[int]] = {}
+        if known or len(tickets) < count:
+            others = repeats + [task for ...]
+        return Entry(tickets, fresh, others, further)
 
     def began(self, total: int | None, mode: str | None = None) -> None:
         """The initial tasks come from here on. total, mode: As of `RunBegan`."""
