@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -92,19 +93,50 @@ class Book:
     def _go_on(
         self, record: Record, tickets: list[int], fresh: list[Any], repeats: list[Any]
     ) -> Entry:
-        """Let those that the journal knows enter where they had got to, or fail if that is in doubt."""
+        """Let those that the journal knows enter where they had got to; one that is in doubt fails there."""
         record.entered(tickets, fresh)
         known = record.resumes(tickets)
         for ticket, (stage, task) in known.items():
             self.at[stage][ticket] = task
             del self.at[0][ticket]
-        count = len(tickets)
-        tickets, fresh = record.set_aside(tickets, fresh, self._refuse)
-        others = repeats
+        entering = record.set_aside(tickets, fresh, self._fail_in_doubt)
+        if not known and len(entering[0]) == len(tickets):
+            return Entry(tickets, fresh, repeats, {})
+        first: dict[int, Any] = {}
         further: dict[int, list[int]] = {}
-        if known or len(tickets) < count:
-            others = repeats + [task for ...]
-        return Entry(tickets, fresh, others, further)
+        for ticket, task in zip(*entering, strict=True):
+            if ticket in known:
+                further.setdefault(known[ticket][0], []).append(ticket)
+            else:
+                first[ticket] = task
+        others = [task for ticket, task in zip(tickets, fresh, strict=True) if ticket not in first]
+        return Entry(list(first), list(first.values()), repeats + others, further)
+
+    def _fail_in_doubt(self, ticket: int, task: Any, error: BaseException, attempts: int) -> None:
+        (stage,) = [number for number, entries in enumerate(self.at) if ticket in entries]
+        self.failed(stage, ticket, error, attempts)
+
+    # ------------------------------------------------------------------ what may have been called
+
+    @property
+    def marks(self) -> bool:
+        """The journal is to have what may have been called."""
+        return self._record is not None and self._record.marks
+
+    @property
+    def strict(self) -> bool:
+        """What may have been called is not to be called again."""
+        return self._record is not None and self._record.strict
+
+    def leaving(self, tickets: Sequence[int]) -> None:
+        """The calls for these may begin after this, and not before."""
+        if self._record is not None:
+            self._record.leaving(tickets)
+
+    def not_begun(self, tickets: Iterable[int]) -> None:
+        """For these, surely no call has begun where they are."""
+        if self._record is not None:
+            self._record.not_begun(tickets)
 
     def began(self, total: int | None, mode: str | None = None) -> None:
         """The initial tasks come from here on. total, mode: As of `RunBegan`."""
@@ -138,7 +170,7 @@ class Book:
         arrived = stage + 1 == len(self._names)
         if not arrived:
             self.at[stage + 1].update(zip(tickets, results, strict=True))
-        if arrived or self.watched:
+        if arrived or self.watched or self._record is not None:
             initial = list(map(self._initial.__getitem__, tickets))
             kind = Succeeded if arrived else Passed
             self._recorder.record(kind(tickets, initial, results, seconds, attempts, stage + 1))
@@ -163,6 +195,8 @@ class Book:
         place = f"stage {stage + 1} of {len(self._names)} ({self._names[stage]})"
         annotate(error, f"task_manager: in {place}, for the initial task {short_repr(task)}")
         self._recorder.record(Failed(ticket, task, error, attempts, seconds, stage + 1))
+        if self._record is not None:
+            self._ledger.fail(ticket)
         del self.at[stage][ticket]
         del self._initial[ticket]
 
@@ -199,7 +233,11 @@ class Book:
 
         source: The initial tasks. error: What breaks off the start, or None.
         """
-        self._ledger.forget()  # and the tasks that it holds
+        if self._record is None:
+            self._ledger.forget()  # and the tasks that it holds
+        else:
+            for ticket in chain(*self.at):
+                self._ledger.fail(ticket)
         counts = self._recorder.tally.summary(monotonic() - self._began, not_started=0)
         not_started = self._taken + source.dropped - counts.taken
         first, *later = self.at
@@ -216,6 +254,8 @@ class Book:
             interrupted=min(interrupted, not_started),
             ended_early=ended_early,
         )
+        if self._record is not None:
+            summary = self._record.close(summary)
         self._recorder.close(summary)
         return summary
 
