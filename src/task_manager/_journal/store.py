@@ -24,7 +24,7 @@ from .connections import Connection
 from .door import Door
 from .functions import name_in_journal
 from .lock import Lock, LockedError
-from .schema import DONE, ERROR, FAILED, OUTDATED, WRITE_ERROR, WRITE_RUN, WRITE_TASK
+from .schema import DONE, ERROR, FAILED, OUTDATED, UNMARK, WRITE_ERROR, WRITE_RUN, WRITE_TASK
 
 PATIENCE = 0.1  # seconds that a write waits for another connection, and the run with it
 AT_THE_END = 5.0  # what the last write of a run may wait
@@ -167,9 +167,17 @@ class Store:
 
     # ------------------------------------------------------------------ writing
 
-    def write(self, tasks: list[Row], errors: list[Row], sync: bool, patience: float = PATIENCE) -> None:
+    def write(
+        self,
+        tasks: list[Row],
+        errors: list[Row],
+        sync: bool,
+        patience: float = PATIENCE,
+        unmarked: Sequence[int] = (),
+    ) -> None:
         """One transaction: rows as `schema.TASK` and `schema.ERROR` name their columns.
 
+        unmarked: First, these are no longer started: they are again what they were before.
         sync: Wait until it is on the disk, with all before it; otherwise it outlives this process, and a
             power cut perhaps not. patience: Seconds to wait for another connection.
 
@@ -185,6 +193,8 @@ class Store:
             self._patience = patience
         try:
             connection.execute("BEGIN IMMEDIATE")
+            for statement in UNMARK if unmarked else ():
+                connection.execute_many(statement, [(number,) for number in unmarked])
             if tasks:
                 connection.execute_many(WRITE_TASK, tasks)
             if errors:
