@@ -8,7 +8,7 @@ from itertools import chain
 from time import monotonic
 from typing import Any, NamedTuple
 
-from .._journal.record import Record
+from .._journal.chain_record import ChainRecord
 from .._repr import short_repr
 from .._run.ledger import Ledger
 from .._run.notes import annotate
@@ -58,7 +58,7 @@ class Book:
         recorder: Recorder,
         names: Sequence[str],
         distinct: bool,
-        record: Record | None = None,
+        record: ChainRecord | None = None,
     ) -> None:
         if record is None:
             ledger.forget()
@@ -91,15 +91,14 @@ class Book:
         return self._go_on(self._record, tickets, fresh, repeats)
 
     def _go_on(
-        self, record: Record, tickets: list[int], fresh: list[Any], repeats: list[Any]
+        self, record: ChainRecord, tickets: list[int], fresh: list[Any], repeats: list[Any]
     ) -> Entry:
-        """Let those that the journal knows enter where they had got to; one that is in doubt fails there."""
-        record.entered(tickets, fresh)
+        """Those that the journal knows enter where they had got to; one that is in doubt fails there."""
         known = record.resumes(tickets)
         for ticket, (stage, task) in known.items():
             self.at[stage][ticket] = task
             del self.at[0][ticket]
-        entering = record.set_aside(tickets, fresh, self._fail_in_doubt)
+        entering = record.taken(tickets, fresh, self._fail_in_doubt)
         if not known and len(entering[0]) == len(tickets):
             return Entry(tickets, fresh, repeats, {})
         first: dict[int, Any] = {}

@@ -1,8 +1,8 @@
 """What a chain keeps from start to start, and the time of one start.
 
-     Wanted, initial tasks ──▶ Starts.one ──▶ Book ──▶ results · counts · journal · your observers
-     │
-     └── kept: the initial tasks taken, what came of them, the last summary; what is known of the journal
+Wanted, initial tasks ──▶ Starts.one ──▶ Book ──▶ results · counts · journal · your observers
+│
+└── kept: the initial tasks taken, what came of them, the last summary; what is known of the journal
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 
+from .._journal.chain_record import ChainRecord
 from .._journal.known import Known
-from .._journal.record import Record
 from .._notice import Notice
 from .._plan import name_of_function
 from .._run.ledger import Ledger
@@ -88,19 +88,19 @@ class Starts:
                 yield book, source
 
     @contextmanager
-    def _recording(self, wanted: Wanted) -> Iterator[Record | None]:
+    def _recording(self, wanted: Wanted) -> Iterator[ChainRecord | None]:
         """The time in which the journal is open, if there is one."""
         if wanted.journal is None:
             yield None
             return
         functions = [stage.func for stage in wanted.stages]
-        record = Record(wanted.journal, functions, True, self._known)
+        record = ChainRecord(wanted.journal, functions, self._known)
         try:
             yield record
         finally:
             record.close(self.summary)  # where no start has begun; otherwise that is done
 
-    def _failed(self, wanted: Wanted, record: Record | None) -> Input:
+    def _failed(self, wanted: Wanted, record: ChainRecord | None) -> Input:
         """The initial tasks that have failed; with a journal, also those of other processes."""
         keeps = wanted.stages[-1].keep_results
         if not keeps and record is None:

@@ -144,13 +144,12 @@ class Store:
 
         (id, task, state, stage, value, attempts, seconds, error)
 
-        task, value: Cells. error: Of a failed task, (error, kind, place, said, traceback) as in the
-            table; None otherwise.
-        values: False: no results are read; the values from which tasks of a chain go on are.
-        errors: False: no errors are read.
+        task, value: Cells. Only a task that is done has its value here: see `partly`. error: Of a failed
+            task, (error, kind, place, said, traceback) as in the table; None otherwise.
+        values, errors: False: none are read.
         """
         connection = self._live
-        cells = "value" if values else "CASE state WHEN 1 THEN NULL ELSE value END"
+        cells = f"CASE state WHEN {DONE} THEN value END" if values else "NULL"
         select = (
             f"SELECT id, task, state, stage, {cells}, attempts, seconds, NULL FROM tasks "
             f"WHERE id > ? ORDER BY id LIMIT {PORTION}"
