@@ -132,10 +132,19 @@ class Book:
         if self.record is not None:
             self.record.leaving(tickets)
 
-    def not_begun(self, tickets: Iterable[int]) -> None:
-        """For these, surely no call has begun where they are."""
-        if self.record is not None:
-            self.record.not_begun(tickets)
+    def begun(self, tickets: Iterable[int]) -> None:
+        """A stage may have called its function for these, and has not told what came of it."""
+        self._begun.update(tickets)
+
+    def may_have_begun(self, stage: int) -> list[int]:
+        """The tickets there that are among those."""
+        return sorted(self._begun.intersection(self.at[stage]))
+
+    def note_not_begun(self) -> None:
+        """All stages have been asked: for the others surely no call has begun where they are."""
+        if self.marks and self.record is not None:
+            on_the_way = chain.from_iterable(self.at)
+            self.record.not_begun(ticket for ticket in on_the_way if ticket not in self._begun)
 
     def began(self, total: int | None, mode: str | None = None) -> None:
         """The initial tasks come from here on. total, mode: As of `RunBegan`."""
@@ -184,6 +193,8 @@ class Book:
         leave = self.at[stage].pop
         for ticket in tickets:
             leave(ticket)
+        if self._begun:
+            self._begun.difference_update(tickets)
 
     def failed(
         self,
@@ -218,10 +229,6 @@ class Book:
     def waiting(self) -> None:
         """Nothing has come for a while."""
         self.recorder.record(Waiting())
-
-    def begun(self, tickets: Iterable[int]) -> None:
-        """The first stage may have called its function for these."""
-        self._begun.update(tickets)
 
     def interrupted_at_first(self, count: int) -> None:
         """So many of those at the first stage had a call begun when its run was broken off."""
