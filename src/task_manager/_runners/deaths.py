@@ -62,5 +62,8 @@ def given_back(
                 answers.append((given.batch, outcomes))
         if unrun:
             begun = given.begun(int(worker.last_begun)) if isinstance(given, Sent) else ()
-            answers.append((given.batch, Unrun(unrun, begun)))
+            of_these = [
+                position for position in begun if position in unrun
+            ]  # not the one that is charged
+            answers.append((given.batch, Unrun(unrun, of_these)))
     return answers
