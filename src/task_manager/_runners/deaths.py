@@ -64,6 +64,6 @@ def given_back(
             begun = given.begun(int(worker.last_begun)) if isinstance(given, Sent) else ()
             of_these = [
                 position for position in begun if position in unrun
-            ]  # not the one that is charged
+            ]  # the charged one is not
             answers.append((given.batch, Unrun(unrun, of_these)))
     return answers
