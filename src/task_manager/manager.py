@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Concatenate, Literal, Self, Unpack, overload
 
@@ -16,6 +17,7 @@ from ._signals import HeldSignals
 from ._summary import Summary
 from .errors import NotInitializedError
 from .events import Observer
+from .journal import Journal
 from .logger import TaskLogger
 from .options import ExecutionMode, ManagerOptions, StartMethod
 
@@ -55,6 +57,8 @@ class TaskManager(Hooks[T, R]):
     keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. "errors" keeps the
         errors alone. If False, tasks are counted, logged and handed to `process_result` only.
     deduplicate: Run a task that was taken before only if it failed in an earlier run.
+    journal: A path, or a Journal: every outcome is written to this file. A later start of the same
+        script runs only what is not done there, and has the earlier results and errors.
     logger: Where the log goes; None: no log.
     observers: Objects of yours that are told the news of each run, as `task_manager.events` says.
 
@@ -137,6 +141,7 @@ class TaskManager(Hooks[T, R]):
         max_retry_delay: float = 30.0,
         task_timeout: float | None = None,
         deduplicate: bool = True,
+        journal: str | os.PathLike[str] | Journal | None = None,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
         start_method: StartMethod | None = None,
         keep_results: bool | Literal["errors"] = True,
