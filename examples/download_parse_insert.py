@@ -87,11 +87,9 @@ def library_server() -> Iterator[list[str]]:
     names = sorted(path.relative_to(STDLIB).as_posix() for path in modules[:count])
     command = [sys.executable, __file__, "serve"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdin
         assert server.stdout
         os.environ["SITE"] = server.stdout.readline().strip()
         yield [*names, "a_module_that_is_not_there.py"]
-        server.stdin.close()
 
 
 def serve() -> None:
