@@ -40,8 +40,8 @@ CREATE TABLE errors(
 TASK = ("id", "task", "text", "state", "stage", "value", "attempts", "seconds", "at", "run")
 ERROR = ("id", "error", "kind", "place", "said", "traceback")
 
-# What a task is stays as it was first written, as its function may have changed it since. One that fails,
-# or is started, keeps what it has got to in a chain.
+# What a task is stays as it was first written, as its function may have changed it since. One that
+# fails, or is started, keeps what it has got to in a chain.
 _KEPT = f"excluded.stage IS NULL AND excluded.state IN ({FAILED}, {STARTED})"
 WRITE_TASK = f"""
 INSERT INTO tasks({", ".join(TASK)}) VALUES({", ".join("?" * len(TASK))})
