@@ -7,6 +7,7 @@
 
 Shows: a chain, in which all three go on at the same time, each in the mode that suits it; and what
 becomes of documents that are not there, of a server that hangs up, and of a page that is no Python.
+Kill it and start it again: a document that was downloaded is not downloaded again.
 """
 
 import ast
@@ -50,7 +51,7 @@ def main() -> None:
             TaskManager(parse, "process", show_progress=True, progress_desc="Parse"),
             TaskManager(insert, "thread", 1, show_progress=True, progress_desc="Insert"),
         )
-        print(TaskChain(stages, chain_mode="process").start(names))
+        print(TaskChain(stages, chain_mode="process", journal="documents.db").start(names))
 
 
 # ------------------------------------------------ the documents, and the server that has them

@@ -5,6 +5,7 @@
 
 Shows: a failure costs one report, and is named with its line; what came too late is there after the
 second go; and the exit code tells whoever started it, cron or a person, whether anything is missing.
+Start it again in the same night, and it makes those that are missing; the journal is of this day.
 """
 
 import csv
@@ -12,6 +13,7 @@ import random
 import sys
 import time
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from threading import Timer
 
@@ -31,11 +33,11 @@ def report(shop: str) -> float:
 
 def main() -> None:
     shops = made_orders()
-    manager = TaskManager(report, "thread", show_progress=True, progress_desc="Reports")
+    manager = TaskManager(report, "thread", show_progress=True, journal=f"reports-{date.today()}.db")
     print(summary := manager.start(shops))
     if summary.failed:
         time.sleep(1)  # an hour, in a real night
-        print("\nand those again:\n", manager.start(manager.get_error_dict()))
+        print("\nand those again:\n", manager.retry_failed())
     for shop, error in manager.get_error_dict().items():
         print(f"no report of {shop}: {error!r}")
     sys.exit(bool(manager.get_error_dict()))

@@ -4,6 +4,7 @@
     python examples/transcode_files.py 2000     more of them
 
 Shows: what it costs if a call never comes back, or takes its whole process with it: one song each.
+And a journal, so that it goes on where it was, after a `kill -9` too.
 """
 
 import ctypes
@@ -17,8 +18,9 @@ from pathlib import Path
 from task_manager import TaskManager
 
 
-def transcode(song: Path) -> int:
+def transcode(name: str) -> int:
     """Half as many samples a second, in a file beside it; how many bytes that saves."""
+    song = Path("songs", name)
     samples = array("h", samples_of(song.read_bytes()))
     half = song.with_suffix(".part")
     with wave.open(str(half), "wb") as file:
@@ -31,11 +33,11 @@ def transcode(song: Path) -> int:
 def main() -> None:
     songs = made_songs()
     with TaskManager(
-        transcode, "process", task_timeout=2, max_retries=0, show_progress=True, progress_desc="Songs"
+        transcode, "process", task_timeout=2, max_retries=0, show_progress=True, journal="songs.db"
     ) as manager:
         print(manager.start(songs))
     for song, error in manager.get_error_dict().items():
-        print(f"{song.name}: {error}")
+        print(f"{song}: {error}")
     print(f"saved {sum(manager.get_result_dict().values()):,} bytes")
 
 
@@ -58,7 +60,7 @@ def samples_of(song: bytes) -> bytes:
         at += RIFF.size + size
 
 
-def made_songs() -> list[Path]:
+def made_songs() -> list[str]:
     """So many songs of one tone; of a hundred, one sends the codec in a circle, one out of bounds."""
     folder = Path("songs")
     folder.mkdir(exist_ok=True)
@@ -71,7 +73,7 @@ def made_songs() -> list[Path]:
         sound = RIFF.pack(b"fmt ", 16) + struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16) + wild
         sound += RIFF.pack(b"data", 2 * len(tone)) + tone.tobytes()
         song.write_bytes(RIFF.pack(b"RIFF", 4 + len(sound)) + b"WAVE" + sound)
-    return songs
+    return [song.name for song in songs]
 
 
 if __name__ == "__main__":
