@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
+from .._journal.chain_record import ChainRecord
 from .._repr import short_repr
 from .._run.ledger import Ledger
 from .._run.notes import annotate
@@ -26,17 +28,44 @@ from ..events import (
 )
 
 
+class Entry(NamedTuple):
+    """Initial tasks that have been read, as the book has them.
+
+    tickets, tasks: Those that enter the first stage.
+    others: The tasks that it does not run: repeats, and those that enter further on, or nowhere.
+    further: By stage, from 0, the tickets of those that have passed the stages before it already.
+    """
+
+    tickets: list[int]
+    tasks: list[Any]
+    others: list[Any]
+    further: dict[int, list[int]]
+
+
 class Book:
     """One start of a chain: who entered, who has got how far, who has arrived.
 
     A ticket is the number of an initial task in the chain's ledger.
 
+    record: The open journal; None: there is none, and repeats are those within one start. With one, what
+        has arrived in an earlier start is a repeat, and what has got somewhere goes on from there.
     at: By stage, from 0: the tickets that have got there, and the task of each.
     """
 
-    def __init__(self, ledger: Ledger, recorder: Recorder, names: Sequence[str], distinct: bool) -> None:
-        ledger.forget()  # what earlier starts have taken: repeats are those within one start
+    def __init__(
+        self,
+        ledger: Ledger,
+        recorder: Recorder,
+        names: Sequence[str],
+        distinct: bool,
+        record: ChainRecord | None = None,
+    ) -> None:
+        if record is None:
+            ledger.forget()
+        else:
+            ledger.begin_run()
         self._ledger = ledger
+        self._record = record
         self._names = names
         self._enter = ledger.enter_new if distinct else ledger.enter_all
         self._initial: dict[int, Any] = {}
@@ -48,8 +77,8 @@ class Book:
         self._begun: set[int] = set()
         self._interrupted_at_first = 0
 
-    def enter(self, tasks: list[Any]) -> tuple[list[int], list[Any], list[Any]]:
-        """Give tickets to new initial tasks: tickets, tasks, and what is a repeat and has none."""
+    def enter(self, tasks: list[Any]) -> Entry:
+        """Give tickets to initial tasks; repeats have none."""
         self._taken += len(tasks)
         tickets, fresh, repeats = self._enter(tasks)
         entered = dict(zip(tickets, fresh, strict=True))
@@ -57,7 +86,56 @@ class Book:
         self.at[0].update(entered)
         if repeats:
             self._recorder.record(Repeated(repeats, stage=1))
-        return tickets, fresh, repeats
+        if self._record is None:
+            return Entry(tickets, fresh, repeats, {})
+        return self._go_on(self._record, tickets, fresh, repeats)
+
+    def _go_on(
+        self, record: ChainRecord, tickets: list[int], fresh: list[Any], repeats: list[Any]
+    ) -> Entry:
+        """Those that the journal knows enter where they had got to; one that is in doubt fails there."""
+        known = record.resumes(tickets)
+        for ticket, (stage, task) in known.items():
+            self.at[stage][ticket] = task
+            del self.at[0][ticket]
+        entering = record.taken(tickets, fresh, self._fail_in_doubt)
+        if not known and len(entering[0]) == len(tickets):
+            return Entry(tickets, fresh, repeats, {})
+        first: dict[int, Any] = {}
+        further: dict[int, list[int]] = {}
+        for ticket, task in zip(*entering, strict=True):
+            if ticket in known:
+                further.setdefault(known[ticket][0], []).append(ticket)
+            else:
+                first[ticket] = task
+        others = [task for ticket, task in zip(tickets, fresh, strict=True) if ticket not in first]
+        return Entry(list(first), list(first.values()), repeats + others, further)
+
+    def _fail_in_doubt(self, ticket: int, task: Any, error: BaseException, attempts: int) -> None:
+        (stage,) = [number for number, entries in enumerate(self.at) if ticket in entries]
+        self.failed(stage, ticket, error, attempts)
+
+    # ------------------------------------------------------------------ what may have been called
+
+    @property
+    def marks(self) -> bool:
+        """The journal is to have what may have been called."""
+        return self._record is not None and self._record.marks
+
+    @property
+    def strict(self) -> bool:
+        """What may have been called is not to be called again."""
+        return self._record is not None and self._record.strict
+
+    def leaving(self, tickets: Sequence[int]) -> None:
+        """The calls for these may begin after this, and not before."""
+        if self._record is not None:
+            self._record.leaving(tickets)
+
+    def not_begun(self, tickets: Iterable[int]) -> None:
+        """For these, surely no call has begun where they are."""
+        if self._record is not None:
+            self._record.not_begun(tickets)
 
     def began(self, total: int | None, mode: str | None = None) -> None:
         """The initial tasks come from here on. total, mode: As of `RunBegan`."""
@@ -91,7 +169,7 @@ class Book:
         arrived = stage + 1 == len(self._names)
         if not arrived:
             self.at[stage + 1].update(zip(tickets, results, strict=True))
-        if arrived or self.watched:
+        if arrived or self.watched or self._record is not None:
             initial = list(map(self._initial.__getitem__, tickets))
             kind = Succeeded if arrived else Passed
             self._recorder.record(kind(tickets, initial, results, seconds, attempts, stage + 1))
@@ -116,6 +194,8 @@ class Book:
         place = f"stage {stage + 1} of {len(self._names)} ({self._names[stage]})"
         annotate(error, f"task_manager: in {place}, for the initial task {short_repr(task)}")
         self._recorder.record(Failed(ticket, task, error, attempts, seconds, stage + 1))
+        if self._record is not None:
+            self._ledger.fail(ticket)
         del self.at[stage][ticket]
         del self._initial[ticket]
 
@@ -152,7 +232,11 @@ class Book:
 
         source: The initial tasks. error: What breaks off the start, or None.
         """
-        self._ledger.forget()  # and the tasks that it holds
+        if self._record is None:
+            self._ledger.forget()  # and the tasks that it holds
+        else:
+            for ticket in chain(*self.at):
+                self._ledger.fail(ticket)
         counts = self._recorder.tally.summary(monotonic() - self._began, not_started=0)
         not_started = self._taken + source.dropped - counts.taken
         first, *later = self.at
@@ -169,6 +253,8 @@ class Book:
             interrupted=min(interrupted, not_started),
             ended_early=ended_early,
         )
+        if self._record is not None:
+            summary = self._record.close(summary)
         self._recorder.close(summary)
         return summary
 

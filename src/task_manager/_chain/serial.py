@@ -93,12 +93,13 @@ class EntranceSource:
     def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
         fresh: list[Any] = []
         while not fresh and not self._source.ended:
-            tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait, signals))
-            if repeats:
-                self._recorder.record(Repeated(repeats, stage=1))
-            self._tickets.come(tickets)
-            if not tickets and not repeats:  # nothing is there yet
+            read = self._source.read(limit, wait, signals)
+            if not read:  # nothing is there yet
                 break
+            tickets, fresh, others, _ = self._book.enter(read)
+            if others:
+                self._recorder.record(Repeated(others, stage=1))
+            self._tickets.come(tickets)
         return fresh
 
     async def wait(self, seconds: float) -> None:
