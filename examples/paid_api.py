@@ -55,8 +55,8 @@ def main() -> None:
 
 # ------------------------------------------------ the service
 
-ANSWERS = 100  # at most, in every
-WINDOW = 0.5  # seconds: 12,000 a minute, as nobody wants to wait here
+ANSWERS = 25  # at most, in every
+WINDOW = 0.5  # seconds: 3,000 a minute, as nobody wants to wait here
 paid: collections.deque[float] = collections.deque([0.0] * ANSWERS, maxlen=ANSWERS)
 till = Lock()
 

@@ -25,7 +25,7 @@ def test_a_hang_and_a_crash_cost_one_song_each(tmp_path):
     assert 43 == len(halves(tmp_path))
     with wave.open(str(tmp_path / "songs" / "00003.half")) as song:
         assert (4000, 1000) == (song.getframerate(), song.getnframes())
-    assert errors.splitlines()[-1].startswith("Songs: 45/45, 2 failed")
+    assert errors.splitlines()[-1].startswith("Processing: 45/45, 2 failed")
 
 
 @pytest.mark.parametrize("end", [kill, interrupt])

@@ -24,27 +24,27 @@ def in_doubt(lines):
 
 def test_each_answer_is_paid_once(tmp_path):
     """The service counts as many payments as there are answers, though it said 429 to some."""
-    lines, _ = run("paid_api", tmp_path, 130)
+    lines, _ = run("paid_api", tmp_path, 90)
 
-    assert {"tasks": 130, "succeeded": 130, "failed": 0} == {
+    assert {"tasks": 90, "succeeded": 90, "failed": 0} == {
         name: count for name, count in counts(lines).items() if name != "retries"
     }
     assert counts(lines)["retries"] > 0
-    assert sorted(f"What is {n} times {n}?" for n in range(130)) == sorted(bill(tmp_path))
+    assert sorted(f"What is {n} times {n}?" for n in range(90)) == sorted(bill(tmp_path))
 
 
 @pytest.mark.parametrize("end", [kill, interrupt])
 def test_no_question_is_paid_twice(tmp_path, end):
     """Not after a kill either: what may have been paid is named, and is not asked by any later start."""
-    end("paid_api", tmp_path, 130, until=lambda: len(bill(tmp_path)) >= 40)
+    end("paid_api", tmp_path, 90, until=lambda: len(bill(tmp_path)) >= 40)
     for _ in range(2):
-        lines, _ = run("paid_api", tmp_path, 130)
+        lines, _ = run("paid_api", tmp_path, 90)
         answered = rows(tmp_path / "answers.db", "SELECT task FROM tasks WHERE state = 1")
         doubtful = in_doubt(lines)
 
-        questions = {f"What is {n} times {n}?" for n in range(130)}
+        questions = {f"What is {n} times {n}?" for n in range(90)}
         assert questions == {task for (task,) in answered} | set(doubtful)
-        assert 130 == len(answered) + len(doubtful)
+        assert 90 == len(answered) + len(doubtful)
         assert {1} == set(Counter(bill(tmp_path)).values())
         assert set(bill(tmp_path)) >= {task for (task,) in answered}
     assert len(doubtful) <= 16  # what was in flight
