@@ -64,15 +64,34 @@ def _managers(name: str, value: Any) -> tuple[TaskManager[Any, Any], ...]:
             raise ConfigurationError(f"a stage must be a TaskManager; got {stage!r}")
         if any(stage is other for other in stages):
             raise ConfigurationError(f"a stage must be a manager of its own; {stage!r} is in the chain")
+        if stage.journal is not None:
+            raise ConfigurationError(
+                f"a stage must have no journal of its own; give it to the chain: TaskChain(..., "
+                f"journal={os.fspath(stage.journal.path)!r}); got {stage!r}"
+            )
         stages.append(stage)
     return tuple(stages)
+
+
+def _journal(name: str, value: Any, stages: Sequence[TaskManager[Any, Any]]) -> Journal | None:
+    journal = options.journal(name, value)
+    _fits(journal, stages)
+    return journal
+
+
+def _fits(journal: Journal | None, stages: Sequence[TaskManager[Any, Any]]) -> None:
+    if journal is not None and stages and not stages[0].deduplicate:
+        raise ConfigurationError(
+            "journal needs deduplicate=True of the first stage: what is done is known by the initial "
+            f"task, so that equal tasks are one; got {stages[0]!r} with deduplicate=False"
+        )
 
 
 _CHAIN = {
     "stages": Row(_managers, instead="add_stage and remove_stage change them"),
     "chain_mode": Row(_mode, instead="set_chain_mode changes it"),
     "observers": Row(options.observers),
-    "journal": Row(options.journal),
+    "journal": Row(_journal, beside="stages"),
 }
 
 
@@ -158,7 +177,7 @@ class TaskChain(Generic[T, R]):
 
     def add_stage(self, stage: TaskManager[Any, Any]) -> None:
         """Put a manager at the end of the chain."""
-        vars(self)["stages"] = _managers("stages", (*self.stages, stage))
+        self._change((*self.stages, stage))
 
     def remove_stage(self, index: SupportsIndex) -> None:
         """Take out the stage at this index, counted from 0, or from the end if negative.
@@ -178,7 +197,7 @@ class TaskChain(Generic[T, R]):
             raise IndexError(
                 f"there is no stage {index}: the chain has {len(stages)}, counted from 0"
             ) from None
-        vars(self)["stages"] = tuple(stages)
+        self._change(stages)
 
     def start_chain(self, tasks: Tasks[T]) -> Summary:
         """Run the initial tasks through all stages, in the chain's mode; wait until all are done.
@@ -287,6 +306,11 @@ class TaskChain(Generic[T, R]):
                     await source.close()
                 book.returned(error)
             return self._answer(error, source)
+
+    def _change(self, stages: Iterable[TaskManager[Any, Any]]) -> None:
+        changed = _managers("stages", stages)
+        _fits(self.journal, changed)
+        vars(self)["stages"] = changed
 
     def _wanted(self, mode: str) -> Wanted:
         return Wanted(self.stages, mode, self.observers, self.journal)

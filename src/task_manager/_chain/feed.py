@@ -100,6 +100,7 @@ class Feed:
         except TransportError as error:
             self._fail(self._at(batch.stage), first, error, 0)
             return None
+        self._book.leaving(batch.tickets)
         weight = len(frame) / len(batch.tickets)
         self.weight = max(weight, self.weight + 0.1 * (weight - self.weight))
         return frame, note

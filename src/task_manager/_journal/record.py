@@ -9,12 +9,12 @@ A task is known by its index here, and by its id in the file; `Known` has which 
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from time import time  # bound here, as tests of other code stop the clock
+from typing import Any, NoReturn
 
 from .._platform import this_process
 from .._repr import short_repr, text_of
@@ -133,13 +133,14 @@ class Record(NoRecord):
                 self._add(index, STARTED, None, None, None, None)
                 self._marked.add(index)
             elif self._strict:
-                raise self._unmarkable(f"the task {short_repr(self._tasks[index])}: {cell}")
+                self._refuse(new, f"the task {short_repr(self._tasks[index])}: {cell}")
         error = self._pending.write(sync=True)
         if error is not None and self._strict:
-            raise self._unmarkable(said(error))
+            self._refuse(new, said(error))
 
-    def _unmarkable(self, why: str) -> JournalError:
-        return JournalError(
+    def _refuse(self, indices: list[int], why: str) -> NoReturn:
+        self.not_begun(indices)
+        raise JournalError(
             f"the journal {self.name} cannot note what is about to be called: {why}; "
             "with in_doubt='error' nothing is called without that"
         )
@@ -227,7 +228,7 @@ class Record(NoRecord):
                     values,
                     attempts,
                     seconds,
-                    repeat(time.time()),
+                    repeat(time()),
                     repeat(self._run),
                 )
             )
@@ -240,11 +241,10 @@ class Record(NoRecord):
 
     def _failed(self, event: Failed) -> None:
         index, error = event.index, event.error
-        if self._strict and index in self._marked and issubclass(type(error), _UNKNOWN):
-            return  # the note that its call has begun stands
-        if type(error) is InDoubtError and error.task is event.task:
-            return
-        if not self._tell_if_lost(self._cells.get(index), "task", event.task, FAILED):
+        unknown = self._strict and index in self._marked and issubclass(type(error), _UNKNOWN)
+        if unknown or (type(error) is InDoubtError and error.task is event.task):
+            pass  # the note that its call has begun stands: a new process is told that it is in doubt
+        elif not self._tell_if_lost(self._cells.get(index), "task", event.task, FAILED):
             (number,) = self._known.ids_of([index])
             self._pending.add_error(row_of(number, error, pickles=self._codec is PICKLE))
             self._add(index, FAILED, None, None, event.attempts, event.seconds, event.task)
@@ -265,8 +265,7 @@ class Record(NoRecord):
         if isinstance(cell, CodecError):
             return
         (number,) = self._known.ids_of([index])
-        now = time.time()
-        self._pending.add([(number, *cell, state, stage, value, attempts, seconds, now, self._run)])
+        self._pending.add([(number, *cell, state, stage, value, attempts, seconds, time(), self._run)])
 
     def _tell_if_lost(self, cell: Any, what: str, task: Any, state: int) -> bool:
         """Whether this is no cell, but the reason why there is none."""

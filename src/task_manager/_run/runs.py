@@ -47,6 +47,8 @@ class Plan:
     get_args, process_result: The hooks; None where nobody overrode them.
     handle_error: Called at the end. observers: Those of this run.
     limit: As of `Run`. stage: Of a chain, from 1; None: of none. journal: None: there is none.
+    record: Without a journal of its own, who is told what begins: in a chain, what notes it in that of
+        the chain.
     """
 
     owner: str
@@ -64,6 +66,7 @@ class Plan:
     limit: Limit | None = None
     stage: int | None = None
     journal: Journal | None = None
+    record: NoRecord | None = None
 
 
 class Runs:
@@ -202,6 +205,7 @@ class Runs:
         with self._runner.one_run(plan.owner), self._recording(plan) as record:
             recorder = recorder or self.recorder(plan, *record.observers)
             runner = self._awaited_runner(plan, signals)
+            record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
             run = self._new_run(plan, source, recorder, runner, signals, record, in_loop=True)
             with self._ending(run, plan, recorder, runner, record):
                 try:
@@ -217,7 +221,7 @@ class Runs:
     def _recording(self, plan: Plan) -> Iterator[NoRecord]:
         """The time in which the journal is open, if there is one."""
         if plan.journal is None:
-            yield NoRecord()
+            yield plan.record or NoRecord()
             return
         record = Record(plan.journal, [plan.func], False, self._known)
         try:
