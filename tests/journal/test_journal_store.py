@@ -149,6 +149,18 @@ def test_closing_twice_is_closing_once() -> None:
         store.write([], [], False)
 
 
+def test_only_what_is_to_be_synced_waits_for_the_disk() -> None:
+    """A power cut costs what was written since; a killed process costs nothing."""
+    store = opened()
+    found = []
+    for sync in (True, False, False, True):
+        store.write(rows(range(3)), [], sync)
+        found.append(store._live.execute("PRAGMA synchronous")[0][0])
+    store.close()
+
+    assert [2, 1, 1, 2] == found  # FULL and NORMAL
+
+
 # ------------------------------------------------------------------ it cannot be written
 
 
