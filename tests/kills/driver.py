@@ -146,7 +146,9 @@ def _judge(story: Story, found: list[calls.Call], in_doubt: str) -> None:
     story.calls = sum(begun.values())
     fails = in_doubt != "error"
     story.excess = sum(
-        times for (_, number), times in again.items() if not (fails and number % calls.FAILING == 5)
+        times
+        for (stage, number), times in again.items()
+        if not (fails and (stage * calls.STAGE + number) % calls.FAILING == 5)
     )
     told = story.told
     if in_doubt == "error" and story.excess:
