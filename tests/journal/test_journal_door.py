@@ -313,7 +313,7 @@ def test_one_that_others_can_write_is_refused(mode: int, beside: str) -> None:
     assert (
         f"journal 'run.db' {what}is not opened, as others can write it (mode {mode:04o}): a journal "
         "holds pickles, and a pickle can run anything. If you know where it comes from, chmod go-w "
-        "takes that right away"
+        "ends that"
     ) == refusal()
 
 
@@ -341,7 +341,7 @@ def test_one_that_another_user_owns_is_refused(beside: str, monkeypatch: pytest.
 
     assert (
         f"journal 'run.db' {what}is not opened, as another user owns it (uid {owner}): a journal holds "
-        "pickles, and a pickle can run anything. If you know where it comes from, a copy of it is yours"
+        "pickles, and a pickle can run anything. If you know where it comes from, make a copy: that one is yours"
     ) == refusal()
 
 

@@ -235,16 +235,16 @@ class Record(NoRecord):
             return
         for place, value in enumerate(values):
             index = indices[place]
-            self._tell_if_lost(self._cells.get(index), "task", tasks[place], state)
-            if not self._tell_if_lost(value, "result", tasks[place], state):
-                self._add(index, state, stage, value, attempts[place], seconds[place], tasks[place])
+            task, told = tasks[place], self._tell_if_lost
+            if not (told(self._cells.get(index), "", task, state) or told(value, "result", task, state)):
+                self._add(index, state, stage, value, attempts[place], seconds[place], task)
 
     def _failed(self, event: Failed) -> None:
         index, error = event.index, event.error
         unknown = self._strict and index in self._marked and issubclass(type(error), _UNKNOWN)
         if unknown or (type(error) is InDoubtError and error.task is event.task):
             pass  # the note that its call has begun stands: a new process is told that it is in doubt
-        elif not self._tell_if_lost(self._cells.get(index), "task", event.task, FAILED):
+        elif not self._tell_if_lost(self._cells.get(index), "", event.task, FAILED):
             (number,) = self._known.ids_of([index])
             self._pending.add_error(row_of(number, error, pickles=self._codec is PICKLE))
             self._add(index, FAILED, None, None, event.attempts, event.seconds, event.task)
@@ -268,10 +268,11 @@ class Record(NoRecord):
         self._pending.add([(number, *cell, state, stage, value, attempts, seconds, time(), self._run)])
 
     def _tell_if_lost(self, cell: Any, what: str, task: Any, state: int) -> bool:
-        """Whether this is no cell, but the reason why there is none."""
+        """Whether this is no cell, but the reason why there is none. what: Of the task; "": itself."""
         if type(cell) is not CodecError:
             return False
-        text = f"the {what} of the task {short_repr(task)} cannot be written: {cell}"
+        of_it = f"the {what} of " if what else ""
+        text = f"{of_it}the task {short_repr(task)} cannot be written: {cell}"
         self._pending.lose(state != PASSED, str(cell), text)
         return True
 
