@@ -152,7 +152,7 @@ class Record(NoRecord):
     def returned(self, batch: Batch, unrun: Unrun, fail: Fail) -> Sequence[int]:
         if not self._marks or self._home is not this_process():
             return unrun.positions
-        begun = set(unrun.begun)
+        begun = set(unrun.begun).intersection(unrun.positions)  # the one that is charged is not here
         self.not_begun(batch.indices[place] for place in unrun.positions if place not in begun)
         if not self._strict:
             self._touched.update(batch.indices[place] for place in begun)
@@ -235,16 +235,18 @@ class Record(NoRecord):
             return
         for place, value in enumerate(values):
             index = indices[place]
-            task, told = tasks[place], self._tell_if_lost
-            if not (told(self._cells.get(index), "", task, state) or told(value, "result", task, state)):
-                self._add(index, state, stage, value, attempts[place], seconds[place], task)
+            if not (
+                self._tell_if_lost(self._cells.get(index), "task", tasks[place], state)
+                or self._tell_if_lost(value, "result of the task", tasks[place], state)
+            ):
+                self._add(index, state, stage, value, attempts[place], seconds[place], tasks[place])
 
     def _failed(self, event: Failed) -> None:
         index, error = event.index, event.error
         unknown = self._strict and index in self._marked and issubclass(type(error), _UNKNOWN)
         if unknown or (type(error) is InDoubtError and error.task is event.task):
             pass  # the note that its call has begun stands: a new process is told that it is in doubt
-        elif not self._tell_if_lost(self._cells.get(index), "", event.task, FAILED):
+        elif not self._tell_if_lost(self._cells.get(index), "task", event.task, FAILED):
             (number,) = self._known.ids_of([index])
             self._pending.add_error(row_of(number, error, pickles=self._codec is PICKLE))
             self._add(index, FAILED, None, None, event.attempts, event.seconds, event.task)
@@ -268,11 +270,10 @@ class Record(NoRecord):
         self._pending.add([(number, *cell, state, stage, value, attempts, seconds, time(), self._run)])
 
     def _tell_if_lost(self, cell: Any, what: str, task: Any, state: int) -> bool:
-        """Whether this is no cell, but the reason why there is none. what: Of the task; "": itself."""
+        """Whether this is no cell, but the reason why there is none."""
         if type(cell) is not CodecError:
             return False
-        of_it = f"the {what} of " if what else ""
-        text = f"{of_it}the task {short_repr(task)} cannot be written: {cell}"
+        text = f"the {what} {short_repr(task)} cannot be written: {cell}"
         self._pending.lose(state != PASSED, str(cell), text)
         return True
 
