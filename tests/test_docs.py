@@ -275,7 +275,9 @@ def test_every_public_name_is_described(name: str) -> None:
     assert f"`{name}`" in described() or f"\n## {name}\n" in described()
 
 
-@pytest.mark.parametrize("name", ["TaskManager", "TaskChain", "TaskLogger", "ProgressManager"])
+@pytest.mark.parametrize(
+    "name", ["TaskManager", "TaskChain", "TaskLogger", "Journal", "ProgressManager"]
+)
 def test_every_option_is_described(name: str) -> None:
     """docs/api.md shows the constructor's signature as it is, and has a line for every keyword."""
     options = list(inspect.signature(getattr(task_manager, name)).parameters)

@@ -288,6 +288,8 @@ def test_options_of_a_chain_are_changed_by_its_verbs() -> None:
         "chain_mode": "chain_mode cannot be set on a chain: set_chain_mode changes it",
         "observers": "observers is fixed when a chain is made: make a new one, TaskChain(..., "
         "observers=...); a subclass gives it to super().__init__, or has it as a class attribute",
+        "journal": "journal is fixed when a chain is made: make a new one, TaskChain(..., "
+        "journal=...); a subclass gives it to super().__init__, or has it as a class attribute",
     } == said
 
 

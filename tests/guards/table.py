@@ -154,6 +154,8 @@ GUARDS = [
     Guard("F32", "a fork server that is killed is started again", LAUNCH, "launch", turned("ATTEMPTS", "1"), STARTS, "f32_a_servant"),
     Guard("F32", "a feeder thread that cannot start is named", STAGE, "run_stage", without("begin"), LINKS, "without_a_feeder"),
     Guard("F33", "a forked copy of the script ends, and says nothing", "_platform/copies.py", "end_a_copy", instead("lambda *_: None"), COPIES, "f33"),
+    Guard("F33", "a copy closes no connection to a journal", "_journal/connections.py", "_in_a_copy", without("_keep_for_ever"), "test_journal_lock.py", "f33"),
+    Guard("F33", "a copy uses no connection to a journal", "_journal/connections.py", "", without("after_fork"), "test_journal_lock.py", "f33"),
     Guard("F34", "a text is one line", "_repr.py", "one_line", instead("lambda text: text"), "test_faults_text.py", "f34_text_is_one or f34_no_task"),
     Guard("F35", "nobody is asked by signal 0 where that is a Ctrl-C", ENDS, "has_died", never("_killpg"), PLATFORM, "load"),
     Guard("F35", "no selector is asked where nothing is registered", ENDS, "when_ready", never("get_map"), PLATFORM, "only_one"),
