@@ -172,6 +172,19 @@ def test_a_folder_is_refused() -> None:
     assert "journal 'run.db' is a folder; give the path of a file in it" == refusal()
 
 
+@pytest.mark.parametrize("path", ["/", "runs/", "./"])
+def test_a_path_that_can_only_be_a_folder_is_refused(path: str) -> None:
+    """Whether it is there or not: no file gets its name."""
+    assert f"journal {path!r} is a folder; give the path of a file in it" == refusal(path)
+
+
+def test_a_name_that_is_too_long_is_refused() -> None:
+    """In our words, and not by an error from somewhere inside."""
+    name = "x" * 300
+
+    assert f"journal {name!r} cannot be opened: File name too long" == refusal(name)
+
+
 def test_a_pipe_is_refused() -> None:
     """And not waited for."""
     if not hasattr(os, "mkfifo"):
@@ -318,8 +331,8 @@ def test_one_that_others_can_write_is_refused(mode: int, beside: str) -> None:
 
     assert (
         f"journal 'run.db' {what}is not opened, as others can write it (mode {mode:04o}): a journal "
-        "holds pickles, and a pickle can run anything. If you know where it comes from, chmod go-w "
-        "takes that right away"
+        "holds pickles, and a pickle can run anything. If you know where it comes from, "
+        "`chmod go-w` ends that"
     ) == refusal()
 
 
@@ -348,7 +361,8 @@ def test_one_that_another_user_owns_is_refused(beside: str, monkeypatch: pytest.
 
     assert (
         f"journal 'run.db' {what}is not opened, as another user owns it (uid {owner}): a journal holds "
-        "pickles, and a pickle can run anything. If you know where it comes from, a copy of it is yours"
+        "pickles, and a pickle can run anything. If you know where it comes from, make a copy: that one "
+        "is yours"
     ) == refusal()
 
 
