@@ -449,6 +449,17 @@ def test_a_folder_that_cannot_be_written_is_refused(name: str, open_folder: Path
     )
 
 
+def test_a_folder_that_is_shut_is_refused(open_folder: Path) -> None:
+    """What is in it, nobody knows."""
+    if not ROOT:
+        pytest.skip("needs root, whom nothing is shut to, and who shuts it")
+    Path(open_folder / "shut").mkdir(mode=0o700)
+    with as_a_user(open_folder), pytest.raises(JournalError) as caught:
+        opened("shut/deeper/run.db")
+
+    assert "journal 'shut/deeper/run.db' cannot be opened: Permission denied" == str(caught.value)
+
+
 def test_a_socket_is_refused() -> None:
     """And not connected to."""
     with socket.socket(socket.AF_UNIX) as one:

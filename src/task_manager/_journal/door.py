@@ -44,7 +44,8 @@ class Door:
         if self.shown.endswith(("/", os.sep)):
             raise self.refusal("is a folder; give the path of a file in it")
         folder = self.path.parent
-        if not folder.is_dir():
+        parent = self._stat(folder)
+        if parent is None or not stat.S_ISDIR(parent.st_mode):
             raise self.refusal(f"cannot be made: there is no folder {str(folder)!r}")
         if not may_use(folder, os.W_OK):
             raise self.refusal(f"needs a folder that can be written, and {str(folder)!r} cannot")
