@@ -32,7 +32,7 @@ class Notice:
     """Says at most one line about a run, or about the whole start of a chain.
 
         half: 3 of 300 tasks failed, the first with ValueError: 5 is odd (log: logs/...log)
-        half: stopped by Ctrl-C: 120 results and 2 errors kept, 178 of 300 tasks not started (log: ...)
+        half: stopped by Ctrl-C: 120 results and 2 errors kept, 4 not started, 174 not read (log: ...)
 
     The first where tasks failed, there is a log, no bar that has the counts, and stderr is a terminal:
     in a pipe, what a script says is its own. The second where Ctrl-C broke the run off. It never raises:
@@ -108,13 +108,7 @@ class Notice:
         else:
             tasks = _count(summary.succeeded, "task")
             kept = f"{tasks} had succeeded and {summary.failed} failed, none kept"
-        done = summary.succeeded + summary.failed + summary.duplicates
-        begun = summary.interrupted
-        total = summary.taken if self._total is None else max(self._total, summary.taken)
-        not_started = total - done - begun
-        of = f" of {_count(total, 'task')}" if self._total is not None else " of those taken"
-        said = f"{kept}, {not_started}{of} not started"
-        return f"{said}, {begun} more may have begun" if begun else said
+        return ", ".join([kept, *summary.left(self._total)])
 
     def _where(self, stage: int | None) -> str:
         """The log: of this stage, or of the first that has one."""
