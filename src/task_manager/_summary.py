@@ -66,6 +66,7 @@ class Summary:
     kinds: tuple[ErrorKind, ...] = field(default=(), compare=False, repr=False)
     ended_early: str | None = field(default=None, compare=False, repr=False)
     errors: tuple[BaseException, ...] = field(default=(), compare=False, repr=False)
+    _looks: list[None] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def taken(self) -> int:
@@ -88,6 +89,7 @@ class Summary:
         count the kinds. A BaseExceptionGroup where one of them is no Exception. Where the manager does
         not keep errors, it has the first 20, and its message says how many there were.
         """
+        self._looks.append(None)
         if not self.failed:
             return
         message = f"{self.failed:,} of {self.taken:,} tasks failed"
@@ -103,6 +105,7 @@ class Summary:
         raise group
 
     def __str__(self) -> str:
+        self._looks.append(None)
         width = max(len(name) for name, _ in self._counts())
         lines = [f"{name:<{width}}  {text}" for name, text in self._counts()]
         if self.kinds:
@@ -119,6 +122,7 @@ class Summary:
 
     def _repr_html_(self) -> str:
         """As a notebook shows it."""
+        self._looks.append(None)
         counts = "".join(
             f"<tr><th style='text-align:left'>{escape(name)}</th>"
             f"<td style='text-align:left'>{escape(text)}</td></tr>"
@@ -164,11 +168,11 @@ class Summary:
         return f"and {len(self.kinds) - SHOWN} more kinds of errors, in `kinds`"
 
     def left(self, total: int | None) -> list[str]:
-        """What has no outcome, for a line of text: "3 not started, of which 1 may have begun", "7 not read".
+        """What has no outcome, for a line: "3 not started, of which 1 may have begun", "7 not read".
 
         total: Tasks in the input; None: not known, and neither is how many of them were not read.
         """
-        unread = max(0, (total or 0) - self.taken)
+        unread = max(0, (total or 0) - self.taken) if self.ended_early is not None else 0
         texts = [f"{self.not_started:,} not started{self._begun()}"] if self.not_started else []
         return texts + [f"{unread:,} not read"] * bool(unread)
 
@@ -204,14 +208,20 @@ class Summary:
 def _row(kind: ErrorKind) -> tuple[str, str, str, str, str]:
     """For people: the count, the name, the place, the first task and what its error says."""
     error = kind.error
-    lost = type(error) is TransportError and error.what == "error"  # the name says what it stands for
-    said = one_line(error.message) if lost else text_of(error).partition(": ")[2]
+    said = text_of(error).partition(": ")[2]
+    if isinstance(error, TransportError) and error.what == "error":  # the name says what it stands for
+        said = one_line(error.message)
     return f"{kind.count:,}", kind.name, kind.place, short_repr(kind.task), said
 
 
 def _cut(line: str) -> str:
     """As much as a terminal shows in one line."""
     return line if len(line) <= WIDEST else f"{line[: WIDEST - 3]}..."
+
+
+def was_shown(summary: Summary) -> bool:
+    """Whether somebody has printed it, or had its errors raised."""
+    return bool(summary._looks)  # noqa: SLF001 - in the module of its class
 
 
 def why(error: BaseException) -> str:

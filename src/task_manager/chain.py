@@ -15,7 +15,7 @@ from ._chain.process import run_in_processes, run_in_processes_async
 from ._chain.serial import run_in_serial, run_in_serial_async
 from ._door import Row, door
 from ._generic import R, Result, T, Task
-from ._notice import Notice
+from ._notice import Notice, Unsaid
 from ._plan import name_of_function
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.ledger import Ledger
@@ -77,7 +77,7 @@ _CHAIN = {
 }
 
 
-@door("chain", _CHAIN, "_ledger", "_results", "_summary", "_turn")
+@door("chain", _CHAIN, "_ledger", "_results", "_summary", "_turn", "_unsaid")
 class TaskChain(Generic[T, R]):
     """Runs tasks through stages; each stage's result is the task of the next one.
 
@@ -147,6 +147,7 @@ class TaskChain(Generic[T, R]):
         self._results = Results(self._ledger.keys)
         self._summary = Summary()
         self._turn = Turn("a chain makes one start at a time")
+        self._unsaid = Unsaid()
 
     def set_chain_mode(self, chain_mode: ChainMode) -> None:
         """Choose how the next start runs: "serial" or "process"."""
@@ -233,6 +234,7 @@ class TaskChain(Generic[T, R]):
 
     def get_final_error_dict(self) -> Mapping[T, BaseException]:
         """Initial task to exception; a note on it names the stage and the initial task."""
+        self._unsaid.drop()
         return self._results.errors()
 
     def get_summary(self) -> Summary:
@@ -296,7 +298,10 @@ class TaskChain(Generic[T, R]):
     def _notice(self, names: Sequence[str]) -> Notice:
         drawn = [stage.show_progress for stage in self.stages]
         logs = [stage.logger for stage in self.stages]
-        return Notice(f"chain {', '.join(names)}", drawn, logs, self.stages[-1].keep_results)
+        kept = self.stages[-1].keep_results
+        return Notice(
+            f"chain {', '.join(names)}", drawn, logs, kept, self._unsaid, lambda: self._results.errors()
+        )
 
     def _close(
         self,

@@ -222,7 +222,7 @@ def _with_result(
 
 
 def _end(exitcode: int | None) -> str:
-    """How a process ended; it stands first in a text, of which a table may have room for the beginning."""
+    """How a process ended. It stands first: a table may have room for the beginning of a text only."""
     if exitcode is None:
         return "ended with an unknown exit code"
     if exitcode >= 0:

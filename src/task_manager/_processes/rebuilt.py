@@ -1,4 +1,4 @@
-"""Errors that pickle cannot take apart and put together again by itself, taken apart and put together here.
+"""Errors that pickle cannot put together again by itself: taken apart, and put together here.
 
 pickle makes an error anew by calling its class with `args`. Where a constructor wants anything else, as
 those of HTTPError and of many clients do, that fails, or makes another error of it. Here the constructor
@@ -24,6 +24,7 @@ from types import (
 )
 from typing import Any, NamedTuple
 
+from .._repr import text_of
 from .._signals import let_through
 
 _HOOKS = ("__reduce__", "__reduce_ex__", "__setstate__")  # by which a class pickles in its own way
@@ -38,14 +39,14 @@ class Parts(NamedTuple):
     """An error in its parts.
 
     state: Its attributes. fields: What stands in slots, its own and those of Python's errors, by name.
-    left: The names of what could not travel. text: What it says.
+    left: The names of what could not travel, and why. text: What it says.
     """
 
     kind: type[BaseException]
     args: tuple[Any, ...]
     state: dict[str, Any]
     fields: dict[str, Any]
-    left: list[str]
+    left: dict[str, str]
     text: str
 
 
@@ -79,7 +80,7 @@ def unpack_error(packed: bytes, load: Load) -> BaseException:
     error = _rebuilt(value) if type(value) is Parts else value
     if not issubclass(type(error), BaseException):  # what it says of its class may raise
         raise TypeError(type(error))
-    return error  # type: ignore[no-any-return]
+    return error
 
 
 def _same(packed: bytes, error: BaseException, load: Load) -> bool:
@@ -99,26 +100,30 @@ def _parts_of(error: BaseException, pack: Pack, load: Load) -> Parts:
     for name, descriptor in _fields(type(error)):
         with suppress(AttributeError):  # it has no value
             fields[name] = descriptor.__get__(error)
-    left: list[str] = []
+    left: dict[str, str] = {}
     for values in state, fields:
-        if not _travels(values, pack, load):
-            lost = [name for name, value in values.items() if not _travels(value, pack, load)]
-            values.update(dict.fromkeys(lost))
-            left += lost
-    return Parts(type(error), _ARGS.__get__(error), state, fields, sorted(left), str.__str__(str(error)))
+        if _refusal(values, pack, load) is None:
+            continue
+        for name, value in values.items():
+            refusal = _refusal(value, pack, load)
+            if refusal is not None:
+                values[name] = None
+                left[name] = refusal
+    return Parts(type(error), _ARGS.__get__(error), state, fields, left, str.__str__(str(error)))
 
 
-def _travels(value: Any, pack: Pack, load: Load) -> bool:
+def _refusal(value: Any, pack: Pack, load: Load) -> str | None:
+    """Why a value cannot travel; None: it can."""
     try:
         load(pack(value))
     except BaseException as broken:
         let_through(broken)
-        return False
-    return True
+        return text_of(broken)
+    return None
 
 
 def _rebuilt(parts: Parts) -> BaseException:
-    """Put it together again. Raises ValueError, or whatever its class raises, where that gives another one."""
+    """Put it together. Raises ValueError, or what its class raises, where another one comes of it."""
     kind = parts.kind
     error = kind.__new__(kind, *parts.args)
     if type(error) is not kind:
@@ -127,14 +132,16 @@ def _rebuilt(parts: Parts) -> BaseException:
     _DICT.__get__(error).update(parts.state)
     for name, descriptor in _fields(kind):
         if name in parts.fields and _differs(descriptor, error, parts.fields[name]):
-            descriptor.__set__(error, parts.fields[name])
+            with suppress(AttributeError, TypeError):  # read-only: of a group, which is made of its args
+                descriptor.__set__(error, parts.fields[name])
     if parts.left:
-        BaseException.add_note(error, f"task_manager: {_names(parts.left)} could not travel: None here")
+        BaseException.add_note(error, _note(parts.left))
     _check(error, parts)
     return error
 
 
 def _differs(descriptor: Any, error: BaseException, value: Any) -> bool:
+    """A field of an OSError that was never set reads as None, and to set it to None is another thing."""
     try:
         return descriptor.__get__(error) is not value
     except AttributeError:
@@ -171,6 +178,7 @@ def _written(kind: type, name: str) -> bool:
     return False
 
 
-def _names(names: list[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+def _note(left: dict[str, str]) -> str:
+    *most, last = sorted(left)
+    names = f"{', '.join(most)} and {last} are" if most else f"{last} is"
+    return f"task_manager: {names} None here, as the original cannot travel: {left[last]}"

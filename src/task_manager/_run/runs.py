@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any
 
+from .._notice import Unsaid
 from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
@@ -63,13 +64,14 @@ class Plan:
 class Runs:
     """Owns what a manager keeps, and lets one run at a time flow.
 
-    results: Of all runs. summary: Of the last one.
+    results: Of all runs. summary: Of the last one. unsaid: What to say of failures as the script ends.
     """
 
     def __init__(self) -> None:
         self._ledger = Ledger()
         self.results: Results = Results(self._ledger.keys)
         self.summary: Summary = Summary()
+        self.unsaid = Unsaid()
         self._runner = KeptRunner()
 
     # ------------------------------------------------------------------ verbs
