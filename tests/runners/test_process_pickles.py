@@ -297,7 +297,7 @@ def test_f04_what_holds_a_lambda_keeps_its_class(
 
 
 def test_f04_without_cloudpickle_a_lambda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As argument and as result it is the error of its task; an error comes without it, and with a note."""
+    """As argument and as result it is the error of its task; an error comes without it, with a note."""
     monkeypatch.setitem(sys.modules, "cloudpickle", None)  # and so in what is forked
     with f.manager_of(wrap, "fork", max_retries=0, deduplicate=False) as manager:
         manager.start([lambda: 1, f.same, "fail"])

@@ -181,4 +181,4 @@ def _written(kind: type, name: str) -> bool:
 def _note(left: dict[str, str]) -> str:
     *most, last = sorted(left)
     names = f"{', '.join(most)} and {last} are" if most else f"{last} is"
-    return f"task_manager: {names} None here, as the original cannot travel: {left[last]}"
+    return f"task_manager: {names} None here, as the original cannot be sent: {left[last]}"
