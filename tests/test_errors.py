@@ -17,6 +17,8 @@ from task_manager.errors import (
     CoroutineReturnedError,
     GetArgsError,
     HookError,
+    InDoubtError,
+    JournalError,
     ProcessResultError,
     StageDiedError,
     TaskManagerError,
@@ -30,6 +32,12 @@ from task_manager.errors import (
 TEXTS = [
     (TaskManagerError("anything"), "anything"),
     (ConfigurationError("worker_limit must be ..."), "worker_limit must be ..."),
+    (JournalError("journal 'run.db' ..."), "journal 'run.db' ..."),
+    (
+        InDoubtError("https://a.org"),
+        "a call may have begun before a crash, and what came of it is not known; "
+        "it is made again only when the task is given again",
+    ),
     (WorkerError("anything"), "anything"),
     (
         WorkerDiedError(12, 3),

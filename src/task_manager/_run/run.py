@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._call import IDLE, NEVER, Slot
+from .._journal.no_record import NoRecord
 from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
@@ -24,11 +25,11 @@ from .._rules.timeouts import too_late
 from .._runners import NotBegun
 from .._signals import HeldSignals
 from .._summary import Summary, input_raised, why
-from .._task import Attempt, Batch, Failure, Outcomes, Unrun, has_tuples, is_tuple
+from .._task import Attempt, Batch, Failure, Outcomes, Unrun
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
 from .attempted import attempted, is_whole
-from .begun import Begun
-from .hooks import calls_of, process_results
+from .begun import Begun, not_begun_of
+from .hooks import batch_of, process_results
 from .in_flight import InFlight
 from .ledger import Entered, Ledger
 from .notes import annotate
@@ -38,6 +39,7 @@ from .waiting import WaitingAttempts
 
 DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
 MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
+MOST_AT_ONCE = 256  # tasks are read together where all before them were done already
 TICK = 0.2  # seconds after which observers are told that nothing happens
 
 
@@ -54,6 +56,7 @@ class Run:
     limit: Says when attempts may start, and how many; None: whenever there is room.
     stage: Where this run stands in a chain, from 1; None: in none.
     in_loop: The run flows in an event loop: a read may not wait.
+    record: The open journal, told of tasks before their calls; outcomes come to it as to an observer.
 
     From the moment a task is entered it is in one of three places, whatever raises: between two places,
     in flight, or waiting. It leaves one only when it is in the next, or its outcome is recorded.
@@ -78,6 +81,7 @@ class Run:
         limit: Limit | None = None,
         stage: int | None = None,
         in_loop: bool = False,
+        record: NoRecord = NoRecord(),  # noqa: B008 - it holds nothing
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -95,6 +99,7 @@ class Run:
         self._limit = limit
         self._stage = stage
         self._in_loop = in_loop
+        self._record = record
 
         self._began = self._ticked = clock()
         self._in_flight = InFlight()
@@ -103,6 +108,7 @@ class Run:
         self._look_again: float | None = None
         self._dry = False  # the source had nothing at the last look, and has not ended
         self._dry_looks = 0  # in a row
+        self._at_once = 0  # tasks to be read together, as those before them were not to be run
         self._read = 0  # tasks
         self._begun = Begun()
         self._interrupted = 0
@@ -125,6 +131,7 @@ class Run:
         most = self._most_to_start()
         batch = (self._due(most) or self._fresh(most)) if most else None
         if batch is not None:
+            self._record.leaving(batch.indices)
             self._in_flight.add(batch)
             self._between = []
             if self._limit is not None:
@@ -194,7 +201,11 @@ class Run:
         if source.ended or len(self._waiting) >= MOST_WAITING:
             return None
         wait = 0.0 if self._in_flight or self._in_loop else self.patience(full=False)
-        read = source.read(min(most, self._size.size(source.remaining)), wait, self._signals)
+        if wait:
+            self._record.resting()
+        size = min(most, self._size.size(source.remaining))
+        limit = max(size, self._at_once)
+        read = source.read(limit, wait, self._signals)
         if not read:
             self._dry = not source.ended
             self._dry_looks += 1
@@ -208,18 +219,17 @@ class Run:
         self._between = indices
         if repeats:
             self._recorder.record(Repeated(repeats, self._stage))
-        unpack = self._get_args is not None or has_tuples(tasks)
-        calls: list[Any] = tasks
-        if self._get_args is not None:
-            indices, tasks, calls = calls_of(
-                self._get_args, indices, tasks, self._slot, self._signals, self._fail
-            )
-        elif unpack:
-            calls = [task if is_tuple(task) else (task,) for task in tasks]
-        if not tasks:
+        indices, tasks = self._record.taken(indices, tasks, self._fail)
+        batch = batch_of(self._get_args, indices, tasks, self._slot, self._signals, self._fail)
+        self._at_once = 0 if len(batch) else min(2 * len(read), MOST_AT_ONCE)
+        if not len(batch):
             self._look_again = 0.0
             return None
-        return Batch(indices, tasks, calls, unpack, [1] * len(tasks))
+        if limit == size or len(batch) <= size:
+            return batch
+        for position in range(size, len(batch)):  # they were read as those before them were repeats
+            self._waiting.add(batch.attempt(position), due=0.0)
+        return batch.part(range(size))
 
     def finish(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
         """Take in what came of some attempts of this batch."""
@@ -227,7 +237,7 @@ class Run:
         match outcomes:
             case Unrun():
                 self._begun.add(batch.indices[position] for position in outcomes.begun)
-                for position in positions:
+                for position in self._record.returned(batch, outcomes, self._fail):
                     self._waiting.add(batch.attempt(position), due=0.0)
                 self._in_flight.remove(batch, positions)
             case Outcomes(_, values, failures, seconds):
@@ -309,7 +319,9 @@ class Run:
         others = [*self._between, *(attempt.index for attempt in self._waiting)]
         for index in [*others, *in_flight]:
             self._ledger.fail(index)
-        self._interrupted = self._begun.count(in_flight, others, not_begun)
+        surely_not = not_begun_of(not_begun)
+        self._interrupted = self._begun.count(in_flight, others, surely_not)
+        self._record.not_begun(surely_not)
         self._between = []
         self._in_flight.clear()
         self._waiting.clear()
