@@ -62,6 +62,7 @@ def test_a_name_from_elsewhere_is_answered_with_ours(name: str, option: str) -> 
         ("attempts", "did you mean max_retries=?, which counts the attempts after the first"),
         ("tasks", "the tasks are given to start(tasks)"),
         ("chunksize", "batches are sized by the time that the tasks take"),
+        ("in_doubt", "it is one of a journal: journal=Journal(path, in_doubt=...)"),
         ("quux", f"its options are {', '.join(OPTIONS)}"),
     ],
 )

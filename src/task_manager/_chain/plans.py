@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .._journal.no_record import Fail, NoRecord
-from .._notice import Notice
 from .._plan import plan_of
 from .._run.runs import Plan
 from .._task import Batch, Unrun
 from ..errors import InDoubtError
 from ..manager import TaskManager
+from ..progress import ProgressObserver
 
 
 def plans_of(stages: Sequence[TaskManager]) -> list[Plan]:
@@ -21,9 +21,12 @@ def plans_of(stages: Sequence[TaskManager]) -> list[Plan]:
 
 
 def plan_of_stage(stage: TaskManager, number: int) -> Plan:
-    """It takes what comes: repeats are the chain's business, and so is the line on stderr at the end."""
+    """It takes what comes: repeats are the chain's business. Its bar bears the name of its function."""
     plan = plan_of(stage)
-    told = tuple(other for other in plan.observers if not isinstance(other, Notice))
+    told = tuple(
+        other.named(plan.name) if isinstance(other, ProgressObserver) else other
+        for other in plan.observers
+    )
     return replace(plan, distinct=False, stage=number, observers=told)
 
 
