@@ -24,6 +24,7 @@ from ._run.results import Results
 from ._run.source import Input, Source
 from ._runners.kept import Turn
 from ._signals import HeldSignals
+from ._stop import Stop, StoppedAtOnce
 from ._summary import Summary
 from .errors import ConfigurationError
 from .events import Observer
@@ -77,7 +78,7 @@ _CHAIN = {
 }
 
 
-@door("chain", _CHAIN, "_ledger", "_results", "_summary", "_turn")
+@door("chain", _CHAIN, "_ledger", "_results", "_summary", "_turn", "_stop")
 class TaskChain(Generic[T, R]):
     """Runs tasks through stages; each stage's result is the task of the next one.
 
@@ -147,6 +148,7 @@ class TaskChain(Generic[T, R]):
         self._results = Results(self._ledger.keys)
         self._summary = Summary()
         self._turn = Turn("a chain makes one start at a time")
+        self._stop: Stop | None = None  # of the start that is going on
 
     def set_chain_mode(self, chain_mode: ChainMode) -> None:
         """Choose how the next start runs: "serial" or "process"."""
@@ -206,7 +208,8 @@ class TaskChain(Generic[T, R]):
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
             source = signals.through(awaited_input_of, tasks, _AWAITED)
-            with self._one_start(source, self.chain_mode) as book:
+            error = None
+            with self._one_start(source, self.chain_mode, Stop(signals, in_loop=True)) as book:
                 try:
                     with signals.let_in():
                         start = CHAIN_MODES[self.chain_mode].start_async
@@ -223,6 +226,17 @@ class TaskChain(Generic[T, R]):
     def run_chain_in_process(self, tasks: Tasks[T]) -> Summary:
         """`start_chain` in process mode, whatever the chain's mode is."""
         return self._start(tasks, "process")
+
+    def stop(self) -> bool:
+        """End the start that is going on: calls that run are finished, at any stage, and none begins.
+
+        As `TaskManager.stop`: from anywhere, also by the manager of a stage. What has not come to its
+        end is `not_started`. A second call ends what runs as a Ctrl-C does.
+
+        Returns whether there was a start to stop.
+        """
+        stop = self._stop
+        return stop is not None and stop.stop()
 
     def get_final_result_dict(self) -> Mapping[T, R]:
         """Initial task to the result of the last stage, in the order in which they were first taken.
@@ -260,13 +274,14 @@ class TaskChain(Generic[T, R]):
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
             source = signals.through(input_of, tasks, _AWAITED)
-            with self._one_start(source, mode) as book:
+            error = None
+            with self._one_start(source, mode, Stop(signals)) as book:
                 error = signals.through(CHAIN_MODES[mode].start, self.stages, source, book)
                 book.returned(error)
             return self._answer(error, source)
 
     @contextmanager
-    def _one_start(self, source: Input, mode: str) -> Iterator[Book]:
+    def _one_start(self, source: Input, mode: str, stop: Stop) -> Iterator[Book]:
         """The time of a start. However it ends, its counts are kept, and the pools closed."""
         if not self.stages:
             raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
@@ -278,11 +293,15 @@ class TaskChain(Generic[T, R]):
         essential.append(self._notice(names))  # it never raises, and needs no news to be made for it
         observers = [*self.observers, *source.observers]
         recorder = Recorder(essential, observers, keeps_errors=bool(keeps))
-        book = Book(self._ledger, recorder, names, self.stages[0].deduplicate)
-        book.began(source.remaining, mode)
+        book = Book(self._ledger, recorder, names, self.stages[0].deduplicate, stop)
         with ExitStack() as at_the_end:  # each of these, whatever another one raises
+            at_the_end.callback(stop.over)
+            at_the_end.callback(setattr, self, "_stop", None)
+            self._stop = stop
+            book.began(source.remaining, mode)
             for stage in self.stages:
                 at_the_end.callback(stage.shutdown_pools)
+            at_the_end.push(partial(self._stopped_at_once, stop))
             at_the_end.push(partial(self._close, book, source))
             yield book
 
@@ -292,6 +311,16 @@ class TaskChain(Generic[T, R]):
         if source.error is not None:
             raise source.error
         return self._summary
+
+    def _stopped_at_once(
+        self,
+        stop: Stop,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """As the exit of a context: that it was stopped at once is no error for who has started it."""
+        return isinstance(error, StoppedAtOnce) and error.stop is stop
 
     def _notice(self, names: Sequence[str]) -> Notice:
         drawn = [stage.show_progress for stage in self.stages]

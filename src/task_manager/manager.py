@@ -189,6 +189,19 @@ class TaskManager(Hooks[T, R]):
             source = signals.through(awaited_input_of, task_list, _AWAITED)
             return await self._runs.start_async(plan_of(self, source.observers), source, signals)
 
+    def stop(self) -> bool:
+        """End the run that is going on: calls that run are finished, nothing more is begun or read.
+
+        May be called from any thread, hook, observer or signal handler, and from the function unless it
+        runs in another process. `start` then returns its summary: `ended_early` is "stop()", and what
+        was taken and not run is `not_started`; it may be run again. A second call ends what runs as a
+        Ctrl-C does, and `start` still returns its summary.
+
+        Returns whether there was a run to stop. If not, nothing happens: the next run is not stopped.
+        Of a manager that is a stage, the chain is stopped.
+        """
+        return self._runs.stop()
+
     def get_result_dict(self) -> Mapping[T, R]:
         """Task to result, for the tasks that succeeded, in the order in which they were taken.
 

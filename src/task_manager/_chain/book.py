@@ -12,6 +12,7 @@ from .._run.ledger import Ledger
 from .._run.notes import annotate
 from .._run.recorder import Recorder
 from .._run.source import Source
+from .._stop import Stop
 from .._summary import Summary, input_raised, why
 from ..events import (
     Attempted,
@@ -31,11 +32,20 @@ class Book:
 
     A ticket is the number of an initial task in the chain's ledger.
 
+    stop: Says when the start is to end before its input does.
     at: By stage, from 0: the tickets that have got there, and the task of each.
     """
 
-    def __init__(self, ledger: Ledger, recorder: Recorder, names: Sequence[str], distinct: bool) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        recorder: Recorder,
+        names: Sequence[str],
+        distinct: bool,
+        stop: Stop | None = None,
+    ) -> None:
         ledger.forget()  # what earlier starts have taken: repeats are those within one start
+        self.stop = Stop() if stop is None else stop
         self._ledger = ledger
         self._names = names
         self._enter = ledger.enter_new if distinct else ledger.enter_all
@@ -161,6 +171,9 @@ class Book:
         if error is None and (not_started or not source.ended):
             error = self._returned  # of a stage that could not go on; others of handle_error only
         ended_early = None if error is None else why(error)
+        all_read = source.ended or source.remaining == 0
+        if ended_early is None and (not_started or not all_read):
+            ended_early = self.stop.reason
         if ended_early is None and source.error is not None:
             ended_early = input_raised(source.error)
         summary = replace(

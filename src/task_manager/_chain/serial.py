@@ -25,7 +25,7 @@ def run_in_serial(stages: Sequence[TaskManager], initial: Source, book: Book) ->
     for runs, plan, source, recorder in _stage_runs(stages, plans, initial, book):
         try:
             with HeldSignals().held() as signals:
-                runs.start(plan, source, signals, recorder)
+                runs.start(plan, source, signals, recorder, book.stop)
         except Exception as error:
             let_through(error)
             first_error = first_error or error
@@ -40,7 +40,7 @@ async def run_in_serial_async(
     for runs, plan, source, recorder in _stage_runs(stages, plans_of(stages), initial, book):
         try:
             with HeldSignals().held() as signals:
-                await runs.start_async(plan, source, signals, recorder)
+                await runs.start_async(plan, source, signals, recorder, book.stop)
         except Exception as error:
             let_through(error)
             first_error = first_error or error
@@ -52,6 +52,8 @@ def _stage_runs(
 ) -> Iterator[tuple[Runs, Plan, Source, Recorder]]:
     """What the run of each stage is made of; that of a stage when the one before is over."""
     for number, (stage, plan) in enumerate(zip(stages, plans, strict=True)):
+        if book.stop.asked:
+            return
         runs = runs_of(stage)
         tickets = Tickets(first=runs.following)
         recorder = runs.recorder(plan, Progression(number, book, tickets))

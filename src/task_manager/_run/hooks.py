@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .._call import NEVER, Slot
 from .._repr import text_of
 from .._signals import HeldSignals, let_through
-from .._task import Batch, is_tuple
+from .._task import Batch, has_tuples, is_tuple
 from ..errors import GetArgsError, ProcessResultError
 from .notes import caused
 
 
+def plain_calls(tasks: list[Any]) -> tuple[list[Any], bool]:
+    """What the calls for these are made with where no hook says it; whether they are to be unpacked."""
+    if not has_tuples(tasks):
+        return tasks, False
+    return [task if is_tuple(task) else (task,) for task in tasks], True
+
+
 def calls_of(
     get_args: Callable[[Any], Any],
-    indices: list[int],
+    indices: Iterator[int],
     tasks: list[Any],
     slot: Slot,
     signals: HeldSignals,
@@ -27,7 +34,7 @@ def calls_of(
     fail: Called with the index, the task, its error and 0 attempts, where the hook raised.
     """
     done: list[tuple[int, Any, tuple[Any, ...]]] = []
-    for index, task in zip(indices, tasks, strict=True):
+    for index, task in zip(indices, tasks):  # noqa: B905 - where the run is stopped they end early
         slot[0] = index
         slot[1] = 0.0
         try:

@@ -23,12 +23,13 @@ from .._rules.retry import RetryPolicy
 from .._rules.timeouts import too_late
 from .._runners import NotBegun
 from .._signals import HeldSignals
-from .._summary import Summary, input_raised, why
-from .._task import Attempt, Batch, Failure, Outcomes, Unrun, has_tuples, is_tuple
+from .._stop import Stop
+from .._summary import Summary, input_raised
+from .._task import Attempt, Batch, Failure, Outcomes, Unrun
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
 from .attempted import attempted, is_whole
 from .begun import Begun
-from .hooks import calls_of, process_results
+from .hooks import calls_of, plain_calls, process_results
 from .in_flight import InFlight
 from .ledger import Entered, Ledger
 from .notes import annotate
@@ -50,6 +51,7 @@ class Run:
     get_args, process_result: The hooks, or None where nobody overrode them.
     clock: Seconds, from anywhere. chance: As `random.random`.
     signals: Let through while the input is read and a hook is called, held back by the caller otherwise.
+    stop: Says when the run is to end before its input does, and why.
     slot: Told for which task a hook is called, as the hook may end this process.
     limit: Says when attempts may start, and how many; None: whenever there is room.
     stage: Where this run stands in a chain, from 1; None: in none.
@@ -74,6 +76,7 @@ class Run:
         chance: Callable[[], float],
         task_timeout: float | None = None,
         signals: HeldSignals,
+        stop: Stop | None = None,
         slot: Slot | None = None,
         limit: Limit | None = None,
         stage: int | None = None,
@@ -91,6 +94,7 @@ class Run:
         self._chance = chance
         self._task_timeout = task_timeout
         self._signals = signals
+        self._stop = Stop() if stop is None else stop
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
         self._limit = limit
         self._stage = stage
@@ -106,12 +110,14 @@ class Run:
         self._read = 0  # tasks
         self._begun = Begun()
         self._interrupted = 0
-        self._broken_off: BaseException | None = None  # what it was broken off by
+        self._broken_off: str | None = None  # why it was broken off, or what a stop has left undone
 
     @property
     def over(self) -> bool:
-        """Nothing is in flight, nothing waits, and the source has no more."""
-        return self._source.ended and not self._in_flight and not self._waiting
+        """Nothing is in flight, and nothing more is to come: it is stopped, or all is done."""
+        if self._in_flight:
+            return False
+        return self._stop.asked or (self._source.ended and not self._waiting)
 
     @property
     def depth(self) -> int:
@@ -122,8 +128,12 @@ class Run:
         """What may start now, or None: `patience` then says when to ask again."""
         self._look_again = None
         self._dry = False
+        if self._stop.asked:
+            return None
         most = self._most_to_start()
         batch = (self._due(most) or self._fresh(most)) if most else None
+        if self._stop.asked:  # meanwhile, as by a hook: what was taken stays between two places
+            return None
         if batch is not None:
             self._in_flight.add(batch)
             self._between = []
@@ -147,7 +157,7 @@ class Run:
         full: No worker has room, so that only an outcome can change anything.
         """
         longest = TICK
-        if not full:
+        if not full and not self._stop.asked:
             if self._look_again is not None:
                 longest = min(longest, self._look_again)
             if self._waiting:
@@ -180,13 +190,7 @@ class Run:
             due.append(self._waiting.take())
         if not due:
             return None
-        return Batch(
-            [attempt.index for attempt in due],
-            [attempt.task for attempt in due],
-            [attempt.args for attempt in due],
-            True,
-            [attempt.number for attempt in due],
-        )
+        return Batch.of(due)
 
     def _fresh(self, most: int) -> Batch | None:
         """New tasks from the source; so many at most."""
@@ -208,14 +212,13 @@ class Run:
         self._between = indices
         if repeats:
             self._recorder.record(Repeated(repeats, self._stage))
-        unpack = self._get_args is not None or has_tuples(tasks)
-        calls: list[Any] = tasks
-        if self._get_args is not None:
+        if self._get_args is None:
+            calls, unpack = plain_calls(tasks)
+        else:
+            taking, unpack = self._stop.take(self, indices), True
             indices, tasks, calls = calls_of(
-                self._get_args, indices, tasks, self._slot, self._signals, self._fail
+                self._get_args, taking, tasks, self._slot, self._signals, self._fail
             )
-        elif unpack:
-            calls = [task if is_tuple(task) else (task,) for task in tasks]
         if not tasks:
             self._look_again = 0.0
             return None
@@ -299,12 +302,18 @@ class Run:
         self._recorder.record(failed)
         self._begun.settle([index])
 
-    def break_off(self, error: BaseException, not_begun: NotBegun | None = None) -> None:
-        """The run ends here, by this error: what has no outcome may be run again by the next run.
+    def end(self) -> None:
+        """It is over. What a stop has left may be run again by the next run."""
+        all_read = self._source.ended or self._source.remaining == 0
+        if self._stop.reason is not None and (self._between or self._waiting or not all_read):
+            self.break_off(self._stop.reason, ())
+
+    def break_off(self, reason: str, not_begun: NotBegun | None = None) -> None:
+        """The run ends here, for this reason: what has no outcome may be run again by the next run.
 
         not_begun: As a runner says it.
         """
-        self._broken_off = error
+        self._broken_off = reason
         in_flight = self._in_flight.indices
         others = [*self._between, *(attempt.index for attempt in self._waiting)]
         for index in [*others, *in_flight]:
@@ -334,5 +343,5 @@ class Run:
             interrupted=min(
                 self._interrupted, not_started
             ),  # one may be counted, and still be in flight
-            ended_early=why(self._broken_off),
+            ended_early=self._broken_off,
         )

@@ -22,6 +22,7 @@ from .._runners import AwaitedRunner, Mode, NotBegun, Orders, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
 from .._signals import HeldSignals
+from .._stop import Stop, StoppedAtOnce
 from .._summary import Summary, why
 from ..events import Observer, RunBegan, next_run
 from .ledger import Ledger
@@ -71,6 +72,7 @@ class Runs:
         self.results: Results = Results(self._ledger.keys)
         self.summary: Summary = Summary()
         self._runner = KeptRunner()
+        self._stop: Stop | None = None  # of the run that is going on
 
     # ------------------------------------------------------------------ verbs
 
@@ -80,22 +82,24 @@ class Runs:
         source: Source,
         signals: HeldSignals,
         recorder: Recorder | None = None,
+        stop: Stop | None = None,
     ) -> Summary:
         """Make one run, in this thread.
 
         signals: Held back by the caller, from before it looked at anything of the user's: what a
             handler raises in that look must not be taken for a fault of what is looked at.
         recorder: As `recorder` makes it; None: a new one.
+        stop: Of the chain that this run belongs to; None: it has one of its own.
         """
         recorder = recorder or self.recorder(plan)
         if plan.mode.awaits:  # the signals are held before the loop is made: it has no safe places
             refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
-            return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals))
-        with self._runner.one_run(plan.owner):
+            return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals, stop))
+        with self._runner.one_run(plan.owner), self._stopped_by(stop, signals) as one:
             runner = self._kept_runner(plan)
-            run = self._new_run(plan, source, recorder, runner, signals)
-            with self._ending(run, plan, recorder, runner):
-                pump(run, runner, signals)
+            run = self._new_run(plan, source, recorder, runner, signals, one)
+            with self._ending(run, plan, recorder, runner, own=stop is None):
+                pump(run, runner, signals, one)
         return signals.through(self._conclude, run, plan)
 
     async def start_async(
@@ -104,16 +108,28 @@ class Runs:
         source: Source,
         signals: HeldSignals,
         recorder: Recorder | None = None,
+        stop: Stop | None = None,
     ) -> Summary:
         """The same, in the running event loop."""
-        return await self._start_awaiting(plan, source, recorder or self.recorder(plan), signals)
+        recorder = recorder or self.recorder(plan)
+        return await self._start_awaiting(plan, source, recorder, signals, stop)
+
+    def stop(self) -> bool:
+        """As `TaskManager.stop`."""
+        stop = self._stop
+        return stop is not None and stop.stop()
 
     @contextlib.contextmanager
-    def made_elsewhere(self, plan: Plan, recorder: Recorder, total: int | None) -> Iterator[None]:
-        """The time of a run whose calls are made in another process: in that of a chain's stage."""
+    def made_elsewhere(
+        self, plan: Plan, recorder: Recorder, total: int | None, stop: Stop
+    ) -> Iterator[None]:
+        """The time of a run whose calls are made in another process: in that of a chain's stage.
+
+        stop: Of the chain.
+        """
         began = monotonic()
         ended_early: str | None = None
-        with self._runner.one_run(plan.owner):
+        with self._runner.one_run(plan.owner), self._stopped_by(stop):
             self.results.begin_run(repeats=True, keeps=plan.keeps)
             workers = plan.orders.workers
             recorder.record(RunBegan(total, plan.stage, plan.mode.name, workers, next_run()))
@@ -124,6 +140,7 @@ class Runs:
                 raise
             finally:
                 seconds = monotonic() - began
+                ended_early = ended_early or stop.reason
                 self.summary = recorder.tally.summary(seconds, 0, ended_early=ended_early)
                 recorder.close(self.summary, plan.stage)
 
@@ -163,29 +180,55 @@ class Runs:
     # ------------------------------------------------------------------ inside
 
     async def _start_in_own_loop(
-        self, plan: Plan, source: Source, recorder: Recorder, signals: HeldSignals
+        self,
+        plan: Plan,
+        source: Source,
+        recorder: Recorder,
+        signals: HeldSignals,
+        stop: Stop | None,
     ) -> Summary:
         """In an event loop that ends with the run."""
         try:
-            return await self._start_awaiting(plan, source, recorder, signals)
+            return await self._start_awaiting(plan, source, recorder, signals, stop)
         finally:
             signals.ends_allowed = True
 
     async def _start_awaiting(
-        self, plan: Plan, source: Source, recorder: Recorder, signals: HeldSignals
+        self,
+        plan: Plan,
+        source: Source,
+        recorder: Recorder,
+        signals: HeldSignals,
+        stop: Stop | None,
     ) -> Summary:
-        with self._runner.one_run(plan.owner):
+        with self._runner.one_run(plan.owner), self._stopped_by(stop, signals, in_loop=True) as one:
             runner = self._awaited_runner(plan, signals)
-            run = self._new_run(plan, source, recorder, runner, signals, in_loop=True)
-            with self._ending(run, plan, recorder, runner):
+            run = self._new_run(plan, source, recorder, runner, signals, one, in_loop=True)
+            with self._ending(run, plan, recorder, runner, own=stop is None):
                 try:
-                    await pump_awaiting(run, runner, signals)
+                    await pump_awaiting(run, runner, signals, one)
                 finally:
                     try:
                         await source.close()  # first: what it has read until then is counted
                     finally:
                         await runner.close()
         return signals.through(self._conclude, run, plan)
+
+    @contextlib.contextmanager
+    def _stopped_by(
+        self, given: Stop | None, signals: HeldSignals | None = None, in_loop: bool = False
+    ) -> Iterator[Stop]:
+        """The time in which a run can be stopped.
+
+        given: Of a chain; None: the run has one of its own. in_loop: As of `Stop`.
+        """
+        self._stop = stop = Stop(signals, in_loop) if given is None else given
+        try:
+            yield stop
+        finally:
+            self._stop = None
+            if given is None:
+                stop.over()
 
     def _new_run(
         self,
@@ -194,8 +237,10 @@ class Runs:
         recorder: Recorder,
         runner: Runner | AwaitedRunner,
         signals: HeldSignals,
+        stop: Stop,
         in_loop: bool = False,
     ) -> Run:
+        runner.follow(stop)
         self._ledger.begin_run()
         self._ledger.keeps_keys = bool(plan.keeps)
         self.results.begin_run(repeats=not plan.distinct, keeps=plan.keeps)
@@ -214,6 +259,7 @@ class Runs:
             chance=random.random,
             task_timeout=plan.orders.task_timeout,
             signals=signals,
+            stop=stop,
             slot=plan.orders.slot,
             limit=plan.limit,
             stage=plan.stage,
@@ -222,11 +268,12 @@ class Runs:
 
     @contextlib.contextmanager
     def _ending(
-        self, run: Run, plan: Plan, recorder: Recorder, runner: Runner | AwaitedRunner
+        self, run: Run, plan: Plan, recorder: Recorder, runner: Runner | AwaitedRunner, own: bool
     ) -> Iterator[None]:
         """However the run ends, its counts are kept and its observers told.
 
         A run that is broken off leaves its runner in the middle of things; the runner goes with it.
+        own: What stops it at once is its own, and no error for those who started it.
         """
         try:
             yield
@@ -236,8 +283,9 @@ class Runs:
                 self._runner.close()
                 not_begun = runner.not_begun()
             finally:
-                run.break_off(error, not_begun)
-            raise
+                run.break_off(why(error), not_begun)
+            if not (own and isinstance(error, StoppedAtOnce) and error.stop is self._stop):
+                raise
         finally:
             self.summary = run.summary
             recorder.close(self.summary, plan.stage)
