@@ -10,7 +10,7 @@ from ._hooks import Hooks, check_assigned_hooks
 from ._notice import Notice
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
-from ._run.runs import Plan
+from ._run.plan import Plan
 from ._runners import MODES, Orders
 from .events import Observer
 from .progress import ProgressObserver
@@ -41,6 +41,7 @@ def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
         get_args=_overridden(manager, "get_args"),
         process_result=_overridden(manager, "process_result"),
         handle_error=manager.handle_error,
+        journal=manager.journal,
         observers=(*(observer for made in _OBSERVERS for observer in made(manager)), *more),
     )
 

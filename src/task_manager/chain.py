@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -28,6 +29,7 @@ from ._stop import Stop, StoppedAtOnce
 from ._summary import Summary
 from .errors import ConfigurationError
 from .events import Observer
+from .journal import Journal
 from .manager import TaskManager, runs_of
 from .options import ChainMode
 
@@ -75,6 +77,7 @@ _CHAIN = {
     "stages": Row(_managers, instead="add_stage and remove_stage change them"),
     "chain_mode": Row(_mode, instead="set_chain_mode changes it"),
     "observers": Row(options.observers),
+    "journal": Row(options.journal),
 }
 
 
@@ -89,6 +92,8 @@ class TaskChain(Generic[T, R]):
         stage that is too fast waits for the next one.
     observers: Objects of yours that are told the news of each start, as `task_manager.events` says:
         of the initial tasks, with the stage. Those of a stage's manager are told of its own tasks.
+    journal: As of a TaskManager: every outcome of an initial task goes to this file, and where it has
+        got to. A later start of the same script goes on there.
 
     Initial tasks are followed by their number, so that equal results on the way stay apart. If the
     first stage deduplicates, repeats among the initial tasks of a start run once; the stages
@@ -109,6 +114,7 @@ class TaskChain(Generic[T, R]):
     stages: tuple[TaskManager[Any, Any], ...]
     chain_mode: ChainMode
     observers: Sequence[Observer]
+    journal: Journal | None
 
     # For editors. Of a tuple they know the first and the last element, of a list one type for all.
     @overload
@@ -118,6 +124,7 @@ class TaskChain(Generic[T, R]):
         chain_mode: ChainMode = "serial",
         *,
         observers: Iterable[Observer] = (),
+        journal: str | os.PathLike[str] | Journal | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -128,6 +135,7 @@ class TaskChain(Generic[T, R]):
         chain_mode: ChainMode = "serial",
         *,
         observers: Iterable[Observer] = (),
+        journal: str | os.PathLike[str] | Journal | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -136,6 +144,7 @@ class TaskChain(Generic[T, R]):
         chain_mode: ChainMode = "serial",
         *,
         observers: Iterable[Observer] = (),
+        journal: str | os.PathLike[str] | Journal | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -143,6 +152,7 @@ class TaskChain(Generic[T, R]):
         chain_mode: ChainMode = "serial",
         *,
         observers: Iterable[Observer] = (),
+        journal: str | os.PathLike[str] | Journal | None = None,
     ) -> None:
         self._ledger = Ledger()  # the options have been checked and kept at the door
         self._results = Results(self._ledger.keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Concatenate, Literal, Self, Unpack, overload
 
@@ -12,10 +13,12 @@ from ._hooks import HOOKS, Hooks, check_hooks, warn_of_near_names
 from ._plan import name_of_function, plan_of
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.runs import Runs
+from ._run.source import IterableSource
 from ._signals import HeldSignals
 from ._summary import Summary
 from .errors import NotInitializedError
 from .events import Observer
+from .journal import Journal
 from .logger import TaskLogger
 from .options import ExecutionMode, ManagerOptions, StartMethod
 
@@ -55,6 +58,8 @@ class TaskManager(Hooks[T, R]):
     keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. "errors" keeps the
         errors alone. If False, tasks are counted, logged and handed to `process_result` only.
     deduplicate: Run a task that was taken before only if it failed in an earlier run.
+    journal: A path, or a Journal: every outcome is written to this file. A later start of the same
+        script runs only what is not done there, and has the earlier results and errors.
     logger: Where the log goes; None: no log.
     observers: Objects of yours that are told the news of each run, as `task_manager.events` says.
 
@@ -137,6 +142,7 @@ class TaskManager(Hooks[T, R]):
         max_retry_delay: float = 30.0,
         task_timeout: float | None = None,
         deduplicate: bool = True,
+        journal: str | os.PathLike[str] | Journal | None = None,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
         start_method: StartMethod | None = None,
         keep_results: bool | Literal["errors"] = True,
@@ -201,6 +207,24 @@ class TaskManager(Hooks[T, R]):
         Of a manager that is a stage, the chain is stopped.
         """
         return self._runs.stop()
+
+    def retry_failed(self) -> Summary:
+        """Run what failed once more, as `start(get_error_dict())` does; the summary is of that run.
+
+        With a journal, in a new process too: what it has is read first, whatever `keep_results` says.
+        Where nothing failed, nothing is run. Raises ConfigurationError where nobody knows what failed:
+        with keep_results=False and no journal.
+        """
+        with HeldSignals().held() as signals:
+            plan = plan_of(self)
+            return self._runs.start(plan, IterableSource(self._runs.failed(plan)), signals)
+
+    async def retry_failed_async(self) -> Summary:
+        """The same, awaited in the caller's event loop."""
+        with HeldSignals().held() as signals:
+            plan = plan_of(self)
+            source = IterableSource(self._runs.failed(plan))
+            return await self._runs.start_async(plan, source, signals)
 
     def get_result_dict(self) -> Mapping[T, R]:
         """Task to result, for the tasks that succeeded, in the order in which they were taken.

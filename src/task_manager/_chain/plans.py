@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .._notice import Notice
 from .._plan import plan_of
-from .._run.runs import Plan
+from .._run.plan import Plan
 from ..manager import TaskManager
 
 

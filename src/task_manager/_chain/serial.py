@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .._run.plan import Plan
 from .._run.pump import refuse_running_loop
 from .._run.recorder import Recorder
-from .._run.runs import Plan, Runs
+from .._run.runs import Runs
 from .._run.source import IterableSource, Source
 from .._signals import HeldSignals, let_through
 from ..events import Attempted, Event, Failed, Repeated, Retrying, RunEnded, Succeeded, Waiting

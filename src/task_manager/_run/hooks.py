@@ -8,16 +8,32 @@ from typing import Any
 from .._call import NEVER, Slot
 from .._repr import text_of
 from .._signals import HeldSignals, let_through
+from .._stop import Stop
 from .._task import Batch, has_tuples, is_tuple
 from ..errors import GetArgsError, ProcessResultError
 from .notes import caused
 
 
-def plain_calls(tasks: list[Any]) -> tuple[list[Any], bool]:
-    """What the calls for these are made with where no hook says it; whether they are to be unpacked."""
-    if not has_tuples(tasks):
-        return tasks, False
-    return [task if is_tuple(task) else (task,) for task in tasks], True
+def batch_of(
+    get_args: Callable[[Any], Any] | None,
+    indices: list[int],
+    tasks: list[Any],
+    slot: Slot,
+    signals: HeldSignals,
+    fail: Callable[[int, Any, BaseException, int], None],
+    stop: Stop,
+) -> Batch:
+    """First attempts for these tasks. get_args: The hook, or None. Otherwise as `calls_of`.
+
+    stop: Of the run: once it is asked, the hook is called for no more of them.
+    """
+    calls: list[Any] = tasks
+    unpack = get_args is not None or has_tuples(tasks)
+    if get_args is not None:
+        indices, tasks, calls = calls_of(get_args, stop.take(stop, indices), tasks, slot, signals, fail)
+    elif unpack:
+        calls = [task if is_tuple(task) else (task,) for task in tasks]
+    return Batch(indices, tasks, calls, unpack, [1] * len(tasks))
 
 
 def calls_of(

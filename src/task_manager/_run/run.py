@@ -11,14 +11,14 @@ so that tests turn them by hand.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from .._call import IDLE, NEVER, Slot
+from .._journal.no_record import NoRecord
 from .._rules.batch_size import BatchSize
-from .._rules.limits import Limit
+from .._rules.limits import Limit, most_to_start
 from .._rules.retry import RetryPolicy
 from .._rules.timeouts import too_late
 from .._runners import NotBegun
@@ -27,9 +27,9 @@ from .._stop import Stop
 from .._summary import Summary, input_raised
 from .._task import Attempt, Batch, Failure, Outcomes, Unrun
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
-from .attempted import attempted, is_whole
-from .begun import Begun
-from .hooks import calls_of, plain_calls, process_results
+from .attempted import attempted, is_whole, succeeded
+from .begun import Begun, not_begun_of
+from .hooks import batch_of, process_results
 from .in_flight import InFlight
 from .ledger import Entered, Ledger
 from .notes import annotate
@@ -39,6 +39,7 @@ from .waiting import WaitingAttempts
 
 DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
 MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
+MOST_AT_ONCE = 256  # tasks are read together where all before them were done already
 TICK = 0.2  # seconds after which observers are told that nothing happens
 
 
@@ -56,6 +57,7 @@ class Run:
     limit: Says when attempts may start, and how many; None: whenever there is room.
     stage: Where this run stands in a chain, from 1; None: in none.
     in_loop: The run flows in an event loop: a read may not wait.
+    record: The open journal, told of tasks before their calls; outcomes come to it as to an observer.
 
     From the moment a task is entered it is in one of three places, whatever raises: between two places,
     in flight, or waiting. It leaves one only when it is in the next, or its outcome is recorded.
@@ -81,6 +83,7 @@ class Run:
         limit: Limit | None = None,
         stage: int | None = None,
         in_loop: bool = False,
+        record: NoRecord = NoRecord(),  # noqa: B008 - it holds nothing
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -99,6 +102,7 @@ class Run:
         self._limit = limit
         self._stage = stage
         self._in_loop = in_loop
+        self._record = record
 
         self._began = self._ticked = clock()
         self._in_flight = InFlight()
@@ -107,6 +111,7 @@ class Run:
         self._look_again: float | None = None
         self._dry = False  # the source had nothing at the last look, and has not ended
         self._dry_looks = 0  # in a row
+        self._at_once = 0  # tasks to be read together, as those before them were not to be run
         self._read = 0  # tasks
         self._begun = Begun()
         self._interrupted = 0
@@ -126,30 +131,21 @@ class Run:
 
     def next_batch(self) -> Batch | None:
         """What may start now, or None: `patience` then says when to ask again."""
-        self._look_again = None
         self._dry = False
         if self._stop.asked:
             return None
-        most = self._most_to_start()
+        in_flight = 0 if self._limit is None else self._in_flight.count
+        most, self._look_again = most_to_start(self._limit, self._clock(), in_flight)
         batch = (self._due(most) or self._fresh(most)) if most else None
         if self._stop.asked:  # meanwhile, as by a hook: what was taken stays between two places
             return None
         if batch is not None:
+            self._record.leaving(batch.indices)
             self._in_flight.add(batch)
             self._between = []
             if self._limit is not None:
                 self._limit.start(self._clock(), len(batch))
         return batch
-
-    def _most_to_start(self) -> int:
-        """Attempts that may start now. Where the limit says none, `patience` knows when to ask again."""
-        if self._limit is None:
-            return sys.maxsize
-        now = self._clock()
-        most = self._limit.room(now, self._in_flight.count)
-        if most <= 0:
-            self._look_again = max(0.0, self._limit.due(now) - now)
-        return max(0, most)
 
     def patience(self, full: bool) -> float:
         """Seconds that may be spent on waiting for outcomes.
@@ -198,7 +194,11 @@ class Run:
         if source.ended or len(self._waiting) >= MOST_WAITING:
             return None
         wait = 0.0 if self._in_flight or self._in_loop else self.patience(full=False)
-        read = source.read(min(most, self._size.size(source.remaining)), wait, self._signals)
+        if wait:
+            self._record.resting()
+        size = min(most, self._size.size(source.remaining))
+        limit = max(size, self._at_once)
+        read = source.read(limit, wait, self._signals)
         if not read:
             self._dry = not source.ended
             self._dry_looks += 1
@@ -212,17 +212,19 @@ class Run:
         self._between = indices
         if repeats:
             self._recorder.record(Repeated(repeats, self._stage))
-        if self._get_args is None:
-            calls, unpack = plain_calls(tasks)
-        else:
-            taking, unpack = self._stop.take(self, indices), True
-            indices, tasks, calls = calls_of(
-                self._get_args, taking, tasks, self._slot, self._signals, self._fail
-            )
-        if not tasks:
+        indices, tasks = self._record.taken(indices, tasks, self._fail)
+        batch = batch_of(
+            self._get_args, indices, tasks, self._slot, self._signals, self._fail, self._stop
+        )
+        self._at_once = 0 if len(batch) else min(2 * len(read), MOST_AT_ONCE)
+        if not len(batch):
             self._look_again = 0.0
             return None
-        return Batch(indices, tasks, calls, unpack, [1] * len(tasks))
+        if limit == size or len(batch) <= size:
+            return batch
+        for position in range(size, len(batch)):  # they were read as those before them were repeats
+            self._waiting.add(batch.attempt(position), due=0.0)
+        return batch.part(range(size))
 
     def finish(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
         """Take in what came of some attempts of this batch."""
@@ -230,7 +232,7 @@ class Run:
         match outcomes:
             case Unrun():
                 self._begun.add(batch.indices[position] for position in outcomes.begun)
-                for position in positions:
+                for position in self._record.returned(batch, outcomes, self._fail):
                     self._waiting.add(batch.attempt(position), due=0.0)
                 self._in_flight.remove(batch, positions)
             case Outcomes(_, values, failures, seconds):
@@ -241,10 +243,7 @@ class Run:
                     self._recorder.record(attempted(batch, outcomes, failures, self._stage))
                 spent = dict(zip(positions, seconds)) if failures else {}  # noqa: B905 - seconds may be unknown
                 if failures:
-                    good = [i for i, position in enumerate(positions) if position not in failures]
-                    positions = [positions[i] for i in good]
-                    values = [values[i] for i in good]
-                    seconds = [seconds[i] for i in good]
+                    positions, values, seconds = succeeded(outcomes, failures)
                 if positions:
                     self._succeed(batch, positions, values, seconds)
                 for position, failure in failures.items():
@@ -318,7 +317,9 @@ class Run:
         others = [*self._between, *(attempt.index for attempt in self._waiting)]
         for index in [*others, *in_flight]:
             self._ledger.fail(index)
-        self._interrupted = self._begun.count(in_flight, others, not_begun)
+        surely_not = not_begun_of(not_begun)
+        self._interrupted = self._begun.count(in_flight, others, surely_not)
+        self._record.not_begun(surely_not)
         self._between = []
         self._in_flight.clear()
         self._waiting.clear()
@@ -340,8 +341,7 @@ class Run:
         return replace(
             settled,
             not_started=not_started,
-            interrupted=min(
-                self._interrupted, not_started
-            ),  # one may be counted, and still be in flight
+            # One may be counted, and still be in flight.
+            interrupted=min(self._interrupted, not_started),
             ended_early=self._broken_off,
         )

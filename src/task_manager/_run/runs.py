@@ -2,7 +2,7 @@
 
 Plan, source ──▶ Runs.start ──▶ Run, pump, runner ──▶ recorder
 │
-└── kept: the tasks taken, their results, the last summary, the workers
+└── kept: the tasks taken, their results, the last summary, the workers; what is known of the journal
 """
 
 from __future__ import annotations
@@ -10,55 +10,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any
 
+from .._journal.known import Known
+from .._journal.no_record import NoRecord
+from .._journal.record import Record
 from .._rules.batch_size import BatchSize
-from .._rules.limits import Limit
-from .._rules.retry import RetryPolicy
-from .._runners import AwaitedRunner, Mode, NotBegun, Orders, Runner
+from .._runners import AwaitedRunner, NotBegun, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
 from .._signals import HeldSignals
 from .._stop import Stop, StoppedAtOnce
 from .._summary import Summary, why
+from ..errors import ConfigurationError
 from ..events import Observer, RunBegan, next_run
 from .ledger import Ledger
+from .plan import Plan
 from .pump import pump, pump_awaiting, refuse_running_loop
 from .recorder import Recorder
-from .results import Keeps, Results
+from .results import Results
 from .run import Run
 from .source import Source
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a manager wants of one run: its options and hooks, as they are when it starts.
-
-    owner, name: The manager and its function, for people.
-    orders: What the runner is made with.
-    keeps: Results and errors are kept; "errors": only these. distinct: Repeats are not run.
-    get_args, process_result: The hooks; None where nobody overrode them.
-    handle_error: Called at the end. observers: Those of this run.
-    limit: As of `Run`. stage: Of a chain, from 1; None: of none.
-    """
-
-    owner: str
-    name: str
-    func: Callable[..., Any]
-    mode: Mode
-    orders: Orders
-    retry: RetryPolicy
-    keeps: Keeps
-    distinct: bool
-    get_args: Callable[[Any], Any] | None
-    process_result: Callable[[Any, Any], Any] | None
-    handle_error: Callable[[], None]
-    observers: tuple[Observer, ...]
-    limit: Limit | None = None
-    stage: int | None = None
 
 
 class Runs:
@@ -71,6 +45,7 @@ class Runs:
         self._ledger = Ledger()
         self.results: Results = Results(self._ledger.keys)
         self.summary: Summary = Summary()
+        self._known = Known()
         self._runner = KeptRunner()
         self._stop: Stop | None = None  # of the run that is going on
 
@@ -91,14 +66,15 @@ class Runs:
         recorder: As `recorder` makes it; None: a new one.
         stop: Of the chain that this run belongs to; None: it has one of its own.
         """
-        recorder = recorder or self.recorder(plan)
         if plan.mode.awaits:  # the signals are held before the loop is made: it has no safe places
             refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
             return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals, stop))
-        with self._runner.one_run(plan.owner), self._stopped_by(stop, signals) as one:
+        with self._one_run(plan, stop, signals) as (one, record):
+            recorder = recorder or self.recorder(plan, *record.observers)
             runner = self._kept_runner(plan)
-            run = self._new_run(plan, source, recorder, runner, signals, one)
-            with self._ending(run, plan, recorder, runner, own=stop is None):
+            record.calls_here = runner.calls_here
+            run = self._new_run(plan, source, recorder, runner, signals, record, one)
+            with self._ending(run, plan, recorder, runner, record, own=stop is None):
                 pump(run, runner, signals, one)
         return signals.through(self._conclude, run, plan)
 
@@ -111,13 +87,28 @@ class Runs:
         stop: Stop | None = None,
     ) -> Summary:
         """The same, in the running event loop."""
-        recorder = recorder or self.recorder(plan)
         return await self._start_awaiting(plan, source, recorder, signals, stop)
 
     def stop(self) -> bool:
         """As `TaskManager.stop`."""
         stop = self._stop
         return stop is not None and stop.stop()
+
+    def failed(self, plan: Plan) -> list[Any]:
+        """The tasks that have failed in earlier runs; with a journal, also those of other processes.
+
+        Raises ConfigurationError where nobody knows them, JournalError where the journal is refused.
+        """
+        if plan.journal is None:
+            if not plan.keeps:
+                raise ConfigurationError(
+                    f"{plan.owner} does not know what failed, as keep_results=False keeps no errors: "
+                    "make it with keep_results='errors', or with a journal"
+                )
+            return list(self.results.errors())
+        with self._runner.one_run(plan.owner), self._recording(plan) as record:
+            self._restore(plan, record)
+            return list(self.results.errors()) if plan.keeps else record.failed_tasks()
 
     @contextlib.contextmanager
     def made_elsewhere(
@@ -176,6 +167,7 @@ class Runs:
         self._ledger = Ledger(self._ledger.following)
         self.results = Results(self._ledger.keys)
         self.summary = Summary()
+        self._known = Known(self._ledger.following)
 
     # ------------------------------------------------------------------ inside
 
@@ -183,7 +175,7 @@ class Runs:
         self,
         plan: Plan,
         source: Source,
-        recorder: Recorder,
+        recorder: Recorder | None,
         signals: HeldSignals,
         stop: Stop | None,
     ) -> Summary:
@@ -197,14 +189,16 @@ class Runs:
         self,
         plan: Plan,
         source: Source,
-        recorder: Recorder,
+        recorder: Recorder | None,
         signals: HeldSignals,
         stop: Stop | None,
     ) -> Summary:
-        with self._runner.one_run(plan.owner), self._stopped_by(stop, signals, in_loop=True) as one:
+        with self._one_run(plan, stop, signals, in_loop=True) as (one, record):
+            recorder = recorder or self.recorder(plan, *record.observers)
             runner = self._awaited_runner(plan, signals)
-            run = self._new_run(plan, source, recorder, runner, signals, one, in_loop=True)
-            with self._ending(run, plan, recorder, runner, own=stop is None):
+            record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
+            run = self._new_run(plan, source, recorder, runner, signals, record, one, in_loop=True)
+            with self._ending(run, plan, recorder, runner, record, own=stop is None):
                 try:
                     await pump_awaiting(run, runner, signals, one)
                 finally:
@@ -213,6 +207,18 @@ class Runs:
                     finally:
                         await runner.close()
         return signals.through(self._conclude, run, plan)
+
+    @contextlib.contextmanager
+    def _one_run(
+        self, plan: Plan, stop: Stop | None, signals: HeldSignals, in_loop: bool = False
+    ) -> Iterator[tuple[Stop, NoRecord]]:
+        """The time of a run: what stops it, and its journal."""
+        with (
+            self._runner.one_run(plan.owner),
+            self._stopped_by(stop, signals, in_loop) as one,
+            self._recording(plan) as record,
+        ):
+            yield one, record
 
     @contextlib.contextmanager
     def _stopped_by(
@@ -230,6 +236,23 @@ class Runs:
             if given is None:
                 stop.over()
 
+    @contextlib.contextmanager
+    def _recording(self, plan: Plan) -> Iterator[NoRecord]:
+        """The time in which the journal is open, if there is one."""
+        if plan.journal is None:
+            yield NoRecord()
+            return
+        record = Record(plan.journal, [plan.func], False, self._known)
+        try:
+            yield record
+        finally:
+            record.close(self.summary)  # where no run has begun; otherwise that is done
+
+    def _restore(self, plan: Plan, record: NoRecord) -> None:
+        self._ledger.keeps_keys = bool(plan.keeps)
+        self.results.begin_run(repeats=not plan.distinct, keeps=plan.keeps)
+        record.restore(self._ledger, self.results, plan.keeps)
+
     def _new_run(
         self,
         plan: Plan,
@@ -237,13 +260,13 @@ class Runs:
         recorder: Recorder,
         runner: Runner | AwaitedRunner,
         signals: HeldSignals,
+        record: NoRecord,
         stop: Stop,
         in_loop: bool = False,
     ) -> Run:
         runner.follow(stop)
+        self._restore(plan, record)
         self._ledger.begin_run()
-        self._ledger.keeps_keys = bool(plan.keeps)
-        self.results.begin_run(repeats=not plan.distinct, keeps=plan.keeps)
         began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
         recorder.record(began)
         return Run(
@@ -264,11 +287,18 @@ class Runs:
             limit=plan.limit,
             stage=plan.stage,
             in_loop=in_loop,
+            record=record,
         )
 
     @contextlib.contextmanager
     def _ending(
-        self, run: Run, plan: Plan, recorder: Recorder, runner: Runner | AwaitedRunner, own: bool
+        self,
+        run: Run,
+        plan: Plan,
+        recorder: Recorder,
+        runner: Runner | AwaitedRunner,
+        record: NoRecord,
+        own: bool,
     ) -> Iterator[None]:
         """However the run ends, its counts are kept and its observers told.
 
@@ -287,7 +317,7 @@ class Runs:
             if not (own and isinstance(error, StoppedAtOnce) and error.stop is self._stop):
                 raise
         finally:
-            self.summary = run.summary
+            self.summary = record.close(run.summary)
             recorder.close(self.summary, plan.stage)
 
     def _conclude(self, run: Run, plan: Plan) -> Summary:
