@@ -225,6 +225,22 @@ def test_a_file_that_another_connection_holds_is_an_error() -> None:
     assert 20 == len(read())
 
 
+def test_only_the_last_write_waits_long() -> None:
+    """What is noted of a run at its beginning and its end may be missing, and holds nobody up."""
+    made()
+    store = opened()
+    waits = []
+    store.begin_run("serial", 1, 3)
+    waits.append(store._live.execute("PRAGMA busy_timeout")[0][0])
+    store.write(rows([10]), [], sync=True, patience=5.0)
+    waits.append(store._live.execute("PRAGMA busy_timeout")[0][0])
+    store.end_run({}, None)
+    waits.append(store._live.execute("PRAGMA busy_timeout")[0][0])
+    store.close()
+
+    assert [100, 5000, 100] == waits
+
+
 def test_the_last_write_waits_longer() -> None:
     """Where the other one is soon done."""
     store = opened()

@@ -122,19 +122,25 @@ class Round:
             self._stop()
 
     def _note_begun(self) -> None:
-        """Note for which tasks the first stage may have called its function, where it has not ended.
+        """Note for which tasks a stage may have called its function, where it has not ended.
 
-        What it has taken it may be calling for. Its reports tell what that is, the unread ones too, and
-        it is ended before they are read to their end.
+        Asked of the first one, and of each where the journal is to know it. What a stage has taken it
+        may be calling for. Its reports tell what that is, the unread ones too, and it is ended before
+        they are read to their end.
         """
-        first = self._stages[0]
-        if first.number or first.ended or first.pid is None:
-            return
         if self._home is not this_process():  # a copy, which ends with what has been raised in it
             return
-        first.kill()
-        first.end()
-        self._book.begun([*first.held, *self._intake.taken_unread(first)])
+        asked = [
+            stage
+            for stage in self._stages
+            if (not stage.number or self._book.marks) and not stage.ended and stage.pid is not None
+        ]
+        for stage in asked:
+            stage.kill()
+        for stage in asked:
+            stage.end()
+            self._book.begun([*stage.held, *self._intake.taken_unread(stage)])
+        self._book.note_not_begun()
 
     async def run_awaiting(self) -> StageProcess | None:
         """The same, in an event loop that others use as well: a thread waits for the reports."""
@@ -224,7 +230,8 @@ class Round:
             with uninterrupted(), refusals_named("stage process"):
                 incoming = self._link_to(stage)
                 self._started.append(stage)
-                stage.start_stage(stage.number in self._deaths.concluded, incoming, outgoing)
+                concluded = stage.number in self._deaths.concluded
+                stage.start_stage(concluded, self._book.strict, incoming, outgoing)
                 stage.listen(self._selector, tells_of_death(stage.context))
             outgoing = incoming if isinstance(incoming, LinkQueue) else None
 
@@ -315,6 +322,8 @@ class Round:
     def charge(self, stage: StageProcess) -> None:
         """This stage died: one ticket at most is charged for it, and has that for its error."""
         self._intake.charge(stage)
+        if self._book.strict:
+            self._intake.fail_doubtful()
 
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""

@@ -17,7 +17,7 @@ class Known:
     last_run: The last run in the file that is known here; None: the file must be read.
     doubtful: By index, the tasks of which nobody knows whether they were called, and whose owner has not
         been told of it yet.
-    partly: By index, of a chain: how many stages are behind a task, and the result of the last of these.
+    partly: Of a chain: the indices of tasks that may have passed a stage, as the file tells.
     """
 
     def __init__(self, first: int = 0) -> None:
@@ -28,7 +28,7 @@ class Known:
         """The file is read anew."""
         self.last_run: int | None = None
         self.doubtful: dict[int, Any] = {}
-        self.partly: dict[int, tuple[int, Any]] = {}
+        self.partly: set[int] = set()
         self._ids = array("q")  # by index, of the tasks that were known when the file was read
         self._offset = 0  # of those that came later: how far the id is from the index
 

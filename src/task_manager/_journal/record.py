@@ -1,7 +1,7 @@
 """The journal of one run: what the run tells it is written, and what the file has is known to the run.
 
     Run, Book ──▶ entered, leaving, observe, not_begun ──▶ Pending ──▶ Store
-              ◀── restore, doubtful, resumes ◀── Known ◀── what was read of the file
+              ◀── restore, doubtful ◀── Known ◀── what was read of the file
 
 A task is known by its index here, and by its id in the file; `Known` has which is which.
 """
@@ -22,7 +22,7 @@ from .._signals import let_through
 from .._summary import Summary
 from .._task import Batch, Unrun
 from ..errors import InDoubtError, JournalError, StageDiedError, TaskTimeoutError, WorkerDiedError
-from ..events import Event, Failed, Passed, Retrying, RunBegan, Succeeded, Waiting
+from ..events import Event, Failed, Retrying, RunBegan, Succeeded, Waiting
 from ..journal import Journal
 from .codec import PICKLE, CodecError, storable
 from .errors import row_of
@@ -91,13 +91,6 @@ class Record(NoRecord):
     def failed_tasks(self) -> list[Any]:
         return failed_tasks(self._store, self._strict)
 
-    def resumes(self, indices: Iterable[int]) -> dict[int, tuple[int, Any]]:
-        """Of these tasks of a chain, those that have got somewhere: how many stages are behind each, and
-        the result of the last of them.
-        """
-        partly = self._known.partly
-        return {index: partly[index] for index in indices if index in partly} if partly else {}
-
     # ------------------------------------------------------------------ what the run does
 
     def taken(self, indices: list[int], tasks: list[Any], fail: Fail) -> tuple[list[int], list[Any]]:
@@ -159,7 +152,7 @@ class Record(NoRecord):
     def returned(self, batch: Batch, unrun: Unrun, fail: Fail) -> Sequence[int]:
         if not self._marks or self._home is not this_process():
             return unrun.positions
-        begun = set(unrun.begun)
+        begun = set(unrun.begun).intersection(unrun.positions)  # the one that is charged is not here
         self.not_begun(batch.indices[place] for place in unrun.positions if place not in begun)
         if not self._strict:
             self._touched.update(batch.indices[place] for place in begun)
@@ -184,30 +177,26 @@ class Record(NoRecord):
         if self._home is not this_process():
             return
         try:
-            match event:
-                case Succeeded(indices, tasks, results, seconds, attempts):
-                    self._outcomes(DONE, None, indices, tasks, results, attempts, seconds)
-                    self._settle(indices)
-                case Passed(indices, tasks, results, seconds, attempts, stage):
-                    self._outcomes(PASSED, stage, indices, tasks, results, attempts, seconds)
-                    values = zip(repeat(stage or 0), results)
-                    self._known.partly.update(zip(indices, values, strict=True))
-                    self._marked.difference_update(indices)
-                case Failed(index):
-                    self._failed(event)
-                case Retrying(index):
-                    self.not_begun([index])
-                case RunBegan():
-                    self._begin(event)
-                case Waiting():
-                    self._pending.write()
-                    return
-                case _:
-                    return
-            self._pending.write_if_due()
+            self._note(event)
+            if type(event) is Waiting:
+                self._pending.write()
+            else:
+                self._pending.write_if_due()
         except Exception as error:
             let_through(error)
             self._pending.lose(1, text_of(error), f"an outcome cannot be noted: {text_of(error)}")
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case Succeeded(indices, tasks, results, seconds, attempts):
+                self._outcomes(DONE, None, indices, tasks, results, attempts, seconds)
+                self._settle(indices)
+            case Failed():
+                self._failed(event)
+            case Retrying(index):
+                self.not_begun([index])
+            case RunBegan():
+                self._begin(event)
 
     def _begin(self, event: RunBegan) -> None:
         try:
@@ -246,8 +235,10 @@ class Record(NoRecord):
             return
         for place, value in enumerate(values):
             index = indices[place]
-            self._tell_if_lost(self._cells.get(index), "task", tasks[place], state)
-            if not self._tell_if_lost(value, "result", tasks[place], state):
+            if not (
+                self._tell_if_lost(self._cells.get(index), "task", tasks[place], state)
+                or self._tell_if_lost(value, "result of the task", tasks[place], state)
+            ):
                 self._add(index, state, stage, value, attempts[place], seconds[place], tasks[place])
 
     def _failed(self, event: Failed) -> None:
@@ -256,14 +247,10 @@ class Record(NoRecord):
         if unknown or (type(error) is InDoubtError and error.task is event.task):
             pass  # the note that its call has begun stands: a new process is told that it is in doubt
         elif not self._tell_if_lost(self._cells.get(index), "task", event.task, FAILED):
-            behind, value = self._known.partly.get(index, (None, None))
-            cell = self._codec.encode_all([value])[0]
-            if type(cell) is CodecError:
-                behind = cell = None
             (number,) = self._known.ids_of([index])
             self._pending.add_error(row_of(number, error, pickles=self._codec is PICKLE))
-            self._add(index, FAILED, behind, cell, event.attempts, event.seconds, event.task)
-        self._settle([index], failed=True)
+            self._add(index, FAILED, None, None, event.attempts, event.seconds, event.task)
+        self._settle([index])
 
     def _add(
         self,
@@ -286,11 +273,11 @@ class Record(NoRecord):
         """Whether this is no cell, but the reason why there is none."""
         if type(cell) is not CodecError:
             return False
-        text = f"the {what} of the task {short_repr(task)} cannot be written: {cell}"
+        text = f"the {what} {short_repr(task)} cannot be written: {cell}"
         self._pending.lose(state != PASSED, str(cell), text)
         return True
 
-    def _settle(self, indices: Sequence[int], failed: bool = False) -> None:
+    def _settle(self, indices: Sequence[int]) -> None:
         """These have their outcomes."""
         for owned in (self._cells, self._tasks) if self._cells else ():
             for index in indices:
@@ -298,9 +285,6 @@ class Record(NoRecord):
         if self._marked:
             self._marked.difference_update(indices)
             self._touched.difference_update(indices)
-        if self._known.partly and not failed:  # a task that has failed goes on from there
-            for index in indices:
-                self._known.partly.pop(index, None)
 
     # ------------------------------------------------------------------ the end
 

@@ -100,17 +100,17 @@ class _Reading:
                 )
             )
         if len(done) < len(rows):
-            self._lose([value for value, row in zip(values, rows, strict=True) if row[2] == DONE])
+            self._lose(values)
             finished = set(done)
             for place, row in enumerate(rows):
                 if place not in finished:
-                    self._take_undone(indices[place], tasks[place], row, values[place])
+                    self._take_undone(indices[place], tasks[place], row)
 
-    def _take_undone(self, index: int, task: Any, row: tuple[Any, ...], value: Any) -> None:
+    def _take_undone(self, index: int, task: Any, row: tuple[Any, ...]) -> None:
         _, _, state, stage, _, attempts, seconds, error = row
         self._ledger.fail(index)
-        if stage and type(value) is not CodecError:
-            self._known.partly[index] = stage, value
+        if stage:
+            self._known.partly.add(index)
         if state == FAILED and error is not None and self._results is not None:
             restored = error_in(error, pickles=self._codec is PICKLE)
             self._results.observe(Failed(index, task, restored, attempts or 0, seconds))

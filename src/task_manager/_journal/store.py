@@ -23,11 +23,12 @@ from .connections import Connection, may_pass
 from .door import Door
 from .functions import name_in_journal
 from .lock import Lock, LockedError
-from .schema import ERROR, FAILED, OUTDATED, UNMARK, WRITE_ERROR, WRITE_RUN, WRITE_TASK
+from .schema import DONE, ERROR, FAILED, OUTDATED, UNMARK, WRITE_ERROR, WRITE_RUN, WRITE_TASK
 
 PATIENCE = 0.1  # seconds that a write waits for another connection, and the run with it
 AT_THE_END = 5.0  # what the last write of a run may wait
 PORTION = 10_000  # rows that are read at a time
+VARIABLES = 500  # of one statement, which may have 999 in an old SQLite
 
 # NORMAL: nothing that was written is lost with this process; FULL, for some writes: nor in a power cut.
 # macOS tells a disk to be done with a write only where it is asked twice.
@@ -143,13 +144,12 @@ class Store:
 
         (id, task, state, stage, value, attempts, seconds, error)
 
-        task, value: Cells. error: Of a failed task, (error, kind, place, said, traceback) as in the
-            table; None otherwise.
-        values: False: no results are read; the values from which tasks of a chain go on are.
-        errors: False: no errors are read.
+        task, value: Cells. Only a task that is done has its value here: see `partly`. error: Of a failed
+            task, (error, kind, place, said, traceback) as in the table; None otherwise.
+        values, errors: False: none are read.
         """
         connection = self._live
-        cells = "value" if values else "CASE state WHEN 1 THEN NULL ELSE value END"
+        cells = f"CASE state WHEN {DONE} THEN value END" if values else "NULL"
         select = (
             f"SELECT id, task, state, stage, {cells}, attempts, seconds, NULL FROM tasks "
             f"WHERE id > ? ORDER BY id LIMIT {PORTION}"
@@ -166,6 +166,21 @@ class Store:
                 return
             last = rows[-1][0]
             yield rows
+
+    def partly(self, ids: Sequence[int]) -> list[tuple[int, int, Any]]:
+        """Of these, the tasks of a chain that have passed some stage: (id, stage, value) of each."""
+        found: list[tuple[int, int, Any]] = []
+        for first in range(0, len(ids), VARIABLES):
+            some = ids[first : first + VARIABLES]
+            select = (
+                f"SELECT id, stage, value FROM tasks WHERE id IN ({', '.join('?' * len(some))}) "
+                f"AND stage > 0 AND state <> {DONE} ORDER BY id"
+            )
+            try:
+                found += self._live.execute(select, tuple(some))
+            except sqlite3.Error as error:
+                raise self._door.refusal(f"cannot be read: {error}") from None
+        return found
 
     def _with_errors(self, connection: Connection, rows: list[Row]) -> list[Row]:
         columns = ", ".join(ERROR)
@@ -198,9 +213,7 @@ class Store:
         if sync != self._synced:
             connection.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
             self._synced = sync
-        if patience != self._patience:
-            connection.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
-            self._patience = patience
+        self._wait_for_others(patience)
         try:
             connection.execute("BEGIN IMMEDIATE")
             for statement in UNMARK if unmarked else ():
@@ -215,6 +228,11 @@ class Store:
             raise
         if sync and _file_at(self._door.path) != self._file:
             raise sqlite3.OperationalError("its file was removed, or another one is in its place")
+
+    def _wait_for_others(self, patience: float) -> None:
+        if patience != self._patience:
+            self._live.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
+            self._patience = patience
 
     def begin_run(self, mode: str, workers: int | None, total: int | None) -> int:
         """Note that a run begins; its number. Raises sqlite3.Error; the number is taken all the same."""
@@ -234,6 +252,7 @@ class Store:
 
     def _write_run(self) -> None:
         if self._run is not None:
+            self._wait_for_others(PATIENCE)
             self._live.execute(WRITE_RUN, self._run)
 
     def close(self) -> None:

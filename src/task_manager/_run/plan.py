@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .._journal.no_record import NoRecord
 from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
 from .._runners import Mode, Orders
@@ -24,6 +25,8 @@ class Plan:
     get_args, process_result: The hooks; None where nobody overrode them.
     handle_error: Called at the end. observers: Those of this run.
     limit: As of `Run`. stage: Of a chain, from 1; None: of none. journal: None: there is none.
+    record: Without a journal of its own, who is told what begins: in a chain, what notes it in that of
+        the chain.
     """
 
     owner: str
@@ -41,3 +44,4 @@ class Plan:
     limit: Limit | None = None
     stage: int | None = None
     journal: Journal | None = None
+    record: NoRecord | None = None

@@ -17,6 +17,7 @@ from typing import Any
 from .._journal.known import Known
 from .._journal.no_record import NoRecord
 from .._journal.record import Record
+from .._notice import Unsaid
 from .._rules.batch_size import BatchSize
 from .._runners import AwaitedRunner, NotBegun, Runner
 from .._runners.awaited import Awaited
@@ -38,7 +39,7 @@ from .source import Source
 class Runs:
     """Owns what a manager keeps, and lets one run at a time flow.
 
-    results: Of all runs. summary: Of the last one.
+    results: Of all runs. summary: Of the last one. unsaid: What to say of failures as the script ends.
     """
 
     def __init__(self) -> None:
@@ -46,6 +47,7 @@ class Runs:
         self.results: Results = Results(self._ledger.keys)
         self.summary: Summary = Summary()
         self._known = Known()
+        self.unsaid = Unsaid()
         self._runner = KeptRunner()
         self._stop: Stop | None = None  # of the run that is going on
 
@@ -240,7 +242,7 @@ class Runs:
     def _recording(self, plan: Plan) -> Iterator[NoRecord]:
         """The time in which the journal is open, if there is one."""
         if plan.journal is None:
-            yield NoRecord()
+            yield plan.record or NoRecord()
             return
         record = Record(plan.journal, [plan.func], False, self._known)
         try:
