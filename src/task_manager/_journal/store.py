@@ -133,8 +133,8 @@ class Store:
             raise self._door.refusal("is damaged: it does not say what it is of") from None
         if had != have:
             raise self._door.refusal(
-                f"is of {had}, and this run is of {have}. Give each a file of its own; after a change "
-                "that was meant, begin with a new one"
+                f"is of {had}, and this run is of {have}. Give each a file of its own; if it is the "
+                "same under a new name, docs/api.md says how the journal learns that"
             )
         if codec != wanted["codec"]:
             raise self._door.refusal(f"was made with codec={codec!r}; got codec={wanted['codec']!r}")
