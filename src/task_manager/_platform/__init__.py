@@ -5,6 +5,7 @@
      processes  deaths, ends, what dies with whom   kill(pid, 0), process groups, poll
      watch      a process ends with its parent      poll, SIGIO
      sharing    sockets and memory of two processes passing of files, memfd
+     terminal   escapes are taken for what they are a console of Windows
      servants   processes of multiprocessing's own  fork server, resource tracker
 
 A capability is known by what there is (`hasattr`), never by the name of the system.  Without POSIX
@@ -18,6 +19,7 @@ from .processes import (
     cores,
     end_with_group,
     has_died,
+    is_alive,
     kill_left_behind,
     lead_a_group,
     wait_for_end,
@@ -34,6 +36,7 @@ from .sharing import (
     without_signal,
 )
 from .signals import blocked, blocked_for_start, unblock_after_start, without_sigpipe
+from .terminal import takes_escapes
 from .watch import end_with_parent
 
 __all__ = [
@@ -53,12 +56,14 @@ __all__ = [
     "end_with_parent",
     "forget_locks_of_servants",
     "has_died",
+    "is_alive",
     "kill_left_behind",
     "lead_a_group",
     "memory_of_machine",
     "pair_of_sockets",
     "ready_servants",
     "shared_by_argument",
+    "takes_escapes",
     "this_process",
     "track_semaphores",
     "unblock_after_start",

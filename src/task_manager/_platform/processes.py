@@ -60,6 +60,19 @@ def has_died(process: BaseProcess) -> bool:
     return False
 
 
+def is_alive(pid: int) -> bool | None:
+    """Whether there is a process of this number; None: there is no way to ask, as on Windows."""
+    if _killpg is None or pid <= 0:
+        return None
+    try:
+        _kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def wait_for_end(process: BaseProcess, seconds: float) -> None:
     """Until it has ended, as its sentinel says, and not longer than so many seconds."""
     if CAN_POLL:
