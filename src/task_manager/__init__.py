@@ -15,6 +15,8 @@ from .errors import (
     CoroutineReturnedError,
     GetArgsError,
     HookError,
+    InDoubtError,
+    JournalError,
     NotInitializedError,
     ProcessResultError,
     StageDiedError,
@@ -25,6 +27,7 @@ from .errors import (
     WorkerError,
     WorkerStartError,
 )
+from .journal import Journal
 from .logger import TaskLogger
 from .manager import TaskManager
 from .progress import ProgressManager
@@ -36,6 +39,9 @@ __all__ = [
     "ErrorKind",
     "GetArgsError",
     "HookError",
+    "InDoubtError",
+    "Journal",
+    "JournalError",
     "NotInitializedError",
     "ProcessResultError",
     "ProgressManager",

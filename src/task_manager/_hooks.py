@@ -1,13 +1,16 @@
-"""The hooks of a manager: what each is called with, and whether a subclass has written it so."""
+"""The hooks of a manager: what each does by itself, and whether a subclass has written it right."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
 import warnings
-from typing import Any
+from typing import Any, Generic
 
+from ._generic import R, T
+from ._task import is_tuple
 from .errors import ConfigurationError
+from .options import ManagerAttributes
 
 HOOKS: dict[str, tuple[str, ...]] = {  # a new hook is a new row
     "get_args": ("task",),
@@ -15,6 +18,33 @@ HOOKS: dict[str, tuple[str, ...]] = {  # a new hook is a new row
     "handle_error": (),
 }
 NEAR = 0.9  # of difflib's ratio: process_results and getArgs are near, process_request is not
+
+
+class Hooks(ManagerAttributes, Generic[T, R]):
+    """A manager as its run sees it: options, and hooks to be overridden."""
+
+    def get_args(self, task: T, /) -> Any:
+        """The arguments of the call for this task, as a tuple; another value is the one argument.
+
+        To be overridden. Called in the thread that called `start`. What it raises is the task's
+        error, inside a GetArgsError.
+        """
+        return task if is_tuple(task) else (task,)
+
+    def process_result(self, task: T, result: Any, /) -> R:
+        """What is to be kept as the result of this task.
+
+        To be overridden. Called once for each task that succeeded, in the thread that called
+        `start`. What it raises is the task's error, inside a ProcessResultError.
+        """
+        return result  # type: ignore[no-any-return]
+
+    def handle_error(self) -> None:
+        """Called once at the end of every run, when all results and errors are in place.
+
+        To be overridden; `get_error_dict` has the errors, if there are any. What it raises, `start`
+        raises.
+        """
 
 
 def check_hooks(manager: Any) -> None:

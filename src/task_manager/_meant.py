@@ -23,6 +23,8 @@ _ALSO_CALLED = {
         max_interval""",
     "task_timeout": "timeout time_limit call_timeout timeout_seconds timeout_s task_time_limit",
     "deduplicate": "dedupe dedup unique distinct skip_duplicates",
+    "journal": """checkpoint checkpoints checkpoint_file checkpoint_path resume resume_from resumable
+        store storage db database cache cache_dir persist persistent state_file sqlite""",
     "logger": "log logging log_dir log_file log_path",
     "start_method": "context mp_context ctx multiprocessing_context",
     "keep_results": "store_results save_results return_results keep results",

@@ -5,8 +5,10 @@ The table at the end says which option of a manager is checked by which function
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from multiprocessing import get_all_start_methods
@@ -17,6 +19,7 @@ from ._run.results import Keeps
 from ._runners import MODES
 from .errors import ConfigurationError
 from .events import Observer
+from .journal import Journal
 from .logger import TaskLogger
 
 V = TypeVar("V")
@@ -137,6 +140,24 @@ def log(name: str, value: Any) -> TaskLogger | None:
     return value
 
 
+def journal(name: str, value: Any, deduplicate: bool = True) -> Journal | None:
+    """A path is a journal in that file, with what else is usual."""
+    if value is None:
+        return None
+    made = value if isinstance(value, Journal) else None
+    if isinstance(value, str | os.PathLike):
+        with contextlib.suppress(ConfigurationError):  # an empty path, or one of bytes
+            made = Journal(value)
+    if made is None:
+        raise ConfigurationError(f"{name} must be None, the path of a file or a Journal; got {value!r}")
+    if not deduplicate:
+        raise ConfigurationError(
+            f"{name} needs deduplicate=True: what is done is known by the task, so that equal tasks are "
+            "one"
+        )
+    return made
+
+
 def observers(name: str, value: Any) -> tuple[Observer, ...]:
     """As a tuple. A class in place of an object would only fail at the first event."""
     try:
@@ -187,6 +208,7 @@ MANAGER: dict[str, Row] = {
     "max_retry_delay": Row(seconds),
     "task_timeout": Row(timeout, beside="execution_mode"),
     "deduplicate": Row(flag),
+    "journal": Row(journal, beside="deduplicate"),
     "logger": Row(log),
     "start_method": Row(start_method),
     "keep_results": Row(keeps),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from ._chain.serial import run_in_serial, run_in_serial_async
 from ._door import Row, door
 from ._generic import R, Result, T, Task
 from ._notice import Notice
+from ._plan import name_of_function
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.ledger import Ledger
 from ._run.recorder import Recorder
@@ -26,7 +28,8 @@ from ._signals import HeldSignals
 from ._summary import Summary
 from .errors import ConfigurationError
 from .events import Observer
-from .manager import TaskManager, name_of_function, runs_of
+from .journal import Journal
+from .manager import TaskManager, runs_of
 from .options import ChainMode
 
 __all__ = ["TaskChain"]
@@ -73,6 +76,7 @@ _CHAIN = {
     "stages": Row(_managers, instead="add_stage and remove_stage change them"),
     "chain_mode": Row(_mode, instead="set_chain_mode changes it"),
     "observers": Row(options.observers),
+    "journal": Row(options.journal),
 }
 
 
@@ -87,6 +91,8 @@ class TaskChain(Generic[T, R]):
         stage that is too fast waits for the next one.
     observers: Objects of yours that are told the news of each start, as `task_manager.events` says:
         of the initial tasks, with the stage. Those of a stage's manager are told of its own tasks.
+    journal: As of a TaskManager: every outcome of an initial task goes to this file, and where it has
+        got to. A later start of the same script goes on there.
 
     Initial tasks are followed by their number, so that equal results on the way stay apart. If the
     first stage deduplicates, repeats among the initial tasks of a start run once; the stages
@@ -107,6 +113,7 @@ class TaskChain(Generic[T, R]):
     stages: tuple[TaskManager[Any, Any], ...]
     chain_mode: ChainMode
     observers: Sequence[Observer]
+    journal: Journal | None
 
     # For editors. Of a tuple they know the first and the last element, of a list one type for all.
     @overload
@@ -116,6 +123,7 @@ class TaskChain(Generic[T, R]):
         chain_mode: ChainMode = "serial",
         *,
         observers: Iterable[Observer] = (),
+        journal: str | os.PathLike[str] | Journal | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -126,6 +134,7 @@ class TaskChain(Generic[T, R]):
         chain_mode: ChainMode = "serial",
         *,
         observers: Iterable[Observer] = (),
+        journal: str | os.PathLike[str] | Journal | None = None,
     ) -> None: ...
     @overload
     def __init__(
@@ -134,6 +143,7 @@ class TaskChain(Generic[T, R]):
         chain_mode: ChainMode = "serial",
         *,
         observers: Iterable[Observer] = (),
+        journal: str | os.PathLike[str] | Journal | None = None,
     ) -> None: ...
     def __init__(
         self,
@@ -141,6 +151,7 @@ class TaskChain(Generic[T, R]):
         chain_mode: ChainMode = "serial",
         *,
         observers: Iterable[Observer] = (),
+        journal: str | os.PathLike[str] | Journal | None = None,
     ) -> None:
         self._ledger = Ledger()  # the options have been checked and kept at the door
         self._results = Results(self._ledger.keys)

@@ -2,7 +2,8 @@
 
     TaskManagerError
     ├── ConfigurationError    (also a ValueError)  a wrong option; raised, not kept
-    │   └── NotInitializedError (also an AttributeError) a subclass did not call super().__init__()
+    │   ├── NotInitializedError (also an AttributeError) a subclass did not call super().__init__()
+    │   └── JournalError                           a journal that cannot be used, as it is or as asked
     ├── WorkerError                                something happened to a worker
     │   ├── WorkerDiedError                        a worker process died with a task in hand
     │   ├── WorkerStartError                       no worker comes up; ends the run
@@ -10,6 +11,7 @@
     ├── TaskTimeoutError      (also a TimeoutError) a call took longer than task_timeout
     ├── TransportError                             an object could not cross a process boundary
     ├── CoroutineReturnedError (also a TypeError)  the function returned a coroutine in place of a result
+    ├── InDoubtError                               nobody knows whether a call was made, before a crash
     └── HookError                                  a hook of a manager's subclass raised
         ├── GetArgsError
         └── ProcessResultError
@@ -29,6 +31,8 @@ __all__ = [
     "CoroutineReturnedError",
     "GetArgsError",
     "HookError",
+    "InDoubtError",
+    "JournalError",
     "NotInitializedError",
     "ProcessResultError",
     "StageDiedError",
@@ -53,6 +57,13 @@ class NotInitializedError(ConfigurationError, AttributeError):
     """A subclass whose __init__ has not called super().__init__() was used.
 
     It is an AttributeError, so that hasattr, copies and debuggers may ask such an object anything.
+    """
+
+
+class JournalError(ConfigurationError):
+    """A journal that cannot be used: another file, or one of another function, or one in use.
+
+    Raised where a run begins, before any task is run; the file is as it was.
     """
 
 
@@ -152,6 +163,26 @@ class CoroutineReturnedError(TaskManagerError, TypeError):
         return (
             f"the function returned a coroutine ({self.coroutine}), which nothing awaits in this mode; "
             "pass the async function itself with execution_mode='async'"
+        )
+
+
+class InDoubtError(TaskManagerError):
+    """A call for this task may have been made, and what came of it is not known.
+
+    So it is with a journal of `in_doubt="error"`, where the process or the worker died in the meantime.
+    The task is run again only when it is given again.
+
+    task: The task.
+    """
+
+    def __init__(self, task: Any) -> None:
+        super().__init__(task)
+        self.task = task
+
+    def __str__(self) -> str:
+        return (
+            "a call may have begun before a crash, and what came of it is not known; "
+            "it is made again only when the task is given again"
         )
 
 

@@ -1,36 +1,31 @@
-"""TaskManager: the options, checked at the door; the hooks; the starts."""
+"""TaskManager: the options, checked at the door, and the starts."""
 
 from __future__ import annotations
 
-import copy
-import functools
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Concatenate, Generic, Literal, Self, Unpack, overload
+from typing import Any, Concatenate, Literal, Self, Unpack, overload
 
 from . import _options as options
 from ._door import door
 from ._generic import More, R, Result, T, Task
-from ._hooks import HOOKS, check_assigned_hooks, check_hooks, warn_of_near_names
-from ._notice import Notice
-from ._repr import name_of
-from ._rules.retry import RetryPolicy
+from ._hooks import HOOKS, Hooks, check_hooks, warn_of_near_names
+from ._plan import name_of_function, plan_of
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
-from ._run.runs import Plan, Runs
-from ._runners import MODES, Orders
+from ._run.runs import Runs
 from ._signals import HeldSignals
 from ._summary import Summary
-from ._task import is_tuple
 from .errors import NotInitializedError
 from .events import Observer
+from .journal import Journal
 from .logger import TaskLogger
-from .options import ExecutionMode, ManagerAttributes, ManagerOptions, StartMethod
-from .progress import ProgressObserver
+from .options import ExecutionMode, ManagerOptions, StartMethod
 
 __all__ = ["TaskManager"]
 
 
 @door("manager", options.MANAGER, "_runs")
-class TaskManager(ManagerAttributes, Generic[T, R]):
+class TaskManager(Hooks[T, R]):
     """Runs a function over tasks and accounts for every task: a result, or the error.
 
     func: Called once for each attempt. A tuple task is unpacked into its positional arguments,
@@ -62,6 +57,8 @@ class TaskManager(ManagerAttributes, Generic[T, R]):
     keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. "errors" keeps the
         errors alone. If False, tasks are counted, logged and handed to `process_result` only.
     deduplicate: Run a task that was taken before only if it failed in an earlier run.
+    journal: A path, or a Journal: every outcome is written to this file. A later start of the same
+        script runs only what is not done there, and has the earlier results and errors.
     logger: Where the log goes; None: no log.
     observers: Objects of yours that are told the news of each run, as `task_manager.events` says.
 
@@ -144,6 +141,7 @@ class TaskManager(ManagerAttributes, Generic[T, R]):
         max_retry_delay: float = 30.0,
         task_timeout: float | None = None,
         deduplicate: bool = True,
+        journal: str | os.PathLike[str] | Journal | None = None,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
         start_method: StartMethod | None = None,
         keep_results: bool | Literal["errors"] = True,
@@ -165,31 +163,6 @@ class TaskManager(ManagerAttributes, Generic[T, R]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._runs = Runs()
-
-    # ------------------------------------------------------------------ hooks
-
-    def get_args(self, task: T, /) -> Any:
-        """The arguments of the call for this task, as a tuple; another value is the one argument.
-
-        To be overridden. Called in the thread that called `start`. What it raises is the task's
-        error, inside a GetArgsError.
-        """
-        return task if is_tuple(task) else (task,)
-
-    def process_result(self, task: T, result: Any, /) -> R:
-        """What is to be kept as the result of this task.
-
-        To be overridden. Called once for each task that succeeded, in the thread that called
-        `start`. What it raises is the task's error, inside a ProcessResultError.
-        """
-        return result  # type: ignore[no-any-return]
-
-    def handle_error(self) -> None:
-        """Called once at the end of every run, when all results and errors are in place.
-
-        To be overridden; `get_error_dict` has the errors, if there are any. What it raises, `start`
-        raises.
-        """
 
     # ------------------------------------------------------------------ running
 
@@ -272,72 +245,4 @@ def runs_of(manager: TaskManager[Any, Any]) -> Runs:
     return manager._runs  # noqa: SLF001 - in the module of its class
 
 
-def plan_of(manager: TaskManager[Any, Any], more: Iterable[Observer] = ()) -> Plan:
-    """What it wants of a run that starts now: its options, hooks and observers as they are, and more."""
-    check_assigned_hooks(manager)
-    mode = MODES[manager.execution_mode]
-    return Plan(
-        owner=repr(manager),
-        name=name_of_function(manager),
-        func=manager.func,
-        mode=mode,
-        orders=Orders(
-            manager.worker_limit or mode.workers(), manager.task_timeout, manager.start_method
-        ),
-        retry=RetryPolicy(
-            manager.max_retries,
-            manager.retry_exceptions,
-            manager.retry_delay,
-            manager.max_retry_delay,
-        ),
-        keeps=manager.keep_results,
-        distinct=manager.deduplicate,
-        get_args=_overridden(manager, "get_args"),
-        process_result=_overridden(manager, "process_result"),
-        handle_error=manager.handle_error,
-        observers=(*(observer for made in _OBSERVERS for observer in made(manager)), *more),
-    )
-
-
-def quiet_copy(manager: TaskManager[Any, Any]) -> TaskManager[Any, Any]:
-    """One that writes no log, draws no bar and tells no observer: where the parent does that."""
-    quiet = copy.copy(manager)
-    vars(quiet).update(logger=None, show_progress=False, observers=())
-    return quiet
-
-
-def name_of_function(manager: TaskManager[Any, Any]) -> str:
-    """For people: of what a partial was made of, if it is one."""
-    func = manager.func.func if isinstance(manager.func, functools.partial) else manager.func
-    return name_of(func)
-
-
-def _overridden(manager: TaskManager[Any, Any], hook: str) -> Callable[..., Any] | None:
-    """The hook as a method, None where it is the one of this class and need not be called."""
-    method = getattr(manager, hook)
-    return None if getattr(method, "__func__", None) is getattr(TaskManager, hook) else method
-
-
-def _bar(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
-    return [ProgressObserver(manager.progress_desc)] if manager.show_progress else []
-
-
-def _log(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
-    return [] if manager.logger is None else [manager.logger.observer(name_of_function(manager))]
-
-
-def _notice(manager: TaskManager[Any, Any]) -> Iterable[Observer]:
-    kept = manager.keep_results
-    return [Notice(name_of_function(manager), [manager.show_progress], [manager.logger], kept)]
-
-
 _AWAITED = "await manager.start_async(tasks)"
-
-# Who is told the news of a run, in this order, besides what keeps its results. A new row is all that
-# a new observer needs.
-_OBSERVERS: tuple[Callable[[TaskManager[Any, Any]], Iterable[Observer]], ...] = (
-    _bar,
-    _log,
-    _notice,
-    lambda manager: manager.observers,
-)

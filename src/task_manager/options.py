@@ -7,10 +7,12 @@ class Fetcher(TaskManager[str, bytes]):
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypedDict
 
 from .events import Observer
+from .journal import Journal
 from .logger import TaskLogger
 
 __all__ = ["ChainMode", "ExecutionMode", "ManagerAttributes", "ManagerOptions", "StartMethod"]
@@ -28,6 +30,7 @@ class ManagerOptions(TypedDict, total=False):
     max_retry_delay: float
     task_timeout: float | None
     deduplicate: bool
+    journal: str | os.PathLike[str] | Journal | None
     logger: TaskLogger | None
     start_method: StartMethod | None
     keep_results: bool | Literal["errors"]
@@ -48,6 +51,7 @@ class ManagerAttributes:
     max_retry_delay: float
     task_timeout: float | None
     deduplicate: bool
+    journal: Journal | None
     logger: TaskLogger | None
     start_method: StartMethod | None
     keep_results: bool | Literal["errors"]

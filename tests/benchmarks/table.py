@@ -15,7 +15,7 @@ PICTURE = PAGE.with_suffix(".svg")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 COLUMNS = ["work", "against", "which costs", "log off", "wanted", "log on", "wanted"]
-PEERS = ["task_manager", "loguru", "tqdm", "joblib", "mpire"]
+PEERS = ["loguru", "tqdm", "joblib", "mpire"]
 
 
 def heading() -> str:

@@ -116,7 +116,7 @@ GUARDS = [
     Guard("F15", "what refuses to be looked at is known by itself", "_run/keys.py", "key_of_unhashable", catching(NONE), CONFORMANCE, "f15_any"),
     Guard("F15", "a broken repr is shown as such", "_repr.py", "_Showing._instance", catching(NONE), "test_repr.py", ""),
     Guard("F16", "get_args", "_run/hooks.py", "calls_of", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
-    Guard("F16", "process_result", RUN, "Run._succeed", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
+    Guard("F16", "process_result", "_run/hooks.py", "process_results", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "handle_error of a stage, in turn", "_chain/serial.py", "run_in_serial", catching(NONE), CHAIN, "f16 and serial"),
     Guard("F17", "a log that cannot be opened is left out", RECORDER, "Recorder.record", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
     Guard("F17", "of two observers that are equal the one that failed is left out", RECORDER, "Recorder._detach", turned("other is not observer", "other != observer"), "test_recorder.py", "named_by_its_class"),

@@ -9,17 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from task_manager._journal.schema import APPLICATION_ID, VERSION
+from task_manager._journal.schema import APPLICATION_ID, FORMAT, TABLES
 
-TABLES = """
-CREATE TABLE tasks(id INTEGER PRIMARY KEY, task, text TEXT, state INTEGER, stage INTEGER, value,
-    attempts INTEGER, seconds REAL, at REAL, run INTEGER);
-CREATE TABLE errors(id INTEGER PRIMARY KEY, error BLOB, kind TEXT, place TEXT, said TEXT,
-    traceback TEXT);
-CREATE TABLE runs(run INTEGER PRIMARY KEY, began REAL, ended REAL, mode TEXT, workers INTEGER,
-    total INTEGER, pid INTEGER, host TEXT, counts TEXT, ended_early TEXT);
-CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT);
-"""
 BEGAN = 1_800_000_000.0
 DONE, FAILED, PASSED, STARTED = 1, 2, 3, 4
 
@@ -101,7 +92,7 @@ def fill(
 ) -> None:
     connection.executescript(TABLES)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version={VERSION}")
+    connection.execute(f"PRAGMA user_version={FORMAT}")
     connection.execute("BEGIN")
     meta = {
         "functions": json.dumps(functions),
@@ -126,14 +117,14 @@ def fill(
 
 
 WRITER = """
-import os, socket, sqlite3, sys, time
+import os, platform, sqlite3, sys, time
 sys.path[:0] = [{tests!r}]
 from pathlib import Path
 from report import journals as j
 
 path = Path({path!r})
 connection = j.opened(path)
-run = j.run(began=time.time(), ended=None, pid=os.getpid(), host=socket.gethostname(), total=2000)
+run = j.run(began=time.time(), ended=None, pid=os.getpid(), host=platform.node(), total=2000)
 j.fill(connection, [j.task(f"task {{n}}") for n in range(1000)], runs=[run])
 lock = sqlite3.connect(f"{{path}}-lock", isolation_level=None, timeout=0)
 lock.execute("BEGIN EXCLUSIVE")

@@ -12,10 +12,11 @@ import pytest
 import functions as f
 from functions import WAYS, manager_of
 from stand import Stand
+from task_manager._plan import plan_of
 from task_manager._run.source import IterableSource
 from task_manager._signals import HeldSignals
 from task_manager.events import Attempted, Event
-from task_manager.manager import plan_of, runs_of
+from task_manager.manager import runs_of
 
 
 class Opening:

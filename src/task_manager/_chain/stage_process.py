@@ -12,8 +12,9 @@ from .._processes.function import pack_object
 from .._run.recorder import Recorder
 from .._runners import MODES
 from ..errors import StageDiedError
-from ..manager import TaskManager, quiet_copy, runs_of
+from ..manager import TaskManager, runs_of
 from .link import LinkQueue
+from .plans import quiet_copy
 from .reports import current_ticket
 from .stage import run_stage
 

@@ -6,6 +6,7 @@
      watch      a process ends with its parent      poll, SIGIO
      sharing    sockets and memory of two processes passing of files, memfd
      terminal   escapes are taken for what they are a console of Windows
+     owners     whose a file is                     owners, modes
      servants   processes of multiprocessing's own  fork server, resource tracker
 
 A capability is known by what there is (`hasattr`), never by the name of the system.  Without POSIX
@@ -13,6 +14,7 @@ each does what can be done, or nothing, so that no other module asks.  What is l
 """
 
 from .copies import CAN_FORK, after_fork, end_a_copy, this_process
+from .owners import HAS_OWNERS, foreign_hands, make_private
 from .processes import (
     CAN_POLL,
     KILLED_CODES,
@@ -42,6 +44,7 @@ from .watch import end_with_parent
 __all__ = [
     "CAN_FORK",
     "CAN_POLL",
+    "HAS_OWNERS",
     "KILLED_CODES",
     "NO_SIGNAL",
     "MemoryByArgument",
@@ -54,11 +57,13 @@ __all__ = [
     "end_of_servant",
     "end_with_group",
     "end_with_parent",
+    "foreign_hands",
     "forget_locks_of_servants",
     "has_died",
     "is_alive",
     "kill_left_behind",
     "lead_a_group",
+    "make_private",
     "memory_of_machine",
     "pair_of_sockets",
     "ready_servants",

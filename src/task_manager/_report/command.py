@@ -85,47 +85,44 @@ def _done(given: argparse.Namespace) -> int:
 
 
 def _show(file: Any, given: argparse.Namespace) -> None:
+    from .._journal.schema import FAILED, STATES
     from . import lists, text
     from .follow import follow
-    from .reading import seen_in, tasks_in
+    from .reading import cells_in, seen_in, tasks_in
     from .screen import Screen
-    from .seen import STATES
 
     limit: int | None = given.limit
-    state = STATES.get(given.tasks or "")
-
-    def pieces(*, errors: bool = True) -> Iterator[Any]:
-        return tasks_in(file, state, limit, errors=errors)
+    state = {word: number for number, word in STATES.items()}.get(given.tasks or "")
 
     if given.json:
-        wanted = pieces() if given.tasks else None
+        wanted = tasks_in(file, state, limit) if given.tasks else None
         shown = None if given.tasks else limit
         seen = seen_in(file, shown, ALL_FIRST, shown or ALL_FIRST, ALL_RUNS)
-        _write(lists.as_json(file.path, seen, wanted))
+        _write(lists.as_json(file.shown, seen, wanted))
     elif given.csv:
-        _write(lists.tasks_as_csv(pieces()))
+        _write(lists.tasks_as_csv(tasks_in(file, state, limit)))
     elif given.tasks:
-        _write(lists.tasks_as_lines(pieces(errors=False)))
+        _write(lists.tasks_as_lines(cells_in(file, state, limit)))
     elif given.errors:
         screen = Screen()
         groups = seen_in(file, limit, 0, 0, 1).groups
         if not groups:
             screen.write(["no task has failed"])
         for group in groups:
-            for part in text.all_errors(group, tasks_in(file, STATES["failed"], None, group), screen):
+            for part in text.all_errors(group, tasks_in(file, FAILED, None, group), screen):
                 screen.write(part)
     elif given.follow:
         screen = Screen()
         follow(
             lambda: seen_in(file, GROUPS, FIRST, SLOWEST, RUNS),
-            lambda seen, brief: text.report(file.path, seen, screen, brief=brief),
+            lambda seen, brief: text.report(file.shown, seen, screen, brief=brief),
             screen,
             given.every,
         )
     else:
         screen = Screen()
         seen = seen_in(file, limit or GROUPS, FIRST, limit or SLOWEST, limit or RUNS)
-        screen.write(text.report(file.path, seen, screen))
+        screen.write(text.report(file.shown, seen, screen))
 
 
 def _write(parts: Iterator[str]) -> None:
@@ -167,7 +164,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--limit",
         type=_count,
         metavar="N",
-        help=f"at most so many tasks or kinds of errors; otherwise {GROUPS} in the report, all elsewhere",
+        help=f"at most so many tasks or kinds of errors; otherwise {GROUPS} in the report, else all",
     )
     given = parser.parse_args(arguments)
     for one, other in (

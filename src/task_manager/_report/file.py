@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import quote
 
-from .._journal.schema import APPLICATION_ID, VERSION
+from .._journal.schema import APPLICATION_ID, FORMAT
 from .._repr import one_line
 
 T = TypeVar("T")
@@ -53,11 +53,15 @@ class _ChangedError(Exception):
 
 
 class JournalFile:
-    """A journal's file. Leave it as a context manager: a copy of it may lie in a temporary folder."""
+    """A journal's file. Leave it as a context manager: a copy of it may lie in a temporary folder.
+
+    shown: Its path as it was given.
+    """
 
     def __init__(self, path: Path) -> None:
         """Raise WrongFileError for what is no file of SQLite's."""
-        self.path = path
+        self.shown = path
+        self.path = Path(os.path.realpath(path))  # the other files lie beside what a link leads to
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         self._copied: State = ()
         self._header()
@@ -145,10 +149,10 @@ class JournalFile:
         )
         if mark != APPLICATION_ID:
             raise self._wrong("is no journal of task_manager, but another SQLite file")
-        if version > VERSION:
+        if version > FORMAT:
             raise self._wrong(
                 f"is a journal of a newer task_manager: its format is {version}, "
-                f"and this one reads formats up to {VERSION}"
+                f"and this one reads formats up to {FORMAT}"
             )
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         missing = [table for table in TABLES if (table,) not in tables]
@@ -201,7 +205,7 @@ class JournalFile:
         return self.path.with_name(f"{self.path.name}{end}")
 
     def _wrong(self, what: str) -> WrongFileError:
-        return WrongFileError(f"{one_line(str(self.path))} {what}")
+        return WrongFileError(f"{one_line(str(self.shown))} {what}")
 
 
 def _state_of(path: Path) -> tuple[int, ...] | None:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 
 from .._bars.lines import EVERY, rate
+from .._journal.schema import DONE, FAILED, STARTED
 from .screen import Screen
-from .seen import DONE, FAILED, STARTED, Seen
+from .seen import Seen
 from .text import ending, moment, time_left
 
 DRAWN_EVERY = 1.0  # seconds from a look to the next one, in a terminal

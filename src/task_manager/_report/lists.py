@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from .._journal.schema import STATES
 from .._repr import one_line
-from .seen import WORDS, Cell, Group, RunSeen, Seen, TaskSeen
+from .seen import Cell, Group, RunSeen, Seen, TaskSeen
 from .text import moment
 
 DOCUMENT = 1  # the format of the document: raised where a field changes its meaning or goes
@@ -31,10 +32,10 @@ def _escaped(text: str) -> str:
     return one_line(text.replace("\r", "\\r").replace("\n", "\\n"))
 
 
-def tasks_as_lines(pieces: Iterable[list[TaskSeen]]) -> Iterator[str]:
+def tasks_as_lines(pieces: Iterable[list[Cell]]) -> Iterator[str]:
     """The tasks, one a line."""
     for piece in pieces:
-        yield "".join(f"{bare(task.task)}\n" for task in piece)
+        yield "".join([f"{bare(task)}\n" for task in piece])
 
 
 def tasks_as_csv(pieces: Iterable[list[TaskSeen]]) -> Iterator[str]:
@@ -56,7 +57,7 @@ def tasks_as_csv(pieces: Iterable[list[TaskSeen]]) -> Iterator[str]:
                 (
                     task.id,
                     _field(task.task.value),
-                    WORDS.get(task.state, "unknown"),
+                    STATES.get(task.state, "unknown"),
                     task.stage,
                     task.attempts,
                     None if task.seconds is None else f"{task.seconds:.6f}",
@@ -109,10 +110,10 @@ def _document(path: Path, seen: Seen) -> dict[str, Any]:
         "going": seen.going,
         "counts": {
             "tasks": seen.tasks,
-            **{word: seen.counts[state] for state, word in sorted(WORDS.items())},
+            **{word: seen.counts[state] for state, word in sorted(STATES.items())},
         },
         "stages": [
-            {"state": WORDS.get(state, "unknown"), "stage": stage, "count": count}
+            {"state": STATES.get(state, "unknown"), "stage": stage, "count": count}
             for (state, stage), count in sorted(seen.stages.items())
         ],
         "runs_in_all": seen.runs_in_all,
@@ -168,7 +169,7 @@ def _task(task: TaskSeen) -> dict[str, Any]:
     return {
         "id": task.id,
         **_cell(task.task),
-        "state": WORDS.get(task.state, "unknown"),
+        "state": STATES.get(task.state, "unknown"),
         "stage": task.stage,
         "attempts": task.attempts,
         "seconds": task.seconds,

@@ -5,20 +5,19 @@ A large journal is read without being held: counts are made by SQLite, and lists
 
 from __future__ import annotations
 
-import socket
+import platform
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from .._journal.schema import DONE, FAILED, PASSED, STATES
 from .._platform import is_alive
 from .file import JournalFile
 from .seen import (
-    DONE,
-    FAILED,
-    PASSED,
+    Cell,
     Error,
     Group,
     RunSeen,
@@ -43,15 +42,17 @@ PIECE = 5000  # tasks of a list that are read at a time
 FULL = 1_000_000  # characters of tasks after which a piece ends
 
 
-def _task(most: int | None = None) -> str:
-    """The columns of a task. most: Characters that are wanted; None: all."""
+def _cell(most: int | None = None) -> str:
+    """The columns of `cell`. most: Characters that are wanted; None: all."""
     task, shown = (f"substr({name}, 1, {most})" if most else name for name in ("t.task", "t.text"))
     return (
         f"CASE typeof(t.task) WHEN 'blob' THEN {shown} WHEN 'text' THEN {task} ELSE t.task END,"
-        " typeof(t.task) <> 'blob', t.state, t.stage, t.attempts, t.seconds, t.at, t.run"
+        " typeof(t.task) <> 'blob'"
     )
 
 
+_CELL = _cell()
+_REST = "t.state, t.stage, t.attempts, t.seconds, t.at, t.run"
 _ERROR = (
     f"substr(e.kind, 1, {SHORT}), substr(e.place, 1, {SHORT}), substr(e.said, 1, {LONG}),"
     f" substr(e.traceback, 1, {LONG})"
@@ -81,7 +82,7 @@ def _goes_on(run: RunSeen, file: JournalFile) -> bool:
     A process that is gone from this machine has ended. Of one that is there, or on another machine, the
     lock tells, as its number may be another's by now.
     """
-    if run.pid is not None and run.host == socket.gethostname() and is_alive(run.pid) is False:
+    if run.pid is not None and run.host == platform.node() and is_alive(run.pid) is False:
         return False
     return file.is_locked()
 
@@ -111,7 +112,7 @@ def _seen(
         made=number(parsed(str(meta.get("made")))),
         now=now,
         tasks=counts["tasks"],
-        counts={state: counts[f"state {state}"] for state in (1, 2, 3, 4)},
+        counts={state: counts[f"state {state}"] for state in STATES},
         stages=_stages(connection) if chain else {},
         runs=tuple(counted),
         runs_in_all=whole(ask("SELECT count(*) FROM runs").fetchone()[0]) or 0,
@@ -120,7 +121,7 @@ def _seen(
         slowest=tuple(
             _rows(
                 ask(
-                    f"SELECT t.rowid, {_task(SHORT)} FROM tasks t WHERE t.seconds IS NOT NULL"
+                    f"SELECT t.rowid, {_cell(SHORT)}, {_REST} FROM tasks t WHERE t.seconds IS NOT NULL"
                     " ORDER BY t.seconds DESC LIMIT ?",
                     (slowest,),
                 )
@@ -154,10 +155,10 @@ def _counts(
 ) -> tuple[list[RunSeen], dict[str, int]]:
     """All counts in one pass: of the states, and of the outcomes of runs without a summary."""
     columns = {"tasks": "count(*)"}
-    columns |= {f"state {state}": f"sum(state = {state})" for state in (1, 2, 3, 4)}
+    columns |= {f"state {state}": f"sum(state = {state})" for state in STATES}
     unended = [run for run in runs if run.ended is None or run is runs[-1]][-UNENDED:]
     last = unended[-1].run if unended else 0
-    columns["now"] = f"sum(run = {last} AND state IN (1, 2) AND at > {now - NOW!r})"
+    columns["now"] = f"sum(run = {last} AND state IN ({DONE}, {FAILED}) AND at > {now - NOW!r})"
     for run in unended:
         columns[f"done {run.run}"] = f"sum(run = {run.run} AND state = {DONE})"
         columns[f"failed {run.run}"] = f"sum(run = {run.run} AND state = {FAILED})"
@@ -234,7 +235,7 @@ def _by_id(connection: sqlite3.Connection, ids: list[int]) -> Iterator[TaskSeen]
     for one in ids:
         yield from _rows(
             connection.execute(
-                f"SELECT t.rowid, {_task(SHORT)}, {_ERROR}"
+                f"SELECT t.rowid, {_cell(SHORT)}, {_REST}, {_ERROR}"
                 " FROM tasks t LEFT JOIN errors e ON e.id = t.id WHERE t.id = ?",
                 (one,),
             )
@@ -256,52 +257,73 @@ def _rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[TaskSeen]:
         )
 
 
+Made = TypeVar("Made", TaskSeen, Cell)
+
+
 def tasks_in(
+    file: JournalFile, state: int | None, limit: int | None, group: Group | None = None
+) -> Iterator[list[TaskSeen]]:
+    """The tasks with all that is known of them, in the order in which they were first taken.
+
+    state: Of those that are wanted; None: all. limit: How many at most; None: all.
+    group: Those that have failed with its errors alone.
+    """
+    query, values = f"SELECT t.rowid, {_CELL}, {_REST}, {_ERROR} FROM", ()
+    if group is None:
+        query += " tasks t LEFT JOIN errors e ON e.id = t.id WHERE t.rowid > ?"
+    else:
+        query += (
+            " errors e CROSS JOIN tasks t ON t.id = e.id WHERE e.id > ? AND e.id <= ?"
+            f" AND ifnull(substr(e.kind, 1, {SHORT}), '') = ?"
+            f" AND ifnull(substr(e.place, 1, {SHORT}), '') = ?"
+        )
+        values = (group.last_id, group.kind, group.place)
+    return _pieces(file, query, values, state, limit, "t" if group is None else "e", _rows)
+
+
+def cells_in(file: JournalFile, state: int | None, limit: int | None) -> Iterator[list[Cell]]:
+    """The same of the tasks alone."""
+    query = f"SELECT t.rowid, {_CELL} FROM tasks t WHERE t.rowid > ?"
+    return _pieces(file, query, (), state, limit, "t", _cells)
+
+
+def _cells(rows: Iterable[tuple[Any, ...]]) -> Iterator[Cell]:
+    return (cell(task, plain) for _, task, plain in rows)
+
+
+def _pieces(
     file: JournalFile,
+    query: str,
+    values: tuple[Any, ...],
     state: int | None,
     limit: int | None,
-    group: Group | None = None,
-    *,
-    errors: bool = True,
-) -> Iterator[list[TaskSeen]]:
-    """The tasks, in the order in which they were first taken, piece by piece.
+    order: str,
+    made: Callable[[Iterable[tuple[Any, ...]]], Iterator[Made]],
+) -> Iterator[list[Made]]:
+    """Rows piece by piece.
 
-    Between two pieces nobody holds the file, however long who reads takes his time; a task that is
+    Between two pieces nobody holds the file, however long who reads takes his time. A task that is
     recorded meanwhile is shown as it is when its turn comes.
-    state: Of those that are wanted; None: all. limit: How many at most; None: all.
-    group: Those that have failed with its errors alone. errors: Whether these are wanted.
     """
-    query = f"SELECT t.rowid, {_task()}{f', {_ERROR}' if errors else ''} FROM "
-    after: list[Any]
-    if group is None:
-        query += "tasks t" + (" LEFT JOIN errors e ON e.id = t.id" if errors else "")
-        query += " WHERE t.rowid > ?"
-        after = []
-    else:
-        query += "errors e CROSS JOIN tasks t ON t.id = e.id WHERE e.rowid > ? AND e.rowid <= ?"
-        query += f" AND ifnull(substr(e.kind, 1, {SHORT}), '') = ?"
-        query += f" AND ifnull(substr(e.place, 1, {SHORT}), '') = ?"
-        after = [group.last_id, group.kind, group.place]
-    if state is not None:
-        query += f" AND t.state = {state}"
-    query += " ORDER BY t.rowid LIMIT ?" if group is None else " ORDER BY e.rowid LIMIT ?"
+    wanted = "" if state is None else f" AND t.state = {state}"
+    query += f"{wanted} ORDER BY {order}.rowid LIMIT ?"
     last, left = -(1 << 63), limit
     while left is None or left > 0:
         most = PIECE if left is None else min(PIECE, left)
-        rows = file.look(partial(_piece, query, (last, *after, most)))
+        rows = file.look(partial(_piece, query, (last, *values, most)))
         if not rows:
             return
-        last = rows[-1].id
+        last = rows[-1][0]
         left = None if left is None else left - len(rows)
-        yield rows
+        yield list(made(rows))
 
 
-def _piece(query: str, values: tuple[Any, ...], connection: sqlite3.Connection) -> list[TaskSeen]:
+def _piece(query: str, values: tuple[Any, ...], connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Rows as they are; fewer of large ones."""
     rows, size = [], 0
-    for row in _rows(connection.execute(query, values)):
+    for row in connection.execute(query, values):
         rows.append(row)
-        size += len(row.task.value) if type(row.task.value) is str else 0
-        size += len(row.error.said) + len(row.error.traceback) if row.error else 0
+        size += sum([len(value) for value in row if type(value) is str])
         if size > FULL:
             break
     return rows

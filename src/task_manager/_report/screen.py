@@ -10,8 +10,8 @@ from typing import TextIO
 from tqdm.utils import disp_len
 
 from .._bars.width import cut
+from .._journal.schema import DONE, FAILED, PASSED, STARTED
 from .._platform import takes_escapes
-from .seen import DONE, FAILED, PASSED, STARTED
 
 IN_A_PIPE = 100  # columns where there is no terminal
 LEAST = 20

@@ -9,15 +9,10 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
-
-DONE, FAILED, PASSED, STARTED = 1, 2, 3, 4
-STATES = {"done": DONE, "failed": FAILED, "passed": PASSED, "started": STARTED}
-WORDS = {number: word for word, number in STATES.items()}
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """A task.
 
     value: Itself, where it is a text, a number or None; otherwise the short text that was stored of it.
@@ -28,8 +23,7 @@ class Cell:
     plain: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Error:
+class Error(NamedTuple):
     """What a task failed with: the type, the last line of the user's code, the message, all lines."""
 
     kind: str
@@ -38,8 +32,7 @@ class Error:
     traceback: str
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSeen:
+class TaskSeen(NamedTuple):
     """A row of a task.
 
     stage: How many stages of a chain are behind it. at: When its outcome was recorded.

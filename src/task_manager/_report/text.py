@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .._bars.lines import rate
+from .._journal.schema import DONE, FAILED, PASSED, STARTED
 from .._repr import one_line, short_repr
 from .screen import Screen
-from .seen import DONE, FAILED, PASSED, STARTED, Cell, Error, Group, RunSeen, Seen, TaskSeen
+from .seen import Cell, Error, Group, RunSeen, Seen, TaskSeen
 
 MOST_LINES = 12  # of a traceback in the report; --errors shows all
 ROOM = 60  # characters of a task among others

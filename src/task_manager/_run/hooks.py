@@ -1,15 +1,15 @@
-"""The hook that makes the arguments of calls, called for some tasks in turn."""
+"""The hooks that make arguments of tasks, and results of what calls return: for some in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._call import NEVER, Slot
 from .._repr import text_of
 from .._signals import HeldSignals, let_through
-from .._task import is_tuple
-from ..errors import GetArgsError
+from .._task import Batch, is_tuple
+from ..errors import GetArgsError, ProcessResultError
 from .notes import caused
 
 
@@ -43,3 +43,42 @@ def calls_of(
         [task for _, task, _ in done],
         [args for _, _, args in done],
     )
+
+
+def process_results(
+    process_result: Callable[[Any, Any], Any],
+    batch: Batch,
+    answers: Iterable[tuple[int, Any, float]],
+    slot: Slot,
+    signals: HeldSignals,
+    fail: Callable[[Batch, int, BaseException, float], None],
+    keep: Callable[[Batch, list[int], list[Any], list[float]], None],
+) -> None:
+    """Make results of what calls have returned.
+
+    answers: Position in the batch, what the call returned, and its seconds.
+    slot: Told which task the hook is called for, as it may end this process.
+    fail: Called for one that the hook raised for. keep: Called at the end for all the others.
+    """
+    positions: list[int] = []
+    results: list[Any] = []
+    seconds: list[float] = []
+    try:
+        for position, value, took in answers:
+            task = batch.tasks[position]
+            slot[0] = batch.indices[position]
+            slot[1] = 0.0
+            try:
+                result = signals.through(process_result, task, value)
+            except Exception as error:
+                let_through(error)
+                hook_error = caused(ProcessResultError(task, text_of(error), value), error)
+                fail(batch, position, hook_error, took)
+            else:
+                positions.append(position)
+                results.append(result)
+                seconds.append(took)
+    finally:  # what was processed before a signal's handler raised is kept
+        slot[1] = NEVER
+        if positions:
+            keep(batch, positions, results, seconds)

@@ -17,23 +17,21 @@ from dataclasses import replace
 from typing import Any
 
 from .._call import IDLE, NEVER, Slot
-from .._repr import text_of
 from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
 from .._rules.timeouts import too_late
 from .._runners import NotBegun
-from .._signals import HeldSignals, let_through
+from .._signals import HeldSignals
 from .._summary import Summary, input_raised, why
 from .._task import Attempt, Batch, Failure, Outcomes, Unrun, has_tuples, is_tuple
-from ..errors import ProcessResultError
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
 from .attempted import attempted, is_whole
 from .begun import Begun
-from .hooks import calls_of
+from .hooks import calls_of, process_results
 from .in_flight import InFlight
 from .ledger import Entered, Ledger
-from .notes import annotate, caused
+from .notes import annotate
 from .recorder import Recorder
 from .source import Source
 from .waiting import WaitingAttempts
@@ -256,30 +254,20 @@ class Run:
         if self._process_result is None:
             self._keep(batch, positions, values, seconds)
             return
-        good: list[int] = []
-        results: list[Any] = []
-        spent: list[float] = []
-        try:
-            for position, value, took in zip(positions, values, seconds, strict=True):
-                task = batch.tasks[position]
-                self._slot[0] = batch.indices[position]
-                self._slot[1] = 0.0
-                try:
-                    result = self._signals.through(self._process_result, task, value)
-                except Exception as error:
-                    let_through(error)
-                    hook_error = caused(ProcessResultError(task, text_of(error), value), error)
-                    attempt = batch.attempt(position)
-                    self._fail(attempt.index, task, hook_error, attempt.number, took)
-                    self._in_flight.remove(batch, [position])
-                else:
-                    good.append(position)
-                    results.append(result)
-                    spent.append(took)
-        finally:  # what was processed before a signal's handler raised is kept
-            self._slot[1] = NEVER
-            if good:
-                self._keep(batch, good, results, spent)
+        process_results(
+            self._process_result,
+            batch,
+            zip(positions, values, seconds, strict=True),
+            self._slot,
+            self._signals,
+            fail=self._fail_in_hook,
+            keep=self._keep,
+        )
+
+    def _fail_in_hook(self, batch: Batch, position: int, error: BaseException, took: float) -> None:
+        attempt = batch.attempt(position)
+        self._fail(attempt.index, attempt.task, error, attempt.number, took)
+        self._in_flight.remove(batch, [position])
 
     def _keep(
         self, batch: Batch, positions: Sequence[int], results: list[Any], seconds: list[float]

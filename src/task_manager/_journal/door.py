@@ -1,0 +1,146 @@
+"""Which file is opened as a journal, and which is refused, and why. What is refused stays as it was.
+
+    the path ─▶ a file in a folder? ─▶ ours alone? ─▶ locked for us ─▶ a journal? ─▶ of this version?
+
+Whose the files are is asked of the journal and of all that SQLite reads beside it: it would take into
+the journal whatever a stranger has put into `crawl.db-wal`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import struct
+import time
+from pathlib import Path
+
+from .._platform import foreign_hands, make_private
+from ..errors import JournalError
+from .schema import APPLICATION_ID, FORMAT, TABLES
+
+BESIDE = ("-wal", "-shm", "-journal", "-lock")
+MAGIC = b"SQLite format 3\0"
+HEADER = 100  # bytes: https://sqlite.org/fileformat2.html#the_database_header
+
+
+class Door:
+    """What is asked of one path, before and after it is locked.
+
+    shown: As the user gave it, for messages. path: Where it is, links followed.
+    """
+
+    def __init__(self, given: str | os.PathLike[str]) -> None:
+        self.shown = os.fspath(given)
+        self.path = Path(os.path.realpath(self.shown))
+
+    def refusal(self, why: str) -> JournalError:
+        return JournalError(f"journal {self.shown!r} {why}")
+
+    def check_place(self) -> None:
+        """Whether a journal may be there at all, and whose the files there are."""
+        folder = self.path.parent
+        if not folder.is_dir():
+            raise self.refusal(f"cannot be made: there is no folder {str(folder)!r}")
+        if Path(self.shown).is_symlink() and self._stat(self.path) is None:
+            raise self.refusal(f"is a link to {str(self.path)!r}, and there is no such file")
+        for beside in ("", *BESIDE):
+            found = self._stat(self.beside(beside))
+            if found is None:
+                continue
+            what = "" if not beside else f"has {self.beside(beside).name!r} beside it, which "
+            if stat.S_ISDIR(found.st_mode):
+                raise self.refusal(f"{what}is a folder; give the path of a file in it")
+            if not stat.S_ISREG(found.st_mode):
+                raise self.refusal(f"{what}is no plain file")
+            hands = foreign_hands(found)
+            if hands is not None:
+                raise self._distrusted(what, hands)
+
+    def _distrusted(self, what: str, hands: str) -> JournalError:
+        advice = "chmod go-w takes that right away" if "mode" in hands else "a copy of it is yours"
+        return self.refusal(
+            f"{what}is not opened, as {hands}: a journal holds pickles, and a pickle can run anything. "
+            f"If you know where it comes from, {advice}"
+        )
+
+    def beside(self, ending: str) -> Path:
+        return self.path.with_name(self.path.name + ending)
+
+    def _stat(self, path: Path) -> os.stat_result | None:
+        try:
+            return path.lstat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self.refusal(f"cannot be opened: {error.strerror}") from None
+
+    def is_new(self) -> bool:
+        """Whether there is nothing yet. Raises JournalError for a file that is no journal of ours.
+
+        To be called under the lock: it opens and closes the file, and with that any POSIX lock goes that
+        this process has on it.
+        """
+        try:
+            with self.path.open("rb") as file:
+                header = file.read(HEADER)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise self.refusal(f"cannot be read: {error.strerror}") from None
+        if not header:
+            return True
+        if len(header) < HEADER or not header.startswith(MAGIC):
+            raise self.refusal("is another kind of file, and no journal; nothing was changed in it")
+        version, application = struct.unpack_from(">I4xI", header, 60)
+        if application != APPLICATION_ID:
+            raise self.refusal(
+                "is a database of something else, and no journal; nothing was changed in it"
+            )
+        if version > FORMAT:
+            raise self.refusal(
+                f"was made by a newer version of task_manager: it has format {version}, this version "
+                f"knows {FORMAT}"
+            )
+        return False
+
+    def make(self, meta: dict[str, str]) -> None:
+        """An empty journal. It is made whole, and then gets its name: no crash leaves a half.
+
+        Raises JournalError where there can be none.
+        """
+        new = self.beside("-new")
+        try:
+            new.unlink(missing_ok=True)  # of one who was killed here, under the same lock
+            make_private(new)
+            found = new.stat()
+            if foreign_hands(found) is not None:
+                raise self.refusal(
+                    f"cannot be kept safe: its file system gave it mode {found.st_mode & 0o777:04o} in "
+                    "place of 0600, so that others can write it"
+                )
+            _fill(new, meta)
+            new.replace(self.path)
+        except OSError as error:
+            raise self.refusal(f"cannot be made: {error.strerror}") from None
+        except sqlite3.Error as error:
+            raise self.refusal(f"cannot be made: {error}") from None
+        finally:
+            for ending in ("-new", "-new-journal", "-new-wal", "-new-shm"):
+                with contextlib.suppress(OSError):
+                    self.beside(ending).unlink()
+
+
+def _fill(path: Path, meta: dict[str, str]) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("BEGIN")
+        for statement in TABLES.split(";"):
+            connection.execute(statement)
+        rows = {**meta, "made": repr(time.time())}
+        connection.executemany("INSERT INTO meta VALUES(?, ?)", rows.items())
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={FORMAT}")
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode=WAL")

@@ -1,0 +1,248 @@
+"""The file of a journal: open, locked, and written one transaction at a time.
+
+    Door: which file? ─▶ Lock: ours now ─▶ Store: whose runs are in it? ─▶ rows out, rows in ─▶ close
+
+It knows rows and cells, as `schema` has them, and neither tasks nor events: those are the record's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import JournalError
+from ..journal import Journal
+from .codec import BY_NAME, Codec
+from .connections import Connection
+from .door import Door
+from .functions import name_in_journal
+from .lock import Lock, LockedError
+from .schema import ERROR, FAILED, OUTDATED, WRITE_ERROR, WRITE_RUN, WRITE_TASK
+
+PATIENCE = 0.1  # seconds that a write waits for another connection, and the run with it
+AT_THE_END = 5.0  # what the last write of a run may wait
+PORTION = 10_000  # rows that are read at a time
+
+Row = tuple[Any, ...]
+
+
+class Store:
+    """Owns a journal's file from the beginning of a run to its end.
+
+    codec: How its cells are written. following: The id of the next new task. last_run: The number of the
+    last run in it, 0 if there is none; `begin_run` counts on.
+    """
+
+    def __init__(self, journal: Journal, functions: Sequence[Callable[..., Any]], chain: bool) -> None:
+        """Open and lock it; a new one is made. functions: Of the manager, or of each stage of the chain.
+
+        Raises JournalError, and leaves the file as it was, where it is in use, no journal, or one of
+        another function.
+        """
+        self.codec: Codec = BY_NAME[journal.codec]
+        names = [name_in_journal(one) for one in functions]
+        self._door = Door(journal.path)
+        self._door.check_place()
+        self._lock = self._locked()
+        self._connection: Connection | None = None
+        self._run: Row | None = None
+        self._patience = PATIENCE
+        try:
+            self._open(
+                {"functions": json.dumps(names), "chain": str(int(chain)), "codec": journal.codec}
+            )
+        except BaseException as error:
+            if self._connection is not None:
+                self._connection.close()
+            self._lock.release(remove=isinstance(error, JournalError))
+            raise
+
+    def _locked(self) -> Lock:
+        try:
+            return Lock(self._door.beside("-lock"))
+        except LockedError:
+            raise self._in_use() from None
+        except OSError as error:
+            raise self._door.refusal(f"cannot be locked: {error.strerror}") from None
+        except sqlite3.Error as error:
+            raise self._door.refusal(f"cannot be locked: {error}") from None
+
+    def _in_use(self) -> JournalError:
+        holder = _holder(self._door.path)
+        who = "another run" if holder is None else f"the process {holder[0]} on {holder[1]}"
+        if holder == _here():
+            who = "another run of this process"
+        return self._door.refusal(f"is in use by {who}: one run at a time")
+
+    def _open(self, wanted: dict[str, str]) -> None:
+        if self._door.is_new():
+            self._door.make(wanted)
+        try:
+            self._connection = connection = Connection(self._door.path, PATIENCE)
+            meta = dict(connection.execute("SELECT name, value FROM meta"))
+            self._check(meta, wanted)
+            self._synced = False
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("REPLACE INTO meta VALUES('holder', ?)", (json.dumps(_here()),))
+            self.following = connection.execute("SELECT ifnull(max(id), -1) + 1 FROM tasks")[0][0]
+            self.last_run: int = connection.execute("SELECT ifnull(max(run), 0) FROM runs")[0][0]
+            self._file = _file_at(self._door.path)
+        except sqlite3.Error as error:
+            raise self._door.refusal(f"cannot be opened: {error}") from None
+
+    def _check(self, meta: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+        """Whether its runs were of these functions, and written in this way."""
+        had, have = (f"{_kind(one)} {_names(one)}" for one in (meta, wanted))
+        if had != have:
+            raise self._door.refusal(
+                f"is of {had}, and this is {have}. Each has a journal of its own; what is changed on "
+                "purpose begins with a new one"
+            )
+        if meta["codec"] != wanted["codec"]:
+            raise self._door.refusal(
+                f"was made with codec={meta['codec']!r}; got codec={wanted['codec']!r}"
+            )
+
+    # ------------------------------------------------------------------ reading
+
+    def rows(self, values: bool = True, errors: bool = True) -> Iterator[list[Row]]:
+        """All tasks in order of id, in portions of such rows:
+
+        (id, task, state, stage, value, attempts, seconds, error)
+
+        task, value: Cells. error: Of a failed task, (error, kind, place, said, traceback) as in the
+            table; None otherwise.
+        values: False: no results are read; the values from which tasks of a chain go on are.
+        errors: False: no errors are read.
+        """
+        connection = self._live
+        cells = "value" if values else "CASE state WHEN 1 THEN NULL ELSE value END"
+        select = (
+            f"SELECT id, task, state, stage, {cells}, attempts, seconds, NULL FROM tasks "
+            f"WHERE id > ? ORDER BY id LIMIT {PORTION}"
+        )
+        last = -1
+        while True:
+            try:
+                rows = connection.execute(select, (last,))
+                if rows and errors:
+                    rows = self._with_errors(connection, rows)
+            except sqlite3.Error as error:
+                raise self._door.refusal(f"cannot be read: {error}") from None
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield rows
+
+    def _with_errors(self, connection: Connection, rows: list[Row]) -> list[Row]:
+        columns = ", ".join(ERROR)
+        select = f"SELECT {columns} FROM errors WHERE id BETWEEN ? AND ?"
+        found = {row[0]: row[1:] for row in connection.execute(select, (rows[0][0], rows[-1][0]))}
+        if not found:
+            return rows
+        return [(*row[:-1], found.get(row[0])) if row[2] == FAILED else row for row in rows]
+
+    # ------------------------------------------------------------------ writing
+
+    def write(self, tasks: list[Row], errors: list[Row], sync: bool, patience: float = PATIENCE) -> None:
+        """One transaction: rows as `schema.TASK` and `schema.ERROR` name their columns.
+
+        sync: Wait until it is on the disk, with all before it; otherwise it outlives this process, and a
+            power cut perhaps not. patience: Seconds to wait for another connection.
+
+        Raises sqlite3.Error, and has written nothing, where the disk is full or fails, another
+        connection holds the file, or the file is gone.
+        """
+        connection = self._live
+        if sync != self._synced:
+            connection.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
+            self._synced = sync
+        if patience != self._patience:
+            connection.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
+            self._patience = patience
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            if tasks:
+                connection.execute_many(WRITE_TASK, tasks)
+            if errors:
+                connection.execute_many(WRITE_ERROR, errors)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.roll_back()
+            raise
+        if sync and _file_at(self._door.path) != self._file:
+            raise sqlite3.OperationalError("its file was removed, or another one is in its place")
+
+    def begin_run(self, mode: str, workers: int | None, total: int | None) -> int:
+        """Note that a run begins; its number. Raises sqlite3.Error; the number is taken all the same."""
+        pid, host = _here()
+        self.last_run += 1
+        self._run = (self.last_run, time.time(), None, mode, workers, total, pid, host, None, None)
+        self._write_run()
+        return self.last_run
+
+    def end_run(self, counts: Mapping[str, Any], ended_early: str | None) -> None:
+        """Note its end, and its counts as JSON. Raises sqlite3.Error."""
+        if self._run is None:
+            return
+        self._run = (*self._run[:2], time.time(), *self._run[3:8], json.dumps(counts), ended_early)
+        self._write_run()
+        self._live.execute(f"DELETE FROM errors WHERE id IN {OUTDATED}")
+
+    def _write_run(self) -> None:
+        if self._run is not None:
+            self._live.execute(WRITE_RUN, self._run)
+
+    def close(self) -> None:
+        """Let the file go. Called twice, or in a copy of this process, it does nothing."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.close()
+        finally:
+            self._lock.release()
+
+    @property
+    def _live(self) -> Connection:
+        if self._connection is None:
+            raise sqlite3.ProgrammingError("the journal is closed")
+        return self._connection
+
+
+def _kind(meta: Mapping[str, str]) -> str:
+    return "a chain of" if meta["chain"] == "1" else "the function"
+
+
+def _names(meta: Mapping[str, str]) -> str:
+    return ", ".join(json.loads(meta["functions"]))
+
+
+def _here() -> list[Any]:
+    return [os.getpid(), platform.node()]
+
+
+def _holder(path: Path) -> list[Any] | None:
+    """Who has opened this journal last, [pid, host]; None where that cannot be read."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as there:
+            found = there.execute("SELECT value FROM meta WHERE name = 'holder'").fetchone()
+        pid, host = json.loads(found[0])
+    except (sqlite3.Error, TypeError, ValueError):
+        return None
+    return [pid, host]
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

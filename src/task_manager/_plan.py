@@ -1,0 +1,80 @@
+"""What a manager wants of a run that starts now: its options and hooks as they are, and who is told."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ._hooks import Hooks, check_assigned_hooks
+from ._notice import Notice
+from ._repr import name_of
+from ._rules.retry import RetryPolicy
+from ._run.runs import Plan
+from ._runners import MODES, Orders
+from .events import Observer
+from .progress import ProgressObserver
+
+Manager = Hooks[Any, Any]
+
+
+def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
+    """What it wants of a run that starts now: its options, hooks and observers as they are, and more."""
+    check_assigned_hooks(manager)
+    mode = MODES[manager.execution_mode]
+    return Plan(
+        owner=repr(manager),
+        name=name_of_function(manager),
+        func=manager.func,
+        mode=mode,
+        orders=Orders(
+            manager.worker_limit or mode.workers(), manager.task_timeout, manager.start_method
+        ),
+        retry=RetryPolicy(
+            manager.max_retries,
+            manager.retry_exceptions,
+            manager.retry_delay,
+            manager.max_retry_delay,
+        ),
+        keeps=manager.keep_results,
+        distinct=manager.deduplicate,
+        get_args=_overridden(manager, "get_args"),
+        process_result=_overridden(manager, "process_result"),
+        handle_error=manager.handle_error,
+        observers=(*(observer for made in _OBSERVERS for observer in made(manager)), *more),
+    )
+
+
+def name_of_function(manager: Manager) -> str:
+    """For people: of what a partial was made of, if it is one."""
+    func = manager.func.func if isinstance(manager.func, functools.partial) else manager.func
+    return name_of(func)
+
+
+def _overridden(manager: Manager, hook: str) -> Callable[..., Any] | None:
+    """The hook as a method, None where it is the base's own and need not be called."""
+    method = getattr(manager, hook)
+    return None if getattr(method, "__func__", None) is getattr(Hooks, hook) else method
+
+
+def _bar(manager: Manager) -> Iterable[Observer]:
+    return [ProgressObserver(manager.progress_desc)] if manager.show_progress else []
+
+
+def _log(manager: Manager) -> Iterable[Observer]:
+    return [] if manager.logger is None else [manager.logger.observer(name_of_function(manager))]
+
+
+def _notice(manager: Manager) -> Iterable[Observer]:
+    kept = manager.keep_results
+    return [Notice(name_of_function(manager), [manager.show_progress], [manager.logger], kept)]
+
+
+# Who is told the news of a run, in this order, besides what keeps its results. A new row is all that
+# a new observer needs.
+_OBSERVERS: tuple[Callable[[Manager], Iterable[Observer]], ...] = (
+    _bar,
+    _log,
+    _notice,
+    lambda manager: manager.observers,
+)
