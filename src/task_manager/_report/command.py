@@ -223,6 +223,7 @@ def _say(sentence: str) -> int:
 def _forget_output() -> None:
     """Have the interpreter write nothing more at its end, where nobody reads."""
     with suppress(OSError, ValueError, AttributeError):
+        ours = sys.stdout.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, ours)
         os.close(nowhere)

@@ -89,6 +89,8 @@ class JournalFile:
                 raise self._wrong(_said(error)) from None
             except OSError as error:
                 raise self._wrong(f"cannot be read: {error.strerror or error}") from None
+            except UnicodeDecodeError:  # out of sqlite3, which quotes names of the file in its messages
+                raise self._wrong("is broken: its tables have no names") from None
         raise self._wrong("changes faster than it can be read")
 
     def is_locked(self) -> bool:

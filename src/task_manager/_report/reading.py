@@ -268,7 +268,8 @@ def tasks_in(
     state: Of those that are wanted; None: all. limit: How many at most; None: all.
     group: Those that have failed with its errors alone.
     """
-    query, values = f"SELECT t.rowid, {_CELL}, {_REST}, {_ERROR} FROM", ()
+    query = f"SELECT t.rowid, {_CELL}, {_REST}, {_ERROR} FROM"
+    values: tuple[Any, ...] = ()
     if group is None:
         query += " tasks t LEFT JOIN errors e ON e.id = t.id WHERE t.rowid > ?"
     else:
