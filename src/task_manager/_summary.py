@@ -54,6 +54,9 @@ class Summary:
         went to its end.
     errors: Of the run, in the order in which they came: all where the manager keeps errors, and
         otherwise the first 20.
+    journal: Why the journal lacks outcomes of this run, as "12 outcomes are missing: database or disk
+        is full"; None: it is whole, or there is none.
+    done_in: The name of the journal, in which what is a duplicate is done; None: there is none.
     """
 
     succeeded: int = 0
@@ -66,6 +69,8 @@ class Summary:
     kinds: tuple[ErrorKind, ...] = field(default=(), compare=False, repr=False)
     ended_early: str | None = field(default=None, compare=False, repr=False)
     errors: tuple[BaseException, ...] = field(default=(), compare=False, repr=False)
+    journal: str | None = field(default=None, compare=False, repr=False)
+    done_in: str | None = field(default=None, compare=False, repr=False)
 
     @property
     def taken(self) -> int:
@@ -77,9 +82,17 @@ class Summary:
         """What nobody must miss, as "all 4 are repeats: nothing was run"; None: there is nothing."""
         if not self.duplicates or self.duplicates != self.taken:
             return None
-        if self.duplicates == 1:
-            return "the one task is a repeat: nothing was run"
-        return f"all {self.duplicates:,} are repeats: nothing was run"
+        one = self.duplicates == 1
+        tasks = "the one task is" if one else f"all {self.duplicates:,} are"
+        if self.done_in is not None:
+            return f"{tasks} done already, as {one_line(self.done_in)} has it: nothing was run"
+        return f"{tasks} {'a repeat' if one else 'repeats'}: nothing was run"
+
+    @property
+    def _how_to_repeat(self) -> str:
+        if self.done_in is not None:
+            return "with another journal, or without one, the same tasks run again"
+        return HOW_TO_REPEAT
 
     def raise_for_errors(self) -> None:
         """Raise the errors as an ExceptionGroup; do nothing where no task failed.
@@ -106,7 +119,7 @@ class Summary:
             if len(self.kinds) > SHOWN:
                 lines.append(f"and {len(self.kinds) - SHOWN} more kinds of errors, in `kinds`")
         if self.remark is not None:
-            lines += ["", f"{self.remark}; {HOW_TO_REPEAT}"]
+            lines += ["", f"{self.remark}; {self._how_to_repeat}"]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -127,7 +140,7 @@ class Summary:
             )
             html += f"<table><tr>{head}</tr>{rows}</table>"
         if self.remark is not None:
-            html += f"<p>{escape(self.remark)}; {escape(HOW_TO_REPEAT)}</p>"
+            html += f"<p>{escape(self.remark)}; {escape(self._how_to_repeat)}</p>"
         return html
 
     def _counts(self) -> list[tuple[str, str]]:
@@ -148,6 +161,8 @@ class Summary:
             rows.append(("not started", f"{self.not_started:,}{begun}"))
         if self.ended_early is not None:
             rows.append(("ended early", self.ended_early))
+        if self.journal is not None:
+            rows.append(("journal", self.journal))
         return rows
 
     def __copy__(self) -> Self:
@@ -176,7 +191,7 @@ class Summary:
             )
             for kind in self.kinds
         ]
-        return _unpickled, (counts, self.ended_early, kinds)
+        return _unpickled, (counts, self.ended_early, kinds, self.journal, self.done_in)
 
 
 def _row(kind: ErrorKind) -> tuple[str, str, str, str, str]:
@@ -212,6 +227,8 @@ def _unpickled(
     counts: tuple[Any, ...],
     ended_early: str | None,
     packed: list[tuple[str, str, int, bytes | None, str, bytes | None, str]],
+    journal: str | None = None,
+    done_in: str | None = None,
 ) -> Summary:
     kinds = []
     for name, place, count, packed_task, task_text, packed_error, error_text in packed:
@@ -221,7 +238,14 @@ def _unpickled(
             error = TransportError("error", name, error_text.partition(": ")[2])
         kinds.append(ErrorKind(name, place, count, task, error))
     errors = tuple(kind.error for kind in kinds)
-    return replace(Summary(*counts), kinds=tuple(kinds), ended_early=ended_early, errors=errors)
+    return replace(
+        Summary(*counts),
+        kinds=tuple(kinds),
+        ended_early=ended_early,
+        errors=errors,
+        journal=journal,
+        done_in=done_in,
+    )
 
 
 def _opened(packed: bytes | None, instead: Any) -> Any:

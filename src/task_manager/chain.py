@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
-from types import TracebackType
 from typing import Any, Generic, NamedTuple, SupportsIndex, overload
 
 from . import _options as options
 from ._chain.book import Book
 from ._chain.process import run_in_processes, run_in_processes_async
 from ._chain.serial import run_in_serial, run_in_serial_async
+from ._chain.starts import Starts, Wanted
 from ._door import Row, door
 from ._generic import R, Result, T, Task
-from ._notice import Notice
-from ._plan import name_of_function
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
-from ._run.ledger import Ledger
-from ._run.recorder import Recorder
-from ._run.results import Results
 from ._run.source import Input, Source
 from ._runners.kept import Turn
 from ._signals import HeldSignals
@@ -53,6 +48,7 @@ CHAIN_MODES: dict[str, Ways] = {
     "serial": Ways(run_in_serial, run_in_serial_async),
     "process": Ways(run_in_processes, run_in_processes_async),
 }
+_failed: Callable[[], None] = lambda: None  # noqa: E731 - the initial tasks that have failed
 _AWAITED = "await chain.start_chain_async(tasks)"
 
 
@@ -68,19 +64,38 @@ def _managers(name: str, value: Any) -> tuple[TaskManager[Any, Any], ...]:
             raise ConfigurationError(f"a stage must be a TaskManager; got {stage!r}")
         if any(stage is other for other in stages):
             raise ConfigurationError(f"a stage must be a manager of its own; {stage!r} is in the chain")
+        if stage.journal is not None:
+            raise ConfigurationError(
+                f"a stage must have no journal of its own; give it to the chain: TaskChain(..., "
+                f"journal={os.fspath(stage.journal.path)!r}); got {stage!r}"
+            )
         stages.append(stage)
     return tuple(stages)
+
+
+def _journal(name: str, value: Any, stages: Sequence[TaskManager[Any, Any]]) -> Journal | None:
+    journal = options.journal(name, value)
+    _fits(journal, stages)
+    return journal
+
+
+def _fits(journal: Journal | None, stages: Sequence[TaskManager[Any, Any]]) -> None:
+    if journal is not None and stages and not stages[0].deduplicate:
+        raise ConfigurationError(
+            "journal needs deduplicate=True of the first stage: what is done is known by the initial "
+            f"task, so that equal tasks are one; got {stages[0]!r} with deduplicate=False"
+        )
 
 
 _CHAIN = {
     "stages": Row(_managers, instead="add_stage and remove_stage change them"),
     "chain_mode": Row(_mode, instead="set_chain_mode changes it"),
     "observers": Row(options.observers),
-    "journal": Row(options.journal),
+    "journal": Row(_journal, beside="stages"),
 }
 
 
-@door("chain", _CHAIN, "_ledger", "_results", "_summary", "_turn")
+@door("chain", _CHAIN, "_starts", "_turn")
 class TaskChain(Generic[T, R]):
     """Runs tasks through stages; each stage's result is the task of the next one.
 
@@ -153,9 +168,7 @@ class TaskChain(Generic[T, R]):
         observers: Iterable[Observer] = (),
         journal: str | os.PathLike[str] | Journal | None = None,
     ) -> None:
-        self._ledger = Ledger()  # the options have been checked and kept at the door
-        self._results = Results(self._ledger.keys)
-        self._summary = Summary()
+        self._starts = Starts()  # the options have been checked and kept at the door
         self._turn = Turn("a chain makes one start at a time")
 
     def set_chain_mode(self, chain_mode: ChainMode) -> None:
@@ -164,7 +177,7 @@ class TaskChain(Generic[T, R]):
 
     def add_stage(self, stage: TaskManager[Any, Any]) -> None:
         """Put a manager at the end of the chain."""
-        vars(self)["stages"] = _managers("stages", (*self.stages, stage))
+        self._change((*self.stages, stage))
 
     def remove_stage(self, index: SupportsIndex) -> None:
         """Take out the stage at this index, counted from 0, or from the end if negative.
@@ -184,7 +197,7 @@ class TaskChain(Generic[T, R]):
             raise IndexError(
                 f"there is no stage {index}: the chain has {len(stages)}, counted from 0"
             ) from None
-        vars(self)["stages"] = tuple(stages)
+        self._change(stages)
 
     def start_chain(self, tasks: Tasks[T]) -> Summary:
         """Run the initial tasks through all stages, in the chain's mode; wait until all are done.
@@ -199,7 +212,7 @@ class TaskChain(Generic[T, R]):
         again. Raises ConfigurationError (a ValueError) if the chain has no stage, and
         RuntimeError in the middle of another start.
         """
-        return self._start(tasks, self.chain_mode)
+        return self._start(partial(input_of, tasks, _AWAITED), self.chain_mode)
 
     def start(self, tasks: Tasks[T]) -> Summary:
         """The same as `start_chain`."""
@@ -213,41 +226,46 @@ class TaskChain(Generic[T, R]):
         The loop goes on meanwhile, except while a stage in serial mode calls its function there, and
         while processes are started or ended. Cancelling it ends the chain as a Ctrl-C does.
         """
-        signals = HeldSignals()
-        with signals.held(), self._turn.one_run("this chain"):
-            source = signals.through(awaited_input_of, tasks, _AWAITED)
-            with self._one_start(source, self.chain_mode) as book:
-                try:
-                    with signals.let_in():
-                        start = CHAIN_MODES[self.chain_mode].start_async
-                        error = await start(self.stages, source, book)
-                finally:
-                    await source.close()
-                book.returned(error)
-            return self._answer(error, source)
+        return await self._start_async(partial(awaited_input_of, tasks, _AWAITED))
 
     def run_chain_in_serial(self, tasks: Tasks[T]) -> Summary:
         """`start_chain` in serial mode, whatever the chain's mode is."""
-        return self._start(tasks, "serial")
+        return self._start(partial(input_of, tasks, _AWAITED), "serial")
 
     def run_chain_in_process(self, tasks: Tasks[T]) -> Summary:
         """`start_chain` in process mode, whatever the chain's mode is."""
-        return self._start(tasks, "process")
+        return self._start(partial(input_of, tasks, _AWAITED), "process")
+
+    def retry_failed(self) -> Summary:
+        """Run the initial tasks that have failed once more; the summary is of this start alone.
+
+        Without a journal they run through all stages, as `start_chain(get_final_error_dict())` does.
+        With one, each goes on at the stage where it failed, also in a new process, and whatever
+        `keep_results` says. Where nothing failed, nothing is run.
+
+        Raises ConfigurationError where nobody knows what failed, as without a journal and with
+        keep_results=False of the last stage.
+        """
+        return self._start(_failed, self.chain_mode)
+
+    async def retry_failed_async(self) -> Summary:
+        """The same, awaited in the caller's event loop."""
+        return await self._start_async(_failed)
 
     def get_final_result_dict(self) -> Mapping[T, R]:
         """Initial task to the result of the last stage, in the order in which they were first taken.
 
         Else as `TaskManager.get_result_dict`.
         """
-        return self._results.values()
+        return self._starts.results.values()
 
     def get_final_error_dict(self) -> Mapping[T, BaseException]:
         """Initial task to exception; a note on it names the stage and the initial task."""
-        return self._results.errors()
+        return self._starts.results.errors()
 
     def get_summary(self) -> Summary:
         """The counts of the last start over the initial tasks; all 0 before the first."""
-        return self._summary
+        return self._starts.summary
 
     def reset(self) -> None:
         """Forget what was done: results, errors and the summary, here and in the stages' managers.
@@ -260,61 +278,46 @@ class TaskChain(Generic[T, R]):
                 resting.enter_context(runs_of(stage).at_rest(repr(stage)))
             for stage in self.stages:
                 runs_of(stage).reset()
-            self._ledger = Ledger(self._ledger.following)
-            self._results = Results(self._ledger.keys)
-            self._summary = Summary()
+            self._starts.reset()
 
     # ------------------------------------------------------------------ inside
 
-    def _start(self, tasks: Tasks[T], mode: str) -> Summary:
+    def _start(self, given: Callable[[], Input | None], mode: str) -> Summary:
+        """given: The initial tasks; None for those that have failed."""
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
-            source = signals.through(input_of, tasks, _AWAITED)
-            with self._one_start(source, mode) as book:
+            tasks = signals.through(given)
+            with self._starts.one(self._wanted(mode), tasks) as (book, source):
                 error = signals.through(CHAIN_MODES[mode].start, self.stages, source, book)
                 book.returned(error)
             return self._answer(error, source)
 
-    @contextmanager
-    def _one_start(self, source: Input, mode: str) -> Iterator[Book]:
-        """The time of a start. However it ends, its counts are kept, and the pools closed."""
-        if not self.stages:
-            raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
-        names = [name_of_function(stage) for stage in self.stages]
-        keeps = self.stages[-1].keep_results
-        self._results.begin_run(repeats=True, keeps=keeps)
-        self._ledger.keeps_keys = bool(keeps)
-        essential: list[Observer] = [self._results, self._ledger] if keeps else []
-        essential.append(self._notice(names))  # it never raises, and needs no news to be made for it
-        observers = [*self.observers, *source.observers]
-        recorder = Recorder(essential, observers, keeps_errors=bool(keeps))
-        book = Book(self._ledger, recorder, names, self.stages[0].deduplicate)
-        book.began(source.remaining, mode)
-        with ExitStack() as at_the_end:  # each of these, whatever another one raises
-            for stage in self.stages:
-                at_the_end.callback(stage.shutdown_pools)
-            at_the_end.push(partial(self._close, book, source))
-            yield book
+    async def _start_async(self, given: Callable[[], Input | None]) -> Summary:
+        """The same, in the running event loop."""
+        signals = HeldSignals()
+        with signals.held(), self._turn.one_run("this chain"):
+            tasks = signals.through(given)
+            with self._starts.one(self._wanted(self.chain_mode), tasks) as (book, source):
+                try:
+                    with signals.let_in():
+                        start = CHAIN_MODES[self.chain_mode].start_async
+                        error = await start(self.stages, source, book)
+                finally:
+                    await source.close()
+                book.returned(error)
+            return self._answer(error, source)
+
+    def _change(self, stages: Iterable[TaskManager[Any, Any]]) -> None:
+        changed = _managers("stages", stages)
+        _fits(self.journal, changed)
+        vars(self)["stages"] = changed
+
+    def _wanted(self, mode: str) -> Wanted:
+        return Wanted(self.stages, mode, self.observers, self.journal)
 
     def _answer(self, error: BaseException | None, source: Source) -> Summary:
         if error is not None:
             raise error
         if source.error is not None:
             raise source.error
-        return self._summary
-
-    def _notice(self, names: Sequence[str]) -> Notice:
-        drawn = [stage.show_progress for stage in self.stages]
-        logs = [stage.logger for stage in self.stages]
-        return Notice(f"chain {', '.join(names)}", drawn, logs, self.stages[-1].keep_results)
-
-    def _close(
-        self,
-        book: Book,
-        source: Source,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """As the exit of a context: error: What breaks off the start; None where it goes to its end."""
-        self._summary = book.close(source, error)
+        return self._starts.summary

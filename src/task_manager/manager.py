@@ -13,6 +13,7 @@ from ._hooks import HOOKS, Hooks, check_hooks, warn_of_near_names
 from ._plan import name_of_function, plan_of
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.runs import Runs
+from ._run.source import IterableSource
 from ._signals import HeldSignals
 from ._summary import Summary
 from .errors import NotInitializedError
@@ -193,6 +194,24 @@ class TaskManager(Hooks[T, R]):
         with HeldSignals().held() as signals:
             source = signals.through(awaited_input_of, task_list, _AWAITED)
             return await self._runs.start_async(plan_of(self, source.observers), source, signals)
+
+    def retry_failed(self) -> Summary:
+        """Run what failed once more, as `start(get_error_dict())` does; the summary is of that run.
+
+        With a journal, in a new process too: what it has is read first, whatever `keep_results` says.
+        Where nothing failed, nothing is run. Raises ConfigurationError where nobody knows what failed:
+        with keep_results=False and no journal.
+        """
+        with HeldSignals().held() as signals:
+            plan = plan_of(self)
+            return self._runs.start(plan, IterableSource(self._runs.failed(plan)), signals)
+
+    async def retry_failed_async(self) -> Summary:
+        """The same, awaited in the caller's event loop."""
+        with HeldSignals().held() as signals:
+            plan = plan_of(self)
+            source = IterableSource(self._runs.failed(plan))
+            return await self._runs.start_async(plan, source, signals)
 
     def get_result_dict(self) -> Mapping[T, R]:
         """Task to result, for the tasks that succeeded, in the order in which they were taken.

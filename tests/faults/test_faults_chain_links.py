@@ -16,8 +16,7 @@ import pytest
 
 import functions as f
 from task_manager import Summary, TaskChain, WorkerStartError
-from task_manager._chain import link
-from task_manager._chain import round as chain_round
+from task_manager._chain import link, vigil
 from task_manager._chain.link import LinkQueue
 
 pytestmark = pytest.mark.timeout(40)  # a hang is what is looked for
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.timeout(40)  # a hang is what is looked for
 @pytest.fixture
 def never_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """No rescue for those who all wait: the death of a stage is to be seen by itself."""
-    monkeypatch.setattr(chain_round, "QUIET", 10**9)
+    monkeypatch.setattr(vigil, "QUIET", 10**9)
 
 
 def run(*funcs: Any, count: int = 20, **options: Any) -> tuple[TaskChain, Summary]:
@@ -116,7 +115,7 @@ def test_f30_garbage_in_a_queue(
     garbage: bytes, at: int, calls: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All arrive by another round, also where the reader waits for what never comes."""
-    monkeypatch.setattr(chain_round, "QUIET", 5)
+    monkeypatch.setattr(vigil, "QUIET", 5)
     func = partial(write_into_the_queue, at, garbage, calls)
     chain, summary = run(func, f.same, start_method="fork")
 

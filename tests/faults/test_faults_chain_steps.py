@@ -12,7 +12,7 @@ import pytest
 
 import functions as f
 from task_manager import TaskChain, WorkerStartError
-from task_manager._chain import book, deaths, feed, intake, link, stage_process
+from task_manager._chain import book, deaths, feed, intake, link, stage_process, vigil
 from task_manager._chain import round as chain_round
 from task_manager._platform import this_process
 from task_manager._processes import channel, child, slot, wire
@@ -41,7 +41,7 @@ STEPS: list[tuple[Any, str]] = [
     (intake.Intake, "_pass"),
     (intake.Intake, "fail"),
     (intake.Intake, "charge"),
-    (chain_round.Round, "_stuck"),
+    (vigil.Vigil, "stuck"),
     (deaths.Deaths, "charge"),
     (chain_round, "make_queue"),
     (link.LinkQueue, "__init__"),

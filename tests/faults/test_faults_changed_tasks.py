@@ -247,8 +247,8 @@ def test_f28_tasks_that_were_let_go_are_not_held_for_ever() -> None:
         chain.start_chain([{"n": n} for n in range(50)])
 
     assert 50 == len(chain.get_final_result_dict())
-    assert len(chain._ledger.keys) <= 150
-    assert len(chain._ledger._changed) <= 1500
+    assert len(chain._starts._ledger.keys) <= 150
+    assert len(chain._starts._ledger._changed) <= 1500
 
 
 def test_f28_a_copy_of_what_was_left_is_no_such_task() -> None:

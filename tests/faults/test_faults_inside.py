@@ -14,9 +14,11 @@ import pytest
 import functions as f
 from task_manager import TaskManager, WorkerDiedError
 from task_manager._processes import wire
-from task_manager._runners import asynchronous, thread
-from task_manager._runners.asynchronous import AsyncRunner, AsyncWorker
-from task_manager._runners.thread import ThreadRunner, ThreadWorker
+from task_manager._runners import asynchronous, thread, thread_worker
+from task_manager._runners.async_worker import AsyncWorker
+from task_manager._runners.asynchronous import AsyncRunner
+from task_manager._runners.thread import ThreadRunner
+from task_manager._runners.thread_worker import ThreadWorker
 
 TASKS = range(120)
 
@@ -38,8 +40,9 @@ STEPS: list[tuple[str, Any, str]] = [
         for name in ["_arrivals", "_take_in", "_give_back_unfinished", "_fill"]
     ),
     ("thread", ThreadRunner, "_leave_overdue"),
-    *(("thread", thread, name) for name in ["take_batches", "_next_batch", "_make_calls", "call_batch"]),
-    *(("thread", thread, name) for name in ["invoker", "clock", "this_process"]),
+    *(("thread", thread, name) for name in ["take_batches", "clock", "this_process"]),
+    *(("thread", thread_worker, name) for name in ["_next_batch", "_make_calls", "call_batch"]),
+    *(("thread", thread_worker, name) for name in ["invoker", "clock", "this_process"]),
     *(("thread", ThreadWorker, name) for name in ["__init__", "overdue"]),
 ]
 
@@ -107,8 +110,8 @@ def test_f27_a_step_of_ours_that_fails_once(
     [
         ("async", AsyncRunner, "_work"),
         ("thread", thread, "take_batches"),
-        ("thread", thread, "_next_batch"),
-        ("thread", thread, "_make_calls"),
+        ("thread", thread_worker, "_next_batch"),
+        ("thread", thread_worker, "_make_calls"),
     ],
 )
 def test_f27_a_step_of_ours_that_fails_always(
@@ -196,7 +199,7 @@ def test_f27_no_memory_to_bring_it_home(box: str, times: int, monkeypatch: pytes
 
 def test_f27_a_thread_that_somebody_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """From outside, and nothing is said: what it has in hand goes to another."""
-    make_calls = thread._make_calls
+    make_calls = thread_worker._make_calls
     first = threading.Lock()
 
     def end_without_a_word(*args: Any) -> None:
@@ -204,7 +207,7 @@ def test_f27_a_thread_that_somebody_ends(monkeypatch: pytest.MonkeyPatch) -> Non
             raise SystemExit
         make_calls(*args)
 
-    monkeypatch.setattr(thread, "_make_calls", end_without_a_word)
+    monkeypatch.setattr(thread_worker, "_make_calls", end_without_a_word)
     with f.manager_of(f.same, "thread", worker_limit=2) as manager:
         manager.start(TASKS)
 

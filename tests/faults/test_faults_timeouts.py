@@ -18,7 +18,7 @@ import pytest
 import functions as f
 from scripts import Script, script_of
 from task_manager import ConfigurationError, TaskChain, TaskManager, TaskTimeoutError
-from task_manager._runners.thread import ThreadWorker
+from task_manager._runners.thread_worker import ThreadWorker
 
 by_start_method = pytest.mark.parametrize("start_method", f.START_METHODS)
 

@@ -20,7 +20,7 @@ import pytest
 
 import functions as f
 from task_manager import TaskChain, WorkerDiedError
-from task_manager._runners import thread
+from task_manager._runners import thread_worker
 
 by_start_method = pytest.mark.parametrize("start_method", f.START_METHODS)
 
@@ -290,14 +290,14 @@ def test_a_copy_of_this_process_that_returns_into_a_thread_ends() -> None:
 
 def test_a_thread_that_fails_in_code_of_ours_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where memory has run out: what it has in hand fails with that, and the rest has its result."""
-    make_calls = thread.call_batch
+    make_calls = thread_worker.call_batch
 
     def run_out_of_memory(invoke: Any, calls: Any, slot: Any, **options: Any) -> Any:
         if 7 in calls:
             raise MemoryError
         return make_calls(invoke, calls, slot, **options)
 
-    monkeypatch.setattr(thread, "call_batch", run_out_of_memory)
+    monkeypatch.setattr(thread_worker, "call_batch", run_out_of_memory)
     with f.manager_of(f.same, "thread", worker_limit=1) as manager:
         summary = manager.start(range(100))
 

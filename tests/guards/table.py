@@ -44,6 +44,7 @@ CONFORMANCE, RUNS, SIGNALS = "test_conformance.py", "test_conformance_runs.py", 
 PROCESS, PICKLES, CHAIN = "test_process.py", "test_process_pickles.py", "test_chain.py"
 
 POOL, WORKER, LIFE = "_runners/process.py", "_processes/worker.py", "_processes/life.py"
+DEATHS = "_runners/deaths.py"
 WIRE, LAUNCH, CHILD = "_processes/wire.py", "_processes/launch.py", "_processes/child.py"
 UNGUARDED = "_processes/unguarded.py"
 WATCH, ENDS = "_platform/watch.py", "_platform/processes.py"
@@ -55,7 +56,7 @@ NONE = "ZeroDivisionError"  # an error that does not come
 
 # fmt: off
 GUARDS = [
-    Guard("F1", "the task of the call is charged", POOL, "ProcessRunner._give_back", never("charged"), WORKERS, "f01_a_worker_dies and SIGKILL and fork"),
+    Guard("F1", "the task of the call is charged", DEATHS, "given_back", never("charged"), WORKERS, "f01_a_worker_dies and SIGKILL and fork"),
     Guard("F1", "a forked copy of a worker does no work", LIFE, "live", without("after_fork"), PROCESS, "a_copy_of_a_worker and fork"),
     Guard("F1", "a task that no worker can take is charged in the end", "_rules/suspects.py", "Suspects.charge", never("MOST_DEATHS"), WORKERS, "f01_a_task_that_kills and fork"),
     Guard("F1", "a suspect runs alone, so that no neighbour is charged", "_rules/suspects.py", "Suspects.parts", instead("lambda self, names: [slice(0, len(names))]"), PIPES, "f29_a_worker_that_dies and 1-patch_sockets"),
@@ -63,7 +64,7 @@ GUARDS = [
     Guard("F1", "a worker that lives on without its sentinel is killed", LIFE, "end_process", without("kill()"), WORKERS, "f01_a_worker_closes and fork"),
     Guard("F1", "a process that nobody has an exit code of is not closed", LIFE, "end_process", never("code is None"), WORKERS, "f01_a_worker_dies_and_its and fork"),
     Guard("F1", "suspects do not wait behind a long call", POOL, "ProcessRunner._hand_out", never("load"), "test_faults_suspects.py", "long_call"),
-    Guard("F2", "neighbours are run again", POOL, "ProcessRunner._give_back", never("unrun"), WORKERS, "f02 and fork"),
+    Guard("F2", "neighbours are run again", DEATHS, "given_back", never("unrun"), WORKERS, "f02 and fork"),
     Guard("F3", "whatever is raised is an outcome", "_call.py", "call_batch", catching("Exception"), CONFORMANCE, "f03_any and (serial or thread or fork)"),
     Guard("F3", "whatever is raised is an outcome, in async mode", ASYNC, "AsyncRunner._work", catching("Exception"), CONFORMANCE, "f03_any and async"),
     Guard("F3", "a cancellation that is left behind", ASYNC, "AsyncRunner._work", never("cancelling"), TIMEOUTS, "f03_a_cancellation"),
@@ -120,7 +121,7 @@ GUARDS = [
     Guard("F16", "handle_error of a stage, in turn", "_chain/serial.py", "run_in_serial", catching(NONE), CHAIN, "f16 and serial"),
     Guard("F17", "a log that cannot be opened is left out", RECORDER, "Recorder.record", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
     Guard("F17", "of two observers that are equal the one that failed is left out", RECORDER, "Recorder._detach", turned("other is not observer", "other != observer"), "test_recorder.py", "named_by_its_class"),
-    Guard("F18", "workers that die while they log are replaced", POOL, "ProcessRunner._give_back", never("unrun"), WORKERS, "f18 and fork"),
+    Guard("F18", "workers that die while they log are replaced", DEATHS, "given_back", never("unrun"), WORKERS, "f18 and fork"),
     Guard("F19", "a waiting retry lies in the heap until it is due", RUN, "Run._due", turned("self._waiting.earliest <= now", "bool(self._waiting)"), CONFORMANCE, "f19 and (serial or thread or async or fork)"),
     Guard("F20", "as many attempts as asked for", "_rules/retry.py", "RetryPolicy.delay", turned("number > self.max_retries", "number >= self.max_retries"), CONFORMANCE, "f20"),
     Guard("F21", "the task of the call that a stage died in is charged", ROUND, "Round.charge", instead("lambda self, stage: None"), CHAINS, "f21_a_stage_dies and SIGKILL"),
@@ -145,7 +146,7 @@ GUARDS = [
     Guard("F30", "what no memory holds is an error by its name", "_processes/channel.py", "Channel._make_room", catching(NONE), PIPES, "f30"),
     Guard("F30", "an item that cannot be written is not lost in silence", LINK, "LinkQueue._on_queue_feeder_error", without("_exit"), "test_link.py", "item_that_cannot_be_written"),
     Guard("F30", "no length beyond that of an item is believed", LINK, "LinkQueue._receive", turned("LARGEST_ITEM", "None"), "test_link.py", "bytes_that_no_queue"),
-    Guard("F30", "a reader that waits for what never comes is noticed", ROUND, "Round._take_in", without("_stuck"), LINKS, "garbage and 19 and length"),
+    Guard("F30", "a reader that waits for what never comes is noticed", ROUND, "Round._take_in", without("stuck"), LINKS, "garbage and 19 and length"),
     Guard("F31", "an error frees what its frames hold", "_call.py", "_clear", instead("lambda frame: None"), "test_kept_errors.py", "f31_an_error_frees"),
     Guard("F31", "one error for many tasks does not grow", "_call.py", "_unrepeated", instead("lambda head: head"), "test_kept_errors.py", "f31_one_error_for_many_tasks_does"),
     Guard("F32", "a worker without a thread watches its parent by a signal", WATCH, "_watch_by_signal", instead("lambda *_: None"), STARTS, "f32_no_thread_for_a_worker"),

@@ -71,19 +71,26 @@ class Feed:
                 yield False  # the first stage reports when it takes some
                 continue
             limit = min(self._batch, self.size.size(self._source.remaining))
-            tickets, tasks, repeats = self._book.enter(
-                self._source.read(limit, TICK if self._blocks and self.idle else 0.0, self._signals)
-            )
-            if not tasks and not repeats and not self._source.ended:
+            wait = TICK if self._blocks and self.idle else 0.0
+            read = self._source.read(limit, wait, self._signals)
+            if not read and not self._source.ended:
                 self.dry = True
                 yield False
                 continue
-            if repeats:
-                self._stages[0].recorder.record(Repeated(repeats, stage=1))
-            if tasks:
-                yield from self._pack(0, tickets, tasks)
-            else:
-                yield True
+            yield from self._enter(read)
+
+    def _enter(self, read: list[Any]) -> Iterator[StageBatch | bool]:
+        """These initial tasks, those with most of their way behind them first."""
+        tickets, tasks, others, further = self._book.enter(read)
+        if others:
+            self._stages[0].recorder.record(Repeated(others, stage=1))
+        for stage, known in sorted(further.items(), reverse=True):
+            at = self._book.at[stage]
+            yield from self._pack(stage, known, [at[ticket] for ticket in known])
+        if tasks:
+            yield from self._pack(0, tickets, tasks)
+        elif not further:
+            yield True
 
     def packed(self, batch: StageBatch) -> tuple[bytes, bytes] | None:
         """The frame of a batch and its note; None where there is no memory for it."""
@@ -93,6 +100,7 @@ class Feed:
         except TransportError as error:
             self._fail(self._at(batch.stage), first, error, 0)
             return None
+        self._book.leaving(batch.tickets)
         weight = len(frame) / len(batch.tickets)
         self.weight = max(weight, self.weight + 0.1 * (weight - self.weight))
         return frame, note

@@ -10,7 +10,7 @@ from .._call import clock, release
 from .._processes import wire
 from .._processes.channel import TooLarge
 from .._rules.batch_size import BatchSize
-from ..errors import TransportError, WorkerStartError
+from ..errors import InDoubtError, TransportError, WorkerStartError
 from ..events import Failed, Retrying, Succeeded
 from .book import Book
 from .deaths import Deaths
@@ -229,6 +229,13 @@ class Intake:
         if stage.concluding:
             self._deaths.concluded.add(stage.number)
             self.error = self.error or stage.error
+
+    def fail_doubtful(self) -> None:
+        """What stages had taken when the round ended may have been called: it is not called again."""
+        for stage in self._stages:
+            for ticket in self._book.may_have_begun(stage.number):
+                error = InDoubtError(self._book.initial(ticket))
+                self.fail(stage, ticket, error, stage.attempts.get(ticket, 1))
 
     def _last_call(self, stage: StageProcess, charged: int) -> float | None:
         """Tell of the call that the stage died of; its seconds. None if it was none, as in a hook."""

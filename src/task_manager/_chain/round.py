@@ -22,10 +22,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from time import monotonic  # bound here, as tests of other code stop the clock
 
-from .._call import clock
 from .._platform import end_a_copy, pair_of_sockets, this_process
 from .._processes.channel import NAP, Channel
-from .._processes.child import Glance, not_ready, tells_of_death, time_to_come_up
+from .._processes.child import tells_of_death
 from .._processes.files import standard_files_taken
 from .._processes.life import refusals_named, uninterrupted
 from .._rules.batch_size import MOST_ATTEMPTS, BatchSize
@@ -34,7 +33,6 @@ from .._run.run import TICK
 from .._run.source import Source
 from .._runners.awaited import Waiter
 from .._signals import HeldSignals
-from ..errors import WorkerStartError
 from ..events import Waiting
 from ..manager import TaskManager
 from .book import Book
@@ -44,10 +42,9 @@ from .intake import Intake
 from .link import LinkQueue, make_queue
 from .reports import END
 from .stage_process import StageProcess
+from .vigil import Vigil
 
 Ready = Sequence[tuple[selectors.SelectorKey, int]]
-
-QUIET = 50  # TICKs, with none that anything has come in; after these, what is on its way is stuck
 
 
 class Round:
@@ -99,9 +96,8 @@ class Round:
         self._steps = self._feed.steps()
         self._fed = False
         self._home = this_process()
-        self._glance = Glance()
+        self._vigil = Vigil(self._stages, self._intake)
         self._told = monotonic()  # when something came, or observers were told that nothing does
-        self._quiet = 0.0  # TICKs in a row, counted since the clock goes on while all stages are frozen
 
     def run(self) -> StageProcess | None:
         """Let everything flow; the stage that died, or None when all is done.
@@ -124,19 +120,25 @@ class Round:
             self._stop()
 
     def _note_begun(self) -> None:
-        """Note for which tasks the first stage may have called its function, where it has not ended.
+        """Note for which tasks a stage may have called its function, where it has not ended.
 
-        What it has taken it may be calling for. Its reports tell what that is, the unread ones too, and
-        it is ended before they are read to their end.
+        Asked of the first one, and of each where the journal is to know it. What a stage has taken it may
+        be calling for. Its reports tell what that is, the unread ones too, and it is ended before they
+        are read to their end.
         """
-        first = self._stages[0]
-        if first.number or first.ended or first.pid is None:
-            return
         if self._home is not this_process():  # a copy, which ends with what has been raised in it
             return
-        first.kill()
-        first.end()
-        self._book.begun([*first.held, *self._intake.taken_unread(first)])
+        asked = [
+            stage
+            for stage in self._stages
+            if (not stage.number or self._book.marks) and not stage.ended and stage.pid is not None
+        ]
+        for stage in asked:
+            stage.kill()
+        for stage in asked:
+            stage.end()
+            self._book.begun([*stage.held, *self._intake.taken_unread(stage)])
+        self._book.note_not_begun()
 
     async def run_awaiting(self) -> StageProcess | None:
         """The same, in an event loop that others use as well: a thread waits for the reports."""
@@ -183,10 +185,9 @@ class Round:
     def _take_in(self, ready: Ready, more: bool, patience: float) -> StageProcess | None:
         """What has come in so many seconds; a stage that has died, the first in the chain."""
         died = [stage for stage in map(self._hear, ready) if stage is not None]
-        died += self._silently_dead()
+        died += self._vigil.silently_dead()
         died += [stage for stage in self._stages if stage.garbled and not stage.ended]
-        self._quiet = 0.0 if ready or more else self._quiet + patience / TICK
-        died += self._stuck()
+        died += self._vigil.stuck(0.0 if ready or more else patience, self._fed)
         if died:
             for stage in self._stages:  # what they have done need not be done again
                 self._intake.drain(stage)
@@ -199,7 +200,7 @@ class Round:
             for stage in self._stages:
                 stage.recorder.record(Waiting(stage.number + 1))
             self._book.waiting()
-            self._refuse_hanging()
+            self._vigil.refuse_hanging()
         return None
 
     # ------------------------------------------------------------------ processes
@@ -293,35 +294,6 @@ class Round:
                     self._selector.unregister(end)
         return None
 
-    def _refuse_hanging(self) -> None:
-        """Raise WorkerStartError where a stage whose calls have a time limit does not come up."""
-        coming = [stage for stage in self._stages if not stage.ready]
-        for stage in coming:
-            timeout = stage.manager.task_timeout
-            if timeout is not None:
-                limit = time_to_come_up(timeout, len(coming))
-                if clock() - stage.began >= limit:
-                    raise WorkerStartError(not_ready(f"the process of stage {stage.number + 1}", limit))
-
-    def _silently_dead(self) -> list[StageProcess]:
-        """Stages whose death nothing else tells, after what they had to say."""
-        dead = self._glance.dead(stage for stage in self._stages if not stage.ended)
-        for stage in dead:
-            self._intake.drain(stage)
-        return [stage for stage in dead if not stage.ended]
-
-    def _stuck(self) -> list[StageProcess]:
-        """The first stage that waits for nothing that will come, where all wait, and not all is done.
-
-        So it is if something has written a few bytes into a queue: the reader takes them for the length
-        of an item, and waits for the rest. No task is charged, as no stage is at one.
-        """
-        if self._quiet < QUIET:
-            return []
-        going_on = [stage for stage in self._stages if not stage.ended]
-        on_its_way = self._fed or any(self._intake.at(stage) for stage in going_on)
-        return going_on[:1] if on_its_way and all(stage.waits for stage in going_on) else []
-
     @property
     def error(self) -> BaseException | None:
         """The first that a stage's handle_error raised."""
@@ -330,6 +302,8 @@ class Round:
     def charge(self, stage: StageProcess) -> None:
         """This stage died: one ticket at most is charged for it, and has that for its error."""
         self._intake.charge(stage)
+        if self._book.strict:
+            self._intake.fail_doubtful()
 
     def give_up(self, stage: StageProcess) -> None:
         """This stage keeps dying: what has not passed it never will."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from .._journal.chain_record import ChainRecord
+from .._journal.no_record import Fail, NoRecord
 from .._run.pump import refuse_running_loop
 from .._run.recorder import Recorder
 from .._run.runs import Plan, Runs
 from .._run.source import IterableSource, Source
 from .._signals import HeldSignals, let_through
+from .._task import Batch, Unrun
 from ..events import Attempted, Event, Failed, Repeated, Retrying, RunEnded, Succeeded, Waiting
 from ..manager import TaskManager, runs_of
 from .book import Book, Tickets
@@ -54,6 +58,8 @@ def _stage_runs(
     for number, (stage, plan) in enumerate(zip(stages, plans, strict=True)):
         runs = runs_of(stage)
         tickets = Tickets(first=runs.following)
+        if book.record is not None:
+            plan = replace(plan, record=StageMarks(number, book.record, book, tickets))
         recorder = runs.recorder(plan, Progression(number, book, tickets))
         source: Source
         if number == 0:
@@ -93,12 +99,13 @@ class EntranceSource:
     def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
         fresh: list[Any] = []
         while not fresh and not self._source.ended:
-            tickets, fresh, repeats = self._book.enter(self._source.read(limit, wait, signals))
-            if repeats:
-                self._recorder.record(Repeated(repeats, stage=1))
-            self._tickets.come(tickets)
-            if not tickets and not repeats:  # nothing is there yet
+            read = self._source.read(limit, wait, signals)
+            if not read:  # nothing is there yet
                 break
+            tickets, fresh, others, _ = self._book.enter(read)
+            if others:
+                self._recorder.record(Repeated(others, stage=1))
+            self._tickets.come(tickets)
         return fresh
 
     async def wait(self, seconds: float) -> None:
@@ -132,3 +139,43 @@ class Progression:
                 self._book.interrupted_at_first(summary.interrupted)
             case Waiting():
                 self._book.waiting()
+
+
+class StageMarks(NoRecord):
+    """What the run of a stage tells the chain's journal: which calls may begin, or did not after all."""
+
+    def __init__(self, stage: int, record: ChainRecord, book: Book, tickets: Tickets) -> None:
+        self._stage = stage
+        self._record = record
+        self._book = book
+        self._tickets = tickets
+
+    def leaving(self, indices: Sequence[int]) -> None:
+        if self._record.marks:
+            self._record.leaving(self._tickets.still_there(indices))
+        if self.calls_here:
+            self.resting()
+
+    def resting(self) -> None:
+        self._record.resting()
+
+    def returned(self, batch: Batch, unrun: Unrun, fail: Fail) -> Sequence[int]:
+        if not self._record.marks:
+            return unrun.positions
+        tickets: list[int] = [-1] * len(batch)
+        tasks: list[Any] = [None] * len(batch)
+        numbers: dict[int, int] = {}
+        for place in unrun.positions:
+            tickets[place] = ticket = self._tickets.of(batch.indices[place])
+            tasks[place] = self._book.initial(ticket)
+            numbers[ticket] = batch.indices[place]
+
+        def fail_here(ticket: int, task: Any, error: BaseException, attempts: int) -> None:
+            fail(numbers[ticket], self._book.at[self._stage][ticket], error, attempts)
+
+        of_chain = replace(batch, indices=tickets, tasks=tasks)
+        return self._record.returned(of_chain, unrun, fail_here)
+
+    def not_begun(self, indices: Iterable[int]) -> None:
+        if self._record.marks:
+            self._record.not_begun(self._tickets.still_there(indices))

@@ -4,58 +4,39 @@
                   │                                   │
                   └────────── pipe to the parent ◀────┘
 
-The stage tells the parent first and passes on afterwards, so a report of the next stage never comes to
-a parent that does not know yet that the task has got there.  A stage that finds the queue full waits.
-
 The main thread reads, calls, tells the parent and puts into the queue; what it has put there, the
 feeder thread of the queue writes into its pipe.  The stage has ended when that is done.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import sys
-import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from .._call import IDLE, NEVER, Slot
-from .._platform import end_a_copy, this_process, without_signal
 from .._processes import wire
-from .._processes.channel import CHUNK, TooLarge, send_frame
+from .._processes.channel import TooLarge
 from .._processes.launch import refusal
 from .._signals import HeldSignals
-from .._task import Failure
 from ..errors import TransportError
-from ..events import Attempted, Event, Failed, Retrying, Succeeded
 from ..manager import TaskManager, runs_of
 from .book import Tickets
 from .link import Frame, Link, LinkQueue, Reader, WayIn, Writer
 from .plans import plan_of_stage
+from .reporter import Reporter, pack_error
 from .reports import (
     END,
     ConcludingReport,
-    EndedReport,
-    FailedReport,
-    GarbledLinkReport,
     OpeningReport,
     ReadyReport,
-    RetryingReport,
     StageBatch,
     StageNote,
-    StageReport,
     TookReport,
-    WrittenReport,
     no_memory,
-    note_of,
-    noted,
     opening,
-    pack_attempted,
-    stage_batches,
 )
 
 
@@ -168,121 +149,6 @@ class LinkSource:
         slot[1] = NEVER
 
 
-class Reporter:
-    """The observer of a stage's run: tells the parent, and passes results on.
-
-    slot: Told whose result or error is being pickled.
-    """
-
-    def __init__(
-        self,
-        stage: int,
-        pipe: socket.socket,
-        outgoing: Writer | None,
-        tickets: Tickets,
-        slot: Slot,
-    ) -> None:
-        without_signal(pipe)
-        self._home = this_process()
-        self._stage = stage
-        self._pipe = pipe
-        self._outgoing = outgoing
-        self._tickets = tickets
-        self._slot = slot
-        self._before = b""  # the frame of a report that goes with the next one
-
-    def report(self, report: StageReport) -> None:
-        """Tell the parent. SystemExit if it is not there any more."""
-        frame = wire.dumps(report)
-        self._tell(frame, note_of(report) if len(frame) > CHUNK else b"")
-
-    def _tell(self, frame: bytes, note: bytes = b"") -> None:
-        self._end_a_copy()
-        try:
-            send_frame(self._pipe, frame, note, before=self._before)
-        except OSError:
-            if self._outgoing is not None:
-                self._outgoing.abandon()
-            sys.exit(1)
-        self._before = b""
-
-    def _pass_on(self, batch: StageBatch, value: Any) -> None:
-        """Tell the parent first, and the next stage afterwards. value: The first of the results."""
-        try:
-            frame, note = noted(batch, value)
-        except TransportError as error:
-            self.fail(batch.tickets[0], error, attempts=1)
-            return
-        self._tell(frame, note)
-        self.send_on(frame, note)
-
-    def send_on(self, frame: Frame, note: bytes = b"") -> None:
-        """Send to the next stage; waits as long as there is no room for it."""
-        self._end_a_copy()
-        if self._outgoing is not None:
-            self._outgoing.send(frame, note)
-
-    def end(self, through: bool, error: wire.ErrorCell | None) -> None:
-        """Tell that the run is over, and when all that goes on is in the pipe of the queue.
-
-        The parent takes no notice of how this process ends after that, and has to before.
-        """
-        self.report(EndedReport(error, through))
-        if self._outgoing is not None and through:
-            self._outgoing.end(END)
-        elif self._outgoing is not None:
-            self._outgoing.abandon()
-        self.report(WrittenReport())
-
-    def link_is_garbled(self) -> NoReturn:
-        """The link brings what no stage says. It is for the parent to end this process."""
-        self.report(GarbledLinkReport())
-        while True:
-            time.sleep(1)
-
-    def _end_a_copy(self) -> None:
-        """Of this process, which the function has forked, and let return."""
-        end_a_copy(self._home)
-
-    def fail(self, ticket: int, error: BaseException, attempts: int) -> None:
-        self.report(FailedReport(ticket, _pack(error), attempts))
-
-    def observe(self, event: Event) -> None:
-        match event:
-            case Attempted(indices):
-                tickets = [self._tickets.of(index) for index in indices]
-                self._before = wire.dumps(pack_attempted(event, tickets))
-            case Succeeded(indices, _, results, seconds):
-                tickets = self._tickets.leave(indices)
-                with self._current(IDLE):
-                    column = wire.pack_values(results, self._slot, indices)
-                first = 0
-                for batch in stage_batches(self._stage + 1, tickets, column, seconds):
-                    self._pass_on(batch, results[first])
-                    first += len(batch.tickets)
-            case Failed(index, _, error, attempts, took):
-                (ticket,) = self._tickets.leave([index])
-                with self._current(index):
-                    cell = _pack(error)
-                self.report(FailedReport(ticket, cell, attempts, took))
-            case Retrying(index, _, error, number, delay):
-                with self._current(index):
-                    cell = _pack(error)
-                self.report(RetryingReport(self._tickets.of(index), cell, number, delay))
-
-    @contextlib.contextmanager
-    def _current(self, number: float) -> Iterator[None]:
-        """The time in which this one, or the ones that the slot is told of next, may end the process."""
-        self._slot[0] = number
-        self._slot[1] = 0.0
-        yield
-        self._slot[1] = NEVER
-
-
-def _pack(error: BaseException) -> wire.ErrorCell:
-    return wire.pack_failure(Failure(error, type(error)))
-
-
 def run_stage(
     pipe: socket.socket,
     shared: Slot,
@@ -339,7 +205,7 @@ def run_stage(
         with HeldSignals().held() as signals:
             runs.start(plan, source, signals, runs.recorder(plan, reporter))
     except BaseException as error:
-        through, cell = source.ended, _pack(error)
+        through, cell = source.ended, pack_error(error)
     manager.shutdown_pools()
     reporter.end(through, cell)
 

@@ -6,5 +6,9 @@ functions  by what name a journal knows a function
 lock       one run at a time
 door       which file is opened, and which is refused, and why
 store      the file, open and locked
-record     the journal of one run: an observer, and what is known from before
+record     the journal of one run: told by the run, and an observer; no_record: where there is none
+pending    rows on their way to the file: together, and kept where the disk refuses them
+known      which row is of which task, from run to run
+restoring  what the file has, made known to a run
+errors     errors as rows, and back
 """

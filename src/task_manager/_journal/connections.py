@@ -16,6 +16,7 @@ from typing import Any
 from .._platform import after_fork
 
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+PASSING = {*BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 _open: set[Connection] = set()
 _of_another: list[sqlite3.Connection] = []  # of the process that this one is a copy of
@@ -64,6 +65,11 @@ class Connection:
 def is_busy(error: sqlite3.Error) -> bool:
     """Whether another connection has what this one wanted."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in BUSY
+
+
+def may_pass(error: sqlite3.Error) -> bool:
+    """Whether another time may be better: the disk is full or fails, or another connection writes."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in PASSING
 
 
 def _prepare() -> None:

@@ -9,14 +9,15 @@ the journal whatever a stranger has put into `crawl.db-wal`.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 import stat
 import struct
-import time
 from pathlib import Path
+from time import time  # bound here, as tests of other code stop the clock
 
-from .._platform import foreign_hands, make_private
+from .._platform import foreign_hands, make_private, may_use
 from ..errors import JournalError
 from .schema import APPLICATION_ID, FORMAT, TABLES
 
@@ -43,6 +44,8 @@ class Door:
         folder = self.path.parent
         if not folder.is_dir():
             raise self.refusal(f"cannot be made: there is no folder {str(folder)!r}")
+        if not may_use(folder, os.W_OK):
+            raise self.refusal(f"needs a folder that can be written, and {str(folder)!r} cannot")
         if Path(self.shown).is_symlink() and self._stat(self.path) is None:
             raise self.refusal(f"is a link to {str(self.path)!r}, and there is no such file")
         for beside in ("", *BESIDE):
@@ -57,6 +60,10 @@ class Door:
             hands = foreign_hands(found)
             if hands is not None:
                 raise self._distrusted(what, hands)
+            if not may_use(self.beside(beside), os.R_OK | os.W_OK):
+                raise self.refusal(
+                    f"{what}cannot be read and written (mode {found.st_mode & 0o777:04o})"
+                )
 
     def _distrusted(self, what: str, hands: str) -> JournalError:
         advice = "chmod go-w takes that right away" if "mode" in hands else "a copy of it is yours"
@@ -66,6 +73,7 @@ class Door:
         )
 
     def beside(self, ending: str) -> Path:
+        """A file that belongs to it."""
         return self.path.with_name(self.path.name + ending)
 
     def _stat(self, path: Path) -> os.stat_result | None:
@@ -79,8 +87,8 @@ class Door:
     def is_new(self) -> bool:
         """Whether there is nothing yet. Raises JournalError for a file that is no journal of ours.
 
-        To be called under the lock: it opens and closes the file, and with that any POSIX lock goes that
-        this process has on it.
+        To be called under the lock of this run: it opens and closes the file, and any POSIX lock that
+        this process has on it goes with that.
         """
         try:
             with self.path.open("rb") as file:
@@ -105,6 +113,35 @@ class Door:
             )
         return False
 
+    def meta(self) -> dict[str, str] | None:
+        """What a journal says of itself, read without a trace; None where it does not say it that way.
+
+        A connection that may write would bring what a WAL holds into the file, also of one that is
+        refused. What this reads is written when a journal is made, and never changes.
+        """
+        try:
+            there = sqlite3.connect(f"{self.path.as_uri()}?mode=ro&immutable=1", uri=True)
+            with contextlib.closing(there):
+                return dict(there.execute("SELECT name, value FROM meta"))
+        except sqlite3.Error:
+            return None
+
+    def holder(self) -> tuple[int, str] | None:
+        """Who has opened this journal last, the pid and the host; None where that cannot be read."""
+        try:
+            there = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)
+            with contextlib.closing(there):
+                found = there.execute("SELECT value FROM meta WHERE name = 'holder'").fetchone()
+            pid, host = json.loads(found[0])
+        except (sqlite3.Error, TypeError, ValueError):
+            return None
+        return pid, host
+
+    def take_wal(self) -> None:
+        """Make the WAL, where there is none, before SQLite does: in /tmp, a stranger might be faster."""
+        with contextlib.suppress(FileExistsError):
+            make_private(self.beside("-wal"))
+
     def make(self, meta: dict[str, str]) -> None:
         """An empty journal. It is made whole, and then gets its name: no crash leaves a half.
 
@@ -121,6 +158,8 @@ class Door:
                     "place of 0600, so that others can write it"
                 )
             _fill(new, meta)
+            for ending in ("-wal", "-shm", "-journal"):
+                self.beside(ending).unlink(missing_ok=True)  # of one who was removed, and not they
             new.replace(self.path)
         except OSError as error:
             raise self.refusal(f"cannot be made: {error.strerror}") from None
@@ -138,9 +177,11 @@ def _fill(path: Path, meta: dict[str, str]) -> None:
         connection.execute("BEGIN")
         for statement in TABLES.split(";"):
             connection.execute(statement)
-        rows = {**meta, "made": repr(time.time())}
+        rows = {**meta, "made": repr(time())}
         connection.executemany("INSERT INTO meta VALUES(?, ?)", rows.items())
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={FORMAT}")
         connection.execute("COMMIT")
-        connection.execute("PRAGMA journal_mode=WAL")
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        raise sqlite3.OperationalError("its file system cannot do what SQLite's WAL needs")

@@ -40,7 +40,22 @@ CREATE TABLE errors(
 TASK = ("id", "task", "text", "state", "stage", "value", "attempts", "seconds", "at", "run")
 ERROR = ("id", "error", "kind", "place", "said", "traceback")
 
-WRITE_TASK = f"REPLACE INTO tasks({', '.join(TASK)}) VALUES({', '.join('?' * len(TASK))})"
+# What a task is stays as it was first written, as its function may have changed it since. One that
+# fails, or is started, keeps what it has got to in a chain.
+_KEPT = f"excluded.stage IS NULL AND excluded.state IN ({FAILED}, {STARTED})"
+WRITE_TASK = f"""
+INSERT INTO tasks({", ".join(TASK)}) VALUES({", ".join("?" * len(TASK))})
+ON CONFLICT(id) DO UPDATE SET state = excluded.state,
+    stage = CASE WHEN {_KEPT} THEN stage ELSE excluded.stage END,
+    value = CASE WHEN {_KEPT} THEN value ELSE excluded.value END,
+    attempts = excluded.attempts, seconds = excluded.seconds, at = excluded.at, run = excluded.run"""
+# A task that was not started after all is what it was before.
+_HAS_ERROR = "EXISTS (SELECT 1 FROM errors WHERE errors.id = tasks.id)"
+UNMARK = (
+    f"DELETE FROM tasks WHERE id = ? AND state = {STARTED} AND stage IS NULL AND NOT {_HAS_ERROR}",
+    f"UPDATE tasks SET state = CASE WHEN {_HAS_ERROR} THEN {FAILED} ELSE {PASSED} END "
+    f"WHERE id = ? AND state = {STARTED}",
+)
 WRITE_RUN = f"REPLACE INTO runs VALUES({', '.join('?' * 10)})"
 WRITE_ERROR = f"REPLACE INTO errors({', '.join(ERROR)}) VALUES({', '.join('?' * len(ERROR))})"
 OUTDATED = f"(SELECT id FROM tasks WHERE id IN (SELECT id FROM errors) AND state <> {FAILED})"

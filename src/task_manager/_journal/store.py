@@ -7,30 +7,36 @@ It knows rows and cells, as `schema` has them, and neither tasks nor events: tho
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import platform
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import getpid  # as they are now, whatever a test of other code makes of them
 from pathlib import Path
+from socket import gethostname
+from time import time
 from typing import Any
 
 from ..errors import JournalError
 from ..journal import Journal
 from .codec import BY_NAME, Codec
-from .connections import Connection
+from .connections import Connection, may_pass
 from .door import Door
 from .functions import name_in_journal
 from .lock import Lock, LockedError
-from .schema import ERROR, FAILED, OUTDATED, WRITE_ERROR, WRITE_RUN, WRITE_TASK
+from .schema import DONE, ERROR, FAILED, OUTDATED, UNMARK, WRITE_ERROR, WRITE_RUN, WRITE_TASK
 
 PATIENCE = 0.1  # seconds that a write waits for another connection, and the run with it
 AT_THE_END = 5.0  # what the last write of a run may wait
 PORTION = 10_000  # rows that are read at a time
+VARIABLES = 500  # of one statement, which may have 999 in an old SQLite
+
+# NORMAL: nothing that was written is lost with this process; FULL, for some writes: nor in a power cut.
+# macOS tells a disk to be done with a write only where it is asked twice.
+PRAGMAS = ("PRAGMA synchronous=NORMAL", "PRAGMA fullfsync=ON", "PRAGMA checkpoint_fullfsync=ON")
 
 Row = tuple[Any, ...]
+
+_KINDS = {"0": "the function", "1": "a chain of"}
 
 
 class Store:
@@ -53,7 +59,8 @@ class Store:
         self._lock = self._locked()
         self._connection: Connection | None = None
         self._run: Row | None = None
-        self._patience = PATIENCE
+        self._patience = AT_THE_END
+        self._synced = False
         try:
             self._open(
                 {"functions": json.dumps(names), "chain": str(int(chain)), "codec": journal.codec}
@@ -63,6 +70,7 @@ class Store:
                 self._connection.close()
             self._lock.release(remove=isinstance(error, JournalError))
             raise
+        self._file = _file_at(self._door.path)
 
     def _locked(self) -> Lock:
         try:
@@ -72,43 +80,62 @@ class Store:
         except OSError as error:
             raise self._door.refusal(f"cannot be locked: {error.strerror}") from None
         except sqlite3.Error as error:
-            raise self._door.refusal(f"cannot be locked: {error}") from None
+            raise self._door.refusal(
+                f"cannot be locked: {error}. It belongs on a disk of this machine, and not on a network"
+            ) from None
 
     def _in_use(self) -> JournalError:
-        holder = _holder(self._door.path)
-        who = "another run" if holder is None else f"the process {holder[0]} on {holder[1]}"
-        if holder == _here():
-            who = "another run of this process"
-        return self._door.refusal(f"is in use by {who}: one run at a time")
+        who, here = self._door.holder(), _here()
+        match who:
+            case None:
+                by = "another run"
+            case (pid, host) if host != here[1]:
+                by = f"process {pid} on {host}"
+            case (pid, _):
+                by = "another run of this process" if who == here else f"process {pid}"
+        return self._door.refusal(f"is in use by {by}: one run at a time")
 
     def _open(self, wanted: dict[str, str]) -> None:
-        if self._door.is_new():
-            self._door.make(wanted)
-        try:
-            self._connection = connection = Connection(self._door.path, PATIENCE)
-            meta = dict(connection.execute("SELECT name, value FROM meta"))
+        door = self._door
+        if door.is_new():
+            door.make(wanted)
+        elif meta := door.meta():
             self._check(meta, wanted)
-            self._synced = False
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("REPLACE INTO meta VALUES('holder', ?)", (json.dumps(_here()),))
+        door.take_wal()
+        try:
+            self._connection = connection = Connection(door.path, AT_THE_END)
+            self._check(dict(connection.execute("SELECT name, value FROM meta")), wanted)
+            door.check_place()  # again, as SQLite has them open now
+            for pragma in PRAGMAS:
+                connection.execute(pragma)
             self.following = connection.execute("SELECT ifnull(max(id), -1) + 1 FROM tasks")[0][0]
             self.last_run: int = connection.execute("SELECT ifnull(max(run), 0) FROM runs")[0][0]
-            self._file = _file_at(self._door.path)
+            self._sign(connection)
         except sqlite3.Error as error:
-            raise self._door.refusal(f"cannot be opened: {error}") from None
+            raise door.refusal(f"cannot be opened: {error}") from None
+
+    def _sign(self, connection: Connection) -> None:
+        """Say who has it. On a full disk that cannot be said, and the run goes on."""
+        try:
+            connection.execute("REPLACE INTO meta VALUES('holder', ?)", (json.dumps(_here()),))
+        except sqlite3.OperationalError as error:
+            if not may_pass(error):
+                raise
 
     def _check(self, meta: Mapping[str, str], wanted: Mapping[str, str]) -> None:
         """Whether its runs were of these functions, and written in this way."""
-        had, have = (f"{_kind(one)} {_names(one)}" for one in (meta, wanted))
+        try:
+            had, have = (f"{_KINDS[one['chain']]} {_names(one)}" for one in (meta, wanted))
+            codec = meta["codec"]
+        except (KeyError, TypeError, ValueError):
+            raise self._door.refusal("is damaged: it does not say what it is of") from None
         if had != have:
             raise self._door.refusal(
-                f"is of {had}, and this is {have}. Each has a journal of its own; what is changed on "
-                "purpose begins with a new one"
+                f"is of {had}, and this run is of {have}. Give each a file of its own; after a change "
+                "that was meant, begin with a new one"
             )
-        if meta["codec"] != wanted["codec"]:
-            raise self._door.refusal(
-                f"was made with codec={meta['codec']!r}; got codec={wanted['codec']!r}"
-            )
+        if codec != wanted["codec"]:
+            raise self._door.refusal(f"was made with codec={codec!r}; got codec={wanted['codec']!r}")
 
     # ------------------------------------------------------------------ reading
 
@@ -117,13 +144,12 @@ class Store:
 
         (id, task, state, stage, value, attempts, seconds, error)
 
-        task, value: Cells. error: Of a failed task, (error, kind, place, said, traceback) as in the
-            table; None otherwise.
-        values: False: no results are read; the values from which tasks of a chain go on are.
-        errors: False: no errors are read.
+        task, value: Cells. Only a task that is done has its value here: see `partly`. error: Of a failed
+            task, (error, kind, place, said, traceback) as in the table; None otherwise.
+        values, errors: False: none are read.
         """
         connection = self._live
-        cells = "value" if values else "CASE state WHEN 1 THEN NULL ELSE value END"
+        cells = f"CASE state WHEN {DONE} THEN value END" if values else "NULL"
         select = (
             f"SELECT id, task, state, stage, {cells}, attempts, seconds, NULL FROM tasks "
             f"WHERE id > ? ORDER BY id LIMIT {PORTION}"
@@ -141,6 +167,21 @@ class Store:
             last = rows[-1][0]
             yield rows
 
+    def partly(self, ids: Sequence[int]) -> list[tuple[int, int, Any]]:
+        """Of these, the tasks of a chain that have passed some stage: (id, stage, value) of each."""
+        found: list[tuple[int, int, Any]] = []
+        for first in range(0, len(ids), VARIABLES):
+            some = ids[first : first + VARIABLES]
+            select = (
+                f"SELECT id, stage, value FROM tasks WHERE id IN ({', '.join('?' * len(some))}) "
+                f"AND stage > 0 AND state <> {DONE} ORDER BY id"
+            )
+            try:
+                found += self._live.execute(select, tuple(some))
+            except sqlite3.Error as error:
+                raise self._door.refusal(f"cannot be read: {error}") from None
+        return found
+
     def _with_errors(self, connection: Connection, rows: list[Row]) -> list[Row]:
         columns = ", ".join(ERROR)
         select = f"SELECT {columns} FROM errors WHERE id BETWEEN ? AND ?"
@@ -151,9 +192,17 @@ class Store:
 
     # ------------------------------------------------------------------ writing
 
-    def write(self, tasks: list[Row], errors: list[Row], sync: bool, patience: float = PATIENCE) -> None:
+    def write(
+        self,
+        tasks: list[Row],
+        errors: list[Row],
+        sync: bool,
+        patience: float = PATIENCE,
+        unmarked: Sequence[int] = (),
+    ) -> None:
         """One transaction: rows as `schema.TASK` and `schema.ERROR` name their columns.
 
+        unmarked: First, these are no longer started: they are again what they were before.
         sync: Wait until it is on the disk, with all before it; otherwise it outlives this process, and a
             power cut perhaps not. patience: Seconds to wait for another connection.
 
@@ -169,6 +218,8 @@ class Store:
             self._patience = patience
         try:
             connection.execute("BEGIN IMMEDIATE")
+            for statement in UNMARK if unmarked else ():
+                connection.execute_many(statement, [(number,) for number in unmarked])
             if tasks:
                 connection.execute_many(WRITE_TASK, tasks)
             if errors:
@@ -184,7 +235,7 @@ class Store:
         """Note that a run begins; its number. Raises sqlite3.Error; the number is taken all the same."""
         pid, host = _here()
         self.last_run += 1
-        self._run = (self.last_run, time.time(), None, mode, workers, total, pid, host, None, None)
+        self._run = (self.last_run, time(), None, mode, workers, total, pid, host, None, None)
         self._write_run()
         return self.last_run
 
@@ -192,7 +243,7 @@ class Store:
         """Note its end, and its counts as JSON. Raises sqlite3.Error."""
         if self._run is None:
             return
-        self._run = (*self._run[:2], time.time(), *self._run[3:8], json.dumps(counts), ended_early)
+        self._run = (*self._run[:2], time(), *self._run[3:8], json.dumps(counts), ended_early)
         self._write_run()
         self._live.execute(f"DELETE FROM errors WHERE id IN {OUTDATED}")
 
@@ -217,27 +268,12 @@ class Store:
         return self._connection
 
 
-def _kind(meta: Mapping[str, str]) -> str:
-    return "a chain of" if meta["chain"] == "1" else "the function"
-
-
 def _names(meta: Mapping[str, str]) -> str:
     return ", ".join(json.loads(meta["functions"]))
 
 
-def _here() -> list[Any]:
-    return [os.getpid(), platform.node()]
-
-
-def _holder(path: Path) -> list[Any] | None:
-    """Who has opened this journal last, [pid, host]; None where that cannot be read."""
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as there:
-            found = there.execute("SELECT value FROM meta WHERE name = 'holder'").fetchone()
-        pid, host = json.loads(found[0])
-    except (sqlite3.Error, TypeError, ValueError):
-        return None
-    return [pid, host]
+def _here() -> tuple[int, str]:
+    return getpid(), gethostname()
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ each does what can be done, or nothing, so that no other module asks.  What is l
 """
 
 from .copies import CAN_FORK, after_fork, end_a_copy, this_process
-from .owners import HAS_OWNERS, foreign_hands, make_private
+from .owners import HAS_OWNERS, foreign_hands, make_private, may_use
 from .processes import (
     CAN_POLL,
     KILLED_CODES,
@@ -64,6 +64,7 @@ __all__ = [
     "kill_left_behind",
     "lead_a_group",
     "make_private",
+    "may_use",
     "memory_of_machine",
     "pair_of_sockets",
     "ready_servants",

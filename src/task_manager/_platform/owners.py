@@ -23,6 +23,11 @@ def foreign_hands(found: os.stat_result) -> str | None:
     return None
 
 
+def may_use(path: Path, mode: int) -> bool:
+    """Whether this process may; mode: As of `os.access`, which would ask for the user who has logged in."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
 def make_private(path: Path) -> None:
     """A new, empty file that this user alone can read and write, whatever the umask.
 

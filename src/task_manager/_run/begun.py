@@ -25,14 +25,18 @@ class Begun:
         if self._indices:
             self._indices.difference_update(indices)
 
-    def count(self, in_flight: Iterable[int], open_: Iterable[int], not_begun: NotBegun | None) -> int:
+    def count(self, in_flight: Iterable[int], open_: Iterable[int], not_begun: Iterable[int]) -> int:
         """How many tasks have had a call begun when a run is broken off.
 
         in_flight: The tasks with an attempt that a runner was given. open_: All others without outcome.
-        not_begun: The attempts that the runner has not begun; None: it does not know, so each counts.
+        not_begun: Those whose attempts the runner has not begun, as `not_begun_of` names them.
         """
         touched = set(in_flight)
         known = touched.union(open_)
-        for batch, positions in not_begun or ():
-            touched.difference_update(batch.indices[position] for position in positions)
+        touched.difference_update(not_begun)
         return len(touched | (self._indices & known))
+
+
+def not_begun_of(told: NotBegun | None) -> list[int]:
+    """The tasks of the attempts that a runner has surely not begun. None: it does not know of any."""
+    return [batch.indices[position] for batch, positions in told or () for position in positions]

@@ -68,6 +68,25 @@ class Ledger:
         self._again = set()
         self._let_go()
 
+    def restore(self, tasks: list[Any]) -> list[int]:
+        """The numbers of tasks that an earlier process has taken: new ones, or those of equal tasks.
+
+        All of them are done, but those that `fail` is told of next.
+        """
+        indices: list[int] = []
+        known = self._number_of_changed if self._changed else self._numbers.setdefault
+        for task in tasks:
+            try:
+                index = known(task, self.following)
+            except BaseException as error:
+                let_through(error)
+                index = self._number_of_unhashable(task, self.following)
+            self.following = max(self.following, index + 1)
+            indices.append(index)
+        self._failed.difference_update(indices)
+        self._again.difference_update(indices)
+        return indices
+
     def fail(self, index: int) -> None:
         """Note that this task failed for good, or that its run was broken off."""
         if self._numbers:  # otherwise nobody will ask

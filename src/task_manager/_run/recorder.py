@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import warnings
 from collections.abc import Sequence
 
 from .._platform import this_process
 from .._repr import text_of
 from .._summary import Summary
+from .._warning import warn
 from ..events import Event, Observer, RunEnded
 from .tally import Tally
-
-
-def _levels_inside() -> int:
-    """How far up the stack, as `warnings.warn` counts, the first frame of the user's is."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] in _BETWEEN:
-        level, frame = level + 1, frame.f_back
-    return level
-
-
-# What stands on the stack between a line of the user's and ours.
-_BETWEEN = frozenset(
-    [__name__.partition(".")[0], "asyncio", "concurrent", "contextlib", "functools", "threading"]
-)
 
 
 class Recorder:
@@ -70,13 +54,10 @@ class Recorder:
 
     def _detach(self, observer: Observer, error: Exception) -> None:
         self._others = [other for other in self._others if other is not observer]
-        with contextlib.suppress(Exception):  # where warnings are errors, or stderr is gone
-            warnings.warn(
-                f"the {_name_of(observer)} failed and is left out of the rest of this run, "
-                f"which goes on: {text_of(error)}",
-                RuntimeWarning,
-                stacklevel=_levels_inside(),
-            )
+        warn(
+            f"the {_name_of(observer)} failed and is left out of the rest of this run, "
+            f"which goes on: {text_of(error)}"
+        )
 
 
 def _name_of(observer: Observer) -> str:

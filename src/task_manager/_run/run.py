@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._call import IDLE, NEVER, Slot
+from .._journal.no_record import NoRecord
 from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
@@ -27,7 +28,7 @@ from .._summary import Summary, input_raised, why
 from .._task import Attempt, Batch, Failure, Outcomes, Unrun, has_tuples, is_tuple
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
 from .attempted import attempted, is_whole
-from .begun import Begun
+from .begun import Begun, not_begun_of
 from .hooks import calls_of, process_results
 from .in_flight import InFlight
 from .ledger import Entered, Ledger
@@ -54,6 +55,7 @@ class Run:
     limit: Says when attempts may start, and how many; None: whenever there is room.
     stage: Where this run stands in a chain, from 1; None: in none.
     in_loop: The run flows in an event loop: a read may not wait.
+    record: The open journal, told of tasks before their calls; outcomes come to it as to an observer.
 
     From the moment a task is entered it is in one of three places, whatever raises: between two places,
     in flight, or waiting. It leaves one only when it is in the next, or its outcome is recorded.
@@ -78,6 +80,7 @@ class Run:
         limit: Limit | None = None,
         stage: int | None = None,
         in_loop: bool = False,
+        record: NoRecord = NoRecord(),  # noqa: B008 - it holds nothing
     ) -> None:
         self._source = source
         self._ledger = ledger
@@ -95,6 +98,7 @@ class Run:
         self._limit = limit
         self._stage = stage
         self._in_loop = in_loop
+        self._record = record
 
         self._began = self._ticked = clock()
         self._in_flight = InFlight()
@@ -125,6 +129,7 @@ class Run:
         most = self._most_to_start()
         batch = (self._due(most) or self._fresh(most)) if most else None
         if batch is not None:
+            self._record.leaving(batch.indices)
             self._in_flight.add(batch)
             self._between = []
             if self._limit is not None:
@@ -194,6 +199,8 @@ class Run:
         if source.ended or len(self._waiting) >= MOST_WAITING:
             return None
         wait = 0.0 if self._in_flight or self._in_loop else self.patience(full=False)
+        if wait:
+            self._record.resting()
         read = source.read(min(most, self._size.size(source.remaining)), wait, self._signals)
         if not read:
             self._dry = not source.ended
@@ -208,6 +215,7 @@ class Run:
         self._between = indices
         if repeats:
             self._recorder.record(Repeated(repeats, self._stage))
+        indices, tasks = self._record.taken(indices, tasks, self._fail)
         unpack = self._get_args is not None or has_tuples(tasks)
         calls: list[Any] = tasks
         if self._get_args is not None:
@@ -227,7 +235,7 @@ class Run:
         match outcomes:
             case Unrun():
                 self._begun.add(batch.indices[position] for position in outcomes.begun)
-                for position in positions:
+                for position in self._record.returned(batch, outcomes, self._fail):
                     self._waiting.add(batch.attempt(position), due=0.0)
                 self._in_flight.remove(batch, positions)
             case Outcomes(_, values, failures, seconds):
@@ -309,7 +317,9 @@ class Run:
         others = [*self._between, *(attempt.index for attempt in self._waiting)]
         for index in [*others, *in_flight]:
             self._ledger.fail(index)
-        self._interrupted = self._begun.count(in_flight, others, not_begun)
+        surely_not = not_begun_of(not_begun)
+        self._interrupted = self._begun.count(in_flight, others, surely_not)
+        self._record.not_begun(surely_not)
         self._between = []
         self._in_flight.clear()
         self._waiting.clear()

@@ -2,7 +2,7 @@
 
 Plan, source ──▶ Runs.start ──▶ Run, pump, runner ──▶ recorder
 │
-└── kept: the tasks taken, their results, the last summary, the workers
+└── kept: the tasks taken, their results, the last summary, the workers; what is known of the journal
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any
 
+from .._journal.known import Known
+from .._journal.no_record import NoRecord
+from .._journal.record import Record
 from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
@@ -23,7 +26,9 @@ from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
 from .._signals import HeldSignals
 from .._summary import Summary, why
+from ..errors import ConfigurationError
 from ..events import Observer, RunBegan, next_run
+from ..journal import Journal
 from .ledger import Ledger
 from .pump import pump, pump_awaiting, refuse_running_loop
 from .recorder import Recorder
@@ -41,7 +46,9 @@ class Plan:
     keeps: Results and errors are kept; "errors": only these. distinct: Repeats are not run.
     get_args, process_result: The hooks; None where nobody overrode them.
     handle_error: Called at the end. observers: Those of this run.
-    limit: As of `Run`. stage: Of a chain, from 1; None: of none.
+    limit: As of `Run`. stage: Of a chain, from 1; None: of none. journal: None: there is none.
+    record: Without a journal of its own, who is told what begins: in a chain, what notes it in that of
+        the chain.
     """
 
     owner: str
@@ -58,6 +65,8 @@ class Plan:
     observers: tuple[Observer, ...]
     limit: Limit | None = None
     stage: int | None = None
+    journal: Journal | None = None
+    record: NoRecord | None = None
 
 
 class Runs:
@@ -70,6 +79,7 @@ class Runs:
         self._ledger = Ledger()
         self.results: Results = Results(self._ledger.keys)
         self.summary: Summary = Summary()
+        self._known = Known()
         self._runner = KeptRunner()
 
     # ------------------------------------------------------------------ verbs
@@ -87,14 +97,15 @@ class Runs:
             handler raises in that look must not be taken for a fault of what is looked at.
         recorder: As `recorder` makes it; None: a new one.
         """
-        recorder = recorder or self.recorder(plan)
         if plan.mode.awaits:  # the signals are held before the loop is made: it has no safe places
             refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
             return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals))
-        with self._runner.one_run(plan.owner):
+        with self._runner.one_run(plan.owner), self._recording(plan) as record:
+            recorder = recorder or self.recorder(plan, *record.observers)
             runner = self._kept_runner(plan)
-            run = self._new_run(plan, source, recorder, runner, signals)
-            with self._ending(run, plan, recorder, runner):
+            record.calls_here = runner.calls_here
+            run = self._new_run(plan, source, recorder, runner, signals, record)
+            with self._ending(run, plan, recorder, runner, record):
                 pump(run, runner, signals)
         return signals.through(self._conclude, run, plan)
 
@@ -106,7 +117,23 @@ class Runs:
         recorder: Recorder | None = None,
     ) -> Summary:
         """The same, in the running event loop."""
-        return await self._start_awaiting(plan, source, recorder or self.recorder(plan), signals)
+        return await self._start_awaiting(plan, source, recorder, signals)
+
+    def failed(self, plan: Plan) -> list[Any]:
+        """The tasks that have failed in earlier runs; with a journal, also those of other processes.
+
+        Raises ConfigurationError where nobody knows them, JournalError where the journal is refused.
+        """
+        if plan.journal is None:
+            if not plan.keeps:
+                raise ConfigurationError(
+                    f"{plan.owner} does not know what failed, as keep_results=False keeps no errors: "
+                    "make it with keep_results='errors', or with a journal"
+                )
+            return list(self.results.errors())
+        with self._runner.one_run(plan.owner), self._recording(plan) as record:
+            self._restore(plan, record)
+            return list(self.results.errors()) if plan.keeps else record.failed_tasks()
 
     @contextlib.contextmanager
     def made_elsewhere(self, plan: Plan, recorder: Recorder, total: int | None) -> Iterator[None]:
@@ -159,11 +186,12 @@ class Runs:
         self._ledger = Ledger(self._ledger.following)
         self.results = Results(self._ledger.keys)
         self.summary = Summary()
+        self._known = Known(self._ledger.following)
 
     # ------------------------------------------------------------------ inside
 
     async def _start_in_own_loop(
-        self, plan: Plan, source: Source, recorder: Recorder, signals: HeldSignals
+        self, plan: Plan, source: Source, recorder: Recorder | None, signals: HeldSignals
     ) -> Summary:
         """In an event loop that ends with the run."""
         try:
@@ -172,12 +200,14 @@ class Runs:
             signals.ends_allowed = True
 
     async def _start_awaiting(
-        self, plan: Plan, source: Source, recorder: Recorder, signals: HeldSignals
+        self, plan: Plan, source: Source, recorder: Recorder | None, signals: HeldSignals
     ) -> Summary:
-        with self._runner.one_run(plan.owner):
+        with self._runner.one_run(plan.owner), self._recording(plan) as record:
+            recorder = recorder or self.recorder(plan, *record.observers)
             runner = self._awaited_runner(plan, signals)
-            run = self._new_run(plan, source, recorder, runner, signals, in_loop=True)
-            with self._ending(run, plan, recorder, runner):
+            record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
+            run = self._new_run(plan, source, recorder, runner, signals, record, in_loop=True)
+            with self._ending(run, plan, recorder, runner, record):
                 try:
                     await pump_awaiting(run, runner, signals)
                 finally:
@@ -187,6 +217,23 @@ class Runs:
                         await runner.close()
         return signals.through(self._conclude, run, plan)
 
+    @contextlib.contextmanager
+    def _recording(self, plan: Plan) -> Iterator[NoRecord]:
+        """The time in which the journal is open, if there is one."""
+        if plan.journal is None:
+            yield plan.record or NoRecord()
+            return
+        record = Record(plan.journal, [plan.func], False, self._known)
+        try:
+            yield record
+        finally:
+            record.close(self.summary)  # where no run has begun; otherwise that is done
+
+    def _restore(self, plan: Plan, record: NoRecord) -> None:
+        self._ledger.keeps_keys = bool(plan.keeps)
+        self.results.begin_run(repeats=not plan.distinct, keeps=plan.keeps)
+        record.restore(self._ledger, self.results, plan.keeps)
+
     def _new_run(
         self,
         plan: Plan,
@@ -194,11 +241,11 @@ class Runs:
         recorder: Recorder,
         runner: Runner | AwaitedRunner,
         signals: HeldSignals,
+        record: NoRecord,
         in_loop: bool = False,
     ) -> Run:
+        self._restore(plan, record)
         self._ledger.begin_run()
-        self._ledger.keeps_keys = bool(plan.keeps)
-        self.results.begin_run(repeats=not plan.distinct, keeps=plan.keeps)
         began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
         recorder.record(began)
         return Run(
@@ -218,11 +265,17 @@ class Runs:
             limit=plan.limit,
             stage=plan.stage,
             in_loop=in_loop,
+            record=record,
         )
 
     @contextlib.contextmanager
     def _ending(
-        self, run: Run, plan: Plan, recorder: Recorder, runner: Runner | AwaitedRunner
+        self,
+        run: Run,
+        plan: Plan,
+        recorder: Recorder,
+        runner: Runner | AwaitedRunner,
+        record: NoRecord,
     ) -> Iterator[None]:
         """However the run ends, its counts are kept and its observers told.
 
@@ -239,7 +292,7 @@ class Runs:
                 run.break_off(error, not_begun)
             raise
         finally:
-            self.summary = run.summary
+            self.summary = record.close(run.summary)
             recorder.close(self.summary, plan.stage)
 
     def _conclude(self, run: Run, plan: Plan) -> Summary:

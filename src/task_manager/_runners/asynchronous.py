@@ -16,53 +16,23 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from contextvars import copy_context
 from operator import is_, length_hint
 from types import CoroutineType
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._call import LOOK_AGAIN, NEVER, clock, failure_of, refuse_coroutine
 from .._signals import comes_from_a_handler, makes_calls
 from .._task import Batch, Failure, Outcomes
 from ..errors import TaskTimeoutError
 from . import Answer, NotBegun, Orders
+from .async_worker import AsyncWorker, Part, heard, shed_cancellation
 from .opened import NOTHING, Opened
 from .places import Places
 
 YIELD_EVERY = 64  # calls of one worker, after which others of the loop get a turn
 TIME_TO_END = 0.5  # seconds that closing waits for calls to take their cancellation
 TOO_OFTEN = 3  # times that workers fail with the same attempt, or without any; then that is an error
-
-
-class Part(NamedTuple):
-    """The Outcomes of a batch, as they gather. What has no position yet is not recorded."""
-
-    positions: list[int]
-    values: list[Any]
-    failures: dict[int, Failure]
-    seconds: list[float]
-    began: list[float]
-    workers: list[int]
-
-
-class AsyncWorker:
-    """One of the coroutines that make calls.
-
-    number: Which worker it is.
-    batch, position, began: Its current call; began is NEVER while it has none.
-    left_alone: No outcome of it is waited for any more: its call took too long, or the runner closes.
-    """
-
-    __slots__ = ("batch", "began", "left_alone", "number", "position", "task")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.batch = NOTHING
-        self.position = 0
-        self.began = NEVER
-        self.left_alone = False
-        self.task: asyncio.Task[None]
 
 
 class AsyncRunner:
@@ -181,7 +151,7 @@ class AsyncRunner:
                 self._remove(worker)
                 working.close()
                 raise
-            worker.task.add_done_callback(_heard)
+            worker.task.add_done_callback(heard)
 
     def _remove(self, worker: AsyncWorker) -> None:
         """It makes no more calls, and its number is free."""
@@ -310,7 +280,7 @@ class AsyncRunner:
                     turn += 1
                     if task.cancelling():
                         worker.began = NEVER
-                        await _shed_cancellation(task)
+                        await shed_cancellation(task)
                         if worker.left_alone:
                             return
                     if turn == YIELD_EVERY:
@@ -330,17 +300,3 @@ class AsyncRunner:
         finally:  # errors hold the frames that they came through, and with them this one
             worker.batch = NOTHING
             batch = call = value = failure = context = None  # type: ignore[assignment]
-
-
-def _heard(task: asyncio.Task[None]) -> None:
-    """Ask for its error, which is known here: asyncio complains of those that are never asked for."""
-    if not task.cancelled():
-        task.exception()
-
-
-async def _shed_cancellation(task: asyncio.Task[Any]) -> None:
-    """A call has cancelled its own task and is over: the next call is not to find that."""
-    while task.cancelling():
-        task.uncancel()
-    with suppress(asyncio.CancelledError):
-        await asyncio.sleep(0)

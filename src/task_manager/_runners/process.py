@@ -16,14 +16,13 @@ import multiprocessing
 import selectors
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from time import sleep  # by name: tests of other code put something else into the module
 from typing import Any
 
 from .._call import NEVER, clock
 from .._platform import this_process, when_ready
 from .._processes import wire
-from .._processes.attempts import Overdue, Sent, Unsent, Worker
+from .._processes.attempts import Overdue, Unsent, Worker
 from .._processes.channel import NAP, GarbageError, TooLarge
 from .._processes.child import (
     TIME_TO_END,
@@ -43,10 +42,8 @@ from .._rules.suspects import Suspects
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerDiedError, WorkerStartError
 from . import Answer, NotBegun, Orders
+from .deaths import charge, given_back, lives_on
 from .places import Places
-
-SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
-GAP = 0.002  # seconds between two looks at it
 
 
 class ProcessRunner:
@@ -207,74 +204,25 @@ class ProcessRunner:
         if self._sentinels_tell:
             self._selector.unregister(worker.process.sentinel)
         number = int(worker.slot[0])
-        alive = overdue is None and self._lives_on(worker)
+        alive = overdue is None and lives_on(worker)
         worker.end(0.0 if alive else TIME_TO_END)
         try:
             self._read(worker)  # what it sent before it died
             if overdue is not None:  # its worker may have gone on to the next call
                 charged = worker.index_of(overdue.number)
                 call = (overdue.began, overdue.took)
-                self._give_back(worker, charged, overdue.failure, call)
+                self._answers += given_back(worker, charged, overdue.failure, call)
             else:
                 last, began = worker.told
                 going_on = not alive and began != NEVER
-                charged = self._charge(worker, number if alive else int(last), going_on)
+                charged = charge(self._suspects, worker, number if alive else int(last), going_on)
                 error = WorkerDiedError(worker.pid, worker.exitcode)
                 last_call = (began, clock() - began) if going_on else None
-                self._give_back(worker, charged, Failure(error, type(error)), last_call)
+                self._answers += given_back(worker, charged, Failure(error, type(error)), last_call)
         finally:
             worker.close()
         if not worker.ready and self._failed_starts.too_many(worker):
             self._go_on_without(worker)
-
-    def _lives_on(self, worker: Worker) -> bool:
-        """Whether it is its pipe alone that has ended, or is no pipe of ours any more.
-
-        Then the one to charge need not be its current call.
-        """
-        if not worker.lost and not worker.channel.garbled:
-            deadline = clock() + SHORTLY
-            while not worker.has_died and clock() < deadline:
-                sleep(GAP)  # a process that dies closes its files before it is seen to be dead
-        return not worker.has_died
-
-    def _charge(self, worker: Worker, number: int, going_on: bool) -> int | None:
-        """The index of the task that is charged for this death, or None."""
-        if not worker.ready or not worker.sent:
-            return None
-        current = worker.index_of(number)
-        if current is None:  # it may have died of receiving the next ones
-            return self._suspects.charge(worker.sent[0].indices_left, None, going_on=False)
-        had = [index for sent in worker.sent for index in sent.indices_left]
-        return self._suspects.charge(had, current, going_on)
-
-    def _give_back(
-        self,
-        worker: Worker,
-        charged: int | None,
-        failure: Failure,
-        call: tuple[float, float] | None,
-    ) -> None:
-        """The task of this index has the failure; what else the worker had is not run.
-
-        call: When its call began, and its seconds; None where it had none, or that is not known.
-        """
-        had: list[Sent | Unsent] = [*worker.sent, *worker.unsent]
-        for given in had:
-            unrun = list(given.left)
-            for position in given.left if charged is not None else ():
-                if given.batch.indices[position] == charged:
-                    unrun.remove(position)
-                    outcomes = Outcomes([position], [None], {position: failure}, [])
-                    if call is not None:
-                        began, took = call
-                        outcomes = replace(
-                            outcomes, seconds=[took], began=[began], workers=[worker.place]
-                        )
-                    self._answers.append((given.batch, outcomes))
-            if unrun:
-                begun = given.begun(int(worker.last_begun)) if isinstance(given, Sent) else ()
-                self._answers.append((given.batch, Unrun(unrun, begun)))
 
     def _go_on_without(self, failed: Worker) -> None:
         """No further worker can be had: those that are ready go on; if there is none, the run ends."""

@@ -9,75 +9,28 @@ Nothing else is shared.  A thread cannot be killed: one whose call takes too lon
 middle of a call when the runner closes, is left to end by itself.  The outcome of that call is then
 thrown away, and the thread does not keep the interpreter from exiting.
 
-Where no thread can be started, the threads there are do the work.  A thread that fails in code of
-ours, as where memory has run out, makes the calls that are left of its batch one by one; if it fails
-at one of them again, that is the error of this call.  If even that cannot be told it ends, and what is
-left of its batch is given back.
+Where no thread can be started, the threads there are do the work.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
-from .._call import IDLE, LOOK_AGAIN, NEVER, PROMPT, TOO_LONG, call_batch, clock, invoker
+from .._call import LOOK_AGAIN, NEVER, PROMPT, clock
 from .._platform import this_process
 from .._processes.life import uninterrupted
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
 from . import Answer, NotBegun, Orders
 from .places import Places
+from .thread_worker import ThreadWorker, take_batches
 
 TIME_TO_END = 0.2  # seconds that closing waits, all together, for threads to end
 MOST_ENDED = 3  # threads in a row that end by themselves, with no outcome between; then the run ends
-
-
-class Overdue(NamedTuple):
-    """A call that takes too long: its batch, its position there, and its seconds so far."""
-
-    batch: Batch
-    position: int
-    began: float
-    seconds: float
-
-
-class ThreadWorker:
-    """What a worker thread and the runner know of each other.
-
-    number: Which worker it is.
-    batch, slot: Written by the thread: its batch, and its current call.
-    fault: Written by the thread: the error that it has ended of, by itself.
-    left_alone: Written by the runner: no outcome of this thread is waited for any more.
-    lock: The thread holds it to take a batch, the runner to decide that the current call is overdue and
-        to set `left_alone`. Without it the thread could end that call and take the next batch between
-        these two, and nobody would make the calls of that one.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.batch: Batch | None = None
-        self.slot = [IDLE, NEVER]
-        self.fault: BaseException | None = None
-        self.left_alone = False
-        self.lock = threading.Lock()
-
-    def overdue(self, timeout: float) -> Overdue | None:
-        """The call that takes longer than this.
-
-        The thread may go on while it is looked at: what has changed on a second look does not hang.
-        """
-        batch, (position, began) = self.batch, self.slot
-        seconds = clock() - began
-        if batch is None or seconds < timeout:
-            return None
-        if self.batch is not batch or self.slot != [position, began]:
-            return None
-        return Overdue(batch, int(position), began, seconds)
 
 
 class ThreadRunner:
@@ -258,79 +211,3 @@ class ThreadRunner:
         # A call that begins after this look is not due before the one that began first.
         self._look = max(min(earliest, now) + timeout, now + LOOK_AGAIN)
         return answers
-
-
-def take_batches(
-    func: Callable[..., Any],
-    inbox: SimpleQueue[Batch | None],
-    outbox: SimpleQueue[Answer],
-    worker: ThreadWorker,
-) -> None:
-    """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
-    try:
-        while not worker.left_alone and (batch := _next_batch(inbox, worker)) is not None:
-            _make_calls(func, batch, outbox, worker)
-            if not worker.left_alone:
-                worker.batch = None
-            del batch
-    except BaseException as error:  # of our own code, which has failed twice: see `_make_calls`
-        worker.fault = error
-
-
-def _next_batch(inbox: SimpleQueue[Batch | None], worker: ThreadWorker) -> Batch | None:
-    """What to do next, None where the thread is to end.
-
-    The batch is entered in the worker by the statement that takes it from the inbox: in a thread that
-    ends right after that, the runner finds it.
-    """
-    worker.batch = batch = inbox.get()
-    with worker.lock:
-        if batch is not None and not worker.left_alone:
-            return batch
-    inbox.put(batch)  # for the thread in its place, or for the next one to be told of the end
-    worker.batch = None
-    return None
-
-
-def _make_calls(
-    func: Callable[..., Any], batch: Batch, outbox: SimpleQueue[Answer], worker: ThreadWorker
-) -> None:
-    """Make the calls of a batch, and put their outcomes into the outbox."""
-    here = this_process()
-    invoke = invoker(func, batch.unpack)
-    done = 0
-    try:
-        for outcomes in call_batch(
-            invoke, batch.calls, worker.slot, patience=TOO_LONG, worker=worker.number
-        ):
-            if here is not this_process():  # the function has forked, and the child returned
-                os._exit(0)
-            outbox.put((batch, outcomes))
-            done = outcomes.positions[-1] + 1
-            if worker.left_alone:
-                return
-            del outcomes
-    except BaseException:  # of our own code, as where memory has run out
-        for position in range(done, len(batch)):
-            alone = _call_alone(invoke, batch.calls[position], position, worker)
-            if here is not this_process():
-                os._exit(0)
-            outbox.put((batch, alone))
-            if worker.left_alone:
-                return
-    finally:  # errors hold the frames that they came through, and with them this one
-        del batch
-
-
-def _call_alone(
-    invoke: Callable[[Any], Any], call: Any, position: int, worker: ThreadWorker
-) -> Outcomes:
-    """One call of a batch; what fails in it, in whosever code, is its error."""
-    where = range(position, position + 1)
-    try:
-        (outcomes,) = call_batch(invoke, [call], worker.slot, numbers=where, worker=worker.number)
-        assert isinstance(outcomes, Outcomes)
-        failures = dict(zip(where, outcomes.failures.values(), strict=False))
-        return replace(outcomes, positions=where, failures=failures)
-    except BaseException as error:
-        return Outcomes(where, [None], {position: Failure(error, type(error))}, [])
