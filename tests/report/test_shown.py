@@ -81,8 +81,8 @@ REPORT = """\
   in doubt    1   a call may have begun, and no outcome is known
 
 runs
-  1  2027-01-15 08:00:00  1.0 s  thread, 20 workers  killed, as no end is recorded: 909 done, 90 failed
-  2  2027-01-15 09:06:40  12.3 s  thread, 20 workers  broken off, KeyboardInterrupt: 100 done, 23 failed
+  1  2027-01-15 08:00:00  1.0 s  thread, 20 workers  killed, as no end is recorded: 909 done
+  2  2027-01-15 09:06:40  12.3 s  thread, 20 workers  ended early, KeyboardInterrupt: 100 done, 23 failed
   3  2027-01-15 10:30:00  1 min 40 s  serial, 1 worker  400 done, 90 failed
 
 rate
@@ -113,9 +113,12 @@ errors
 
 def test_the_report(crawl: Path, said: Any) -> None:
     """Counts, runs, rate, the slowest tasks, and the errors by type and place."""
-    narrow = re.sub(r"(?<=\w) {3,}(?=\w)", "  ", said(crawl))
+    expected, shown = (
+        [re.sub(r"(?<=\S) +", " ", line) for line in text.splitlines()]
+        for text in (REPORT.format(path=crawl), said(crawl))
+    )
 
-    assert REPORT.format(path=crawl) == narrow.replace("in doubt  1  a", "in doubt    1   a")
+    assert expected == shown
 
 
 def test_fewer_of_each(crawl: Path, said: Any) -> None:
@@ -183,6 +186,39 @@ def test_all_errors(tmp_path: Path, said: Any) -> None:
         "    ValueError: 3\n"
         "\n"
     )
+
+
+WRAPPED = """\
+task_manager._processes.wire.WorkerTraceback:
+\"""
+Traceback (most recent call last):
+  File "/home/me/crawl.py", line 12, in fetch
+    raise ValueError
+ValueError: 1
+task_manager: failed after 1 attempt
+\"""
+
+The above exception was the direct cause of the following exception:
+
+ValueError: 1
+task_manager: failed after 1 attempt
+task_manager: in stage 1 of 3 (clean), for the initial task 3
+"""
+
+
+def test_an_error_of_another_process(tmp_path: Path, said: Any) -> None:
+    """Its traceback is shown as it was there, and the notes that were added here."""
+    path = j.journal(tmp_path / "crawl.db", [j.task("a", j.FAILED)], {1: j.error(trace=WRAPPED)})
+    lines = said(path, "--errors").splitlines()
+
+    assert [
+        "    Traceback (most recent call last):",
+        '      File "/home/me/crawl.py", line 12, in fetch',
+        "        raise ValueError",
+        "    ValueError: 1",
+        "    task_manager: in stage 1 of 3 (clean), for the initial task 3",
+        "",
+    ] == lines[2:]
 
 
 def test_errors_of_many_kinds(tmp_path: Path, said: Any) -> None:
@@ -298,7 +334,7 @@ def test_the_document(crawl: Path, said: Any) -> None:
     assert set() == set(names(document)) - told - {"succeeded"}
     assert 1 == document["format"]
     assert {"tasks": 1000, "done": 909, "failed": 90, "passed": 0, "started": 1} == document["counts"]
-    assert ["killed", "broken off", "ended"] == [run["how"] for run in document["runs"]]
+    assert ["killed", "ended early", "ended"] == [run["how"] for run in document["runs"]]
     assert [70, 20] == [group["count"] for group in document["errors"]]
     assert {"id": 980, "task": "http://b/70", "plain": True, "said": "no 980"} == document["errors"][1][
         "first"

@@ -131,7 +131,7 @@ def _run(run: RunSeen) -> dict[str, Any]:
     elif run.ended is None:
         how = "killed"
     else:
-        how = "ended" if run.ended_early is None else "broken off"
+        how = "ended" if run.ended_early is None else "ended early"
     return {
         "run": run.run,
         "began": run.began,

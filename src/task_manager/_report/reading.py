@@ -117,7 +117,7 @@ def _seen(
         runs=tuple(counted),
         runs_in_all=whole(ask("SELECT count(*) FROM runs").fetchone()[0]) or 0,
         rate=_rate(last),
-        rate_now=None if last is None else _rate_now(last, counts["now"], now),
+        rate_now=None if last is None or last.ended is not None else _rate_now(last, counts["now"], now),
         slowest=tuple(
             _rows(
                 ask(
@@ -169,7 +169,8 @@ def _counts(
         replace(
             run,
             done=whole(found[f"done {run.run}"]) or 0,
-            failed=whole(found[f"failed {run.run}"]) or 0,
+            # What failed in an earlier run is run again by each later one.
+            failed=(whole(found[f"failed {run.run}"]) or 0) if run is runs[-1] else None,
             last_at=number(found[f"at {run.run}"]),
             going=False if run.ended is None else None,
         )

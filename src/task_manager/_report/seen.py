@@ -69,7 +69,7 @@ class RunSeen:
 
     total: Tasks that were to come; None where nobody knew.
     counts: Of its summary; empty where no end is recorded.
-    done, failed: Outcomes of it that are the last ones of their tasks; None: not counted.
+    done, failed: Tasks whose last outcome is of it; None: not counted.
     last_at: When the last of these was recorded.
     going: Whether it goes on; None where its end is recorded.
     """

@@ -15,8 +15,8 @@ from .._journal.schema import DONE, FAILED, PASSED, STARTED
 from .._repr import one_line, short_repr
 from .screen import Screen
 from .seen import Cell, Error, Group, RunSeen, Seen, TaskSeen
+from .traces import MOST_LINES, lines_of, said, way_to
 
-MOST_LINES = 12  # of a traceback in the report; --errors shows all
 ROOM = 60  # characters of a task among others
 NARROW = 60  # columns below which the runs have less in a line
 
@@ -98,15 +98,19 @@ def ending(run: RunSeen) -> str:
     counts = [run.counts.get("succeeded"), run.counts.get("failed")]
     if None in counts:
         counts = [run.done, run.failed]
-    done, failed = counts
-    came = f"{done:,} done, {failed:,} failed" if type(done) is int and type(failed) is int else ""
+    came = ", ".join(
+        f"{count:,} {word}"
+        for count, word in zip(counts, ("done", "failed"), strict=True)
+        if type(count) is int
+    )
+    how = ""
     if run.going:
-        return f"goes on (pid {run.pid}): {came}"
-    if run.ended is None:
-        return f"killed, as no end is recorded{f': {came}' if came else ''}"
-    if run.ended_early is not None:
-        return f"broken off, {one_line(run.ended_early)}{f': {came}' if came else ''}"
-    return came or "ended"
+        how = f"goes on (pid {run.pid})"
+    elif run.ended is None:
+        how = "killed, as no end is recorded"
+    elif run.ended_early is not None:
+        how = f"ended early, {one_line(run.ended_early)}"
+    return ": ".join(filter(None, (how, came))) or "ended"
 
 
 def _rates(seen: Seen, screen: Screen) -> Iterator[str]:
@@ -153,7 +157,7 @@ def _errors(seen: Seen, screen: Screen, *, brief: bool) -> Iterator[str]:
         yield f"{indent}{first}{', ...' if group.count > len(group.first) else ''}"
         error = group.first[0].error if group.first else None
         if error is not None and not brief:
-            yield from (f"{indent}{line}" for line in traced(error, MOST_LINES))
+            yield from (f"{indent}{line}" for line in lines_of(error, MOST_LINES))
     more = seen.groups_in_all - len(seen.groups)
     if more > 0:
         yield f"  and {more:,} more kind{'s' * (more != 1)} of errors: --errors shows all"
@@ -165,17 +169,6 @@ def named(group: Group) -> str:
     return f"{one_line(group.kind) or 'an error'}{f' at {one_line(group.place)}' if group.place else ''}"
 
 
-def traced(error: Error, most: int | None = None) -> Iterator[str]:
-    """The lines of its traceback; of a long one the last, which are nearest to the error."""
-    lines = [one_line(line) for line in error.traceback.splitlines()]
-    if not lines:
-        lines = [one_line(f"{error.kind}: {error.said}")]
-    if most is not None and len(lines) > most:
-        yield f"... {len(lines) - most:,} lines more ..."
-        lines = lines[-most:]
-    yield from lines
-
-
 def all_errors(group: Group, tasks: Iterator[list[TaskSeen]], screen: Screen) -> Iterator[list[str]]:
     """A group whole: each task with what its error says, and each traceback that is another one."""
     yield [screen.bold(screen.fit(f"{named(group)}: {group.count:,} task{'s' * (group.count != 1)}"))]
@@ -185,13 +178,13 @@ def all_errors(group: Group, tasks: Iterator[list[TaskSeen]], screen: Screen) ->
         for task in piece:
             error = task.error or Error("", "", "", "")
             lines.append(f"  {shown(task.task)}{_after(task)}")
-            way = tuple(line for line in error.traceback.splitlines() if line.startswith('  File "'))
+            way = way_to(error)
             if way in known:
-                lines.append(f"    {one_line(f'{error.kind}: {error.said}')}")
+                lines.append(f"    {said(error)}")
                 continue
             if len(known) < MOST_WAYS:
                 known.add(way)
-            lines.extend(f"    {line}" for line in traced(error))
+            lines.extend(f"    {line}" for line in lines_of(error))
         yield lines
     yield [""]
 
@@ -203,8 +196,8 @@ def _after(task: TaskSeen) -> str:
     attempts = task.attempts
     tried = f"after {attempts:,} attempt{'s' * (attempts != 1)}" if attempts is not None else ""
     took = f"{duration(task.seconds)} the last" if task.seconds is not None else ""
-    said = ", ".join(filter(None, (tried, took)))
-    return f"  ({said})" if said else ""
+    both = ", ".join(filter(None, (tried, took)))
+    return f"  ({both})" if both else ""
 
 
 def moment(at: float | None) -> str:
