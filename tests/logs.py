@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,14 @@ from task_manager._log.observer import LogObserver
 from task_manager.events import Event, RunBegan, RunEnded, Succeeded
 
 SHORT = "{level}|{message}"
+
+
+def without_forks(warned: list[warnings.WarningMessage]) -> list[warnings.WarningMessage]:
+    """These warnings, but for those of Python itself, from 3.12 on, that a process with threads forks.
+
+    In a process of pytest-xdist there are such threads.
+    """
+    return [one for one in warned if "is multi-threaded, use of fork()" not in str(one.message)]
 
 
 def log_file(folder: str | Path = "logs") -> Path:

@@ -15,6 +15,7 @@ import pytest
 
 import functions as f
 import task_manager._log.file as module
+from logs import without_forks
 from task_manager import Summary, TaskChain, TaskLogger, TaskManager
 from task_manager._log.file import LOOK, UNSURE
 from task_manager._log.observer import LogObserver
@@ -269,4 +270,4 @@ def test_f17_the_warning_names_the_line_of_the_user(start: Callable[[TaskLogger]
     with warnings.catch_warnings(record=True, action="always") as warned:
         start(TaskLogger())
 
-    assert [__file__] == [warning.filename for warning in warned]
+    assert [__file__] == [warning.filename for warning in without_forks(warned)]

@@ -65,7 +65,7 @@ class Shapes:
     """Knows arrays, frames and tensors by what their classes have, without importing any of them."""
 
     def __init__(self) -> None:
-        self._shaped: dict[int, tuple[type, bool]] = {}  # a type is kept with it: its id stays its own
+        self._shaped: dict[int, tuple[type, bool, bool]] = {}  # with the type, whose id stays its own so
         self._dtypes: dict[int, tuple[Any, str]] = {}
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ class Shapes:
         kind = type(value)
         known = self._shaped.get(id(kind))
         if known is None:
-            known = (kind, _has_shape(kind))
+            known = (kind, _has_shape(kind), _has(kind, "dtype"))
             _keep(self._shaped, id(kind), known)
         if not known[1]:
             return None
@@ -87,7 +87,7 @@ class Shapes:
         if sizes is None:
             return None
         name = _QUALNAME.__get__(kind)
-        return f"{name} {sizes} {self._dtype(value.dtype)}" if _has(kind, "dtype") else f"{name} {sizes}"
+        return f"{name} {sizes} {self._dtype(value.dtype)}" if known[2] else f"{name} {sizes}"
 
     def _dtype(self, dtype: Any) -> str:
         """As text, which takes longer than all the rest: remembered."""

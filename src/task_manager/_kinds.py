@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Any, NamedTuple
 
 from ._repr import error_name, one_line
@@ -19,6 +19,8 @@ from ._signals import let_through
 from .errors import TransportError
 
 LONGEST = 100  # characters of a file's or a function's name
+MOST_KNOWN = 256  # kinds that are remembered
+LONGEST_KNOWN = 5000  # characters of a traceback whose place is remembered
 DEEPEST = 5  # causes that are asked for a place, where the error itself has none
 
 
@@ -35,21 +37,53 @@ class Kind(NamedTuple):
 
 
 def kind_of(error: BaseException) -> Kind:
-    """The kind of an error. Never raises, whatever its class makes of being asked."""
-    name = error_name(type(error))
+    """The kind of an error. Never raises, whatever its class makes of being asked.
+
+    Errors of one type that come through one line are of one kind: it is looked up then, as where
+    everything fails each failure is asked for it twice.
+    """
     if type(error) is TransportError and error.what == "error":  # it stands for one that was lost
-        name = f"{one_line(error.type_name)} (as a TransportError)"
+        return Kind(f"{one_line(error.type_name)} (as a TransportError)", _place_or_none(error))
     try:
-        return Kind(name, _place_of(error))
+        entry = _entry_in(_TRACEBACK.__get__(error))
+        if entry is not None:
+            return _kind_at(type(error), entry)
     except BaseException as broken:
         let_through(broken)
-        return Kind(name, "")
+    return Kind(error_name(type(error)), _place_or_none(error))
+
+
+def _kind_at(raised: type[BaseException], entry: TracebackType) -> Kind:
+    code, line = entry.tb_frame.f_code, entry.tb_lineno or 0
+    known = _known.get((id(raised), id(code), line))
+    if known is not None:
+        return known[0]
+    while len(_known) >= MOST_KNOWN:
+        for oldest in list(_known)[:1]:
+            _known.pop(oldest, None)  # another thread may have been here
+    kind = Kind(error_name(raised), _place(code.co_filename, line, code.co_name))
+    _known[id(raised), id(code), line] = kind, raised, code  # which are kept: their ids stay their own
+    return kind
+
+
+def _place_or_none(error: BaseException) -> str:
+    try:
+        return _place_of(error)
+    except BaseException as broken:
+        let_through(broken)
+        return ""
 
 
 def _place_of(error: BaseException) -> str:
     """Where the error itself was raised; where nobody knows, where what it came of was."""
     for _ in range(DEEPEST):
-        place = _place_in(_TRACEBACK.__get__(error)) or _place_in_text(text_in(error))
+        entry = _entry_in(_TRACEBACK.__get__(error))
+        if entry is not None:
+            code = entry.tb_frame.f_code
+            return _place(code.co_filename, entry.tb_lineno or 0, code.co_name)
+        text = text_in(error)
+        look = _place_in_text if len(text) <= LONGEST_KNOWN else _place_in_text.__wrapped__
+        place = look(text)
         cause = _CAUSE.__get__(error)
         if place or cause is None:
             return place
@@ -70,12 +104,16 @@ def text_in(error: BaseException) -> str:
 def _without_message(text: str, error: BaseException) -> str:
     """A message may have a traceback in it, as that of a program which the function has called."""
     for said in (str(error), error.__dict__.get("message")):  # the second one of a TransportError
-        if type(said) is str and _HEAD.search(said):
-            text = text.rpartition(said)[0] or text
+        if type(said) is str and said:
+            if text.endswith(f"{said}\n"):
+                text = text[: -len(said) - 1]
+            elif _HEAD.search(said):
+                text = text.rpartition(said)[0] or text
     return text
 
 
-def _place_in(entry: TracebackType | None) -> str:
+def _entry_in(entry: TracebackType | None) -> TracebackType | None:
+    """The last line of the user's code in a traceback, or else of a library's."""
     last = users = None
     while entry is not None:
         whose = owner_of(entry.tb_frame.f_code.co_filename)
@@ -84,11 +122,7 @@ def _place_in(entry: TracebackType | None) -> str:
         if whose == USERS:
             users = entry
         entry = entry.tb_next
-    found = users or last
-    if found is None:
-        return ""
-    code = found.tb_frame.f_code
-    return _place(code.co_filename, found.tb_lineno or 0, code.co_name)
+    return users or last
 
 
 def lines_in(text: str) -> Iterator[str]:
@@ -105,6 +139,7 @@ def lines_in(text: str) -> Iterator[str]:
         yield line[len(inside) :]
 
 
+@lru_cache(maxsize=100)
 def _place_in_text(text: str) -> str:
     """The same out of a formatted traceback: the last one in it is that of the error itself."""
     last = users = None
@@ -145,3 +180,4 @@ _CELL = re.compile(r"[\\/]ipykernel_\d+$")
 _OUR_FOLDER, _PYTHONS_FOLDER = (f"{Path(file).parent}{os.sep}" for file in (__file__, os.__file__))
 _TRACEBACK: Any = vars(BaseException)["__traceback__"]
 _CAUSE: Any = vars(BaseException)["__cause__"]
+_known: dict[tuple[int, int, int], tuple[Kind, type, CodeType]] = {}

@@ -27,7 +27,9 @@ DEEPEST = 4  # containers within each other
 ENOUGH = 0.001  # seconds for one object; what is inside and comes later is shown by its type
 LEAST = 20  # characters of a text in a container
 
-_EXACT = frozenset(map(id, (int, float, bool, type(None))))  # short by nature, and most tasks
+_NUMBERS = frozenset((int, float, bool, type(None)))  # short by nature, and most tasks
+_EXACT = frozenset(map(id, _NUMBERS))
+_TEXT = {str}
 _BREAKS = ("\r\n", "\n", "\r")
 # Spaces of several widths, and the joiners that some scripts and emoji are written with.
 _HARMLESS = frozenset("\xa0\u1680\u202f\u205f\u3000\u200c\u200d").union(map(chr, range(0x2000, 0x200B)))
@@ -133,22 +135,67 @@ def short_repr(value: Any, room: int = WHOLE) -> str:
 
 
 def short_reprs(values: list[Any], room: int) -> list[str]:
-    """Each of these; many plain numbers cost less together."""
-    if _EXACT.issuperset(map(id, map(type, values))):
-        try:
-            texts = list(map(repr, values))
-        except ValueError:  # Python shows no number of thousands of digits
-            texts = []
-        if texts and max(map(len, texts)) <= room:
-            return texts
+    """Each of these. Those of a type that is shown in one way cost less together: see `plain_reprs`."""
     most = min(room, LONGEST)
     texts = []
     for value in values:
-        text = repr(value) if type(value) is str and len(value) < most - 1 else ""
-        if not text or len(text) > most or not text.isprintable():
-            text = short_repr(value, room)
-        texts.append(text)
+        kind = type(value)
+        if kind is str:
+            text: str | None = _shown_text(value, most)
+        else:
+            text = _shown_flat(value, most) if kind is tuple else None
+        texts.append(short_repr(value, room) if text is None else text)
     return texts
+
+
+def plain_reprs(values: list[Any], room: int) -> list[str] | None:
+    """The same, where all are numbers, or all are texts; None: they are not, or one is too special.
+
+    Numbers are whole, however long.
+    """
+    try:
+        kinds = set(map(type, values))
+        if kinds <= _NUMBERS:
+            return list(map(repr, values))
+        if kinds != _TEXT:
+            return None
+        most = min(room, LONGEST)
+        if max(map(len, values)) > most - 2:
+            head, tail = (most - 3) // 2 - 1, most - 3 - (most - 3) // 2 - 1
+            values = [x if len(x) <= most - 2 else f"{x[:head]}...{x[-tail:]}" for x in values]
+        texts = list(map(repr, values))
+    except BaseException as error:  # a metaclass that cannot be hashed; a number of thousands of digits
+        let_through(error)
+        return None
+    return None if "\\" in "".join(texts) else texts  # what is escaped is longer
+
+
+def _shown_text(x: str, most: int) -> str:
+    """A text, cut in its middle where it is too long."""
+    if len(x) <= most - 2:
+        text = repr(x)
+        if len(text) <= most:
+            return text
+    head = max(0, (most - 3) // 2)
+    text = repr(x[: most // 2] + x[-(most // 2) :]) if len(x) > most else repr(x)
+    return f"{text[:head]}...{text[len(text) - max(0, most - 3 - head) :]}"
+
+
+def _shown_flat(x: tuple[Any, ...], most: int) -> str | None:
+    """A tuple of a few numbers and texts, where it is shown whole; None: it is not that."""
+    if len(x) > SHOWN:
+        return None
+    for part in x:
+        if type(part) is str:
+            if len(part) > most:
+                return None
+        elif id(type(part)) not in _EXACT:
+            return None
+    try:
+        text = repr(x)
+    except ValueError:
+        return None
+    return text if len(text) <= most else None
 
 
 class _Showing:
@@ -163,11 +210,13 @@ class _Showing:
 
     def show(self, x: Any, level: int) -> str:
         """By the type itself: others may have made a type of the name of one that is known."""
+        if type(x) is str:
+            return _shown_text(x, self._text)
         kind = id(type(x))
+        if kind in _EXACT:
+            return repr(x)
         shown = _SHOWN.get(kind)
-        if shown is not None:
-            return shown(self, x, level)
-        return repr(x) if kind in _EXACT else self._instance(x)
+        return self._instance(x) if shown is None else shown(self, x, level)
 
     def _pieces(self, x: Iterable[Any], length: int, level: int) -> str:
         self._text = min(LONGEST, max(LEAST, self._room // 2))
@@ -227,17 +276,6 @@ class _Showing:
             pieces.append("...")
         return f"{{{', '.join(pieces)}}}"
 
-    def show_str(self, x: str, level: int) -> str:
-        most = self._text
-        if len(x) <= most - 2:
-            text = repr(x)
-            if len(text) <= most:
-                return text
-        head = max(0, (most - 3) // 2)
-        tail = max(0, most - 3 - head)
-        text = repr(x[: most // 2] + x[-(most // 2) :]) if len(x) > most else repr(x)
-        return f"{text[:head]}...{text[len(text) - tail :]}"
-
     def show_bytes(self, x: bytes, level: int) -> str:
         return repr(x) if len(x) <= self._text else f"{x[: self._text]!r}..."
 
@@ -293,6 +331,5 @@ _SHOWN: dict[int, Callable[[_Showing, Any, int], str]] = {
     id(frozenset): _Showing.show_frozenset,
     id(deque): _Showing.show_deque,
     id(array): _Showing.show_array,
-    id(str): _Showing.show_str,
     id(bytes): _Showing.show_bytes,
 }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger as users_logger
 
-from ._log.file import LogFile, Sink, file_of_the_day, own_logger, rotating_file
+from ._log.file import LogFile, Sink, file_of_the_day, rotating_file
+from ._log.handler import logger_to, own_logger
 from ._log.observer import LogObserver
 from ._repr import one_line
 from .errors import ConfigurationError
@@ -86,19 +89,18 @@ class TaskLogger:
         """Whether a record of this level would be written at all."""
         return self._logger is not None or users_logger.level(level).no >= self._severity
 
-    def open(self) -> tuple[Logger, int | None, Sink | None]:
-        """A logger to write to; the handler to remove at the end, and its file, if they are ours."""
+    def open(self) -> tuple[Logger, Callable[[], None] | None, Sink | None]:
+        """A logger to write to; what closes its file, and the file, if that is ours."""
         if self._logger is not None:
             return self._logger.opt(), None, None  # lazy, raw and record would spoil a finished text
+        if not self._file_options:
+            file: Sink = LogFile(self._log_dir)
+            return *logger_to(file, self._format, self._severity), file
         logger = own_logger()
-        file: Sink = (
-            rotating_file(self._log_dir, **self._file_options)
-            if self._file_options
-            else LogFile(self._log_dir)
-        )
+        file = rotating_file(self._log_dir, **self._file_options)
         # The level by its number: a level that the user has added is not known to a logger of ours.
         handler = logger.add(file, format=self._format, level=self._severity, catch=False)
-        return logger, handler, file
+        return logger, partial(logger.remove, handler), file
 
 
 def _checked(format: str) -> str:

@@ -67,12 +67,12 @@ class _Codec:
     """A codec out of two functions for what is no plain value; both may raise anything."""
 
     def __init__(
-        self, name: str, pack: Callable[[Any], bytes], unpack: Callable[[bytes], Any], said: str
+        self, name: str, pack: Callable[[Any], bytes], unpack: Callable[[bytes], Any], refuses: str
     ) -> None:
         self.name = name
         self._pack = pack
         self._unpack = unpack
-        self._said = said
+        self._refuses = refuses
 
     def encode(self, value: Any) -> Cell:
         if is_plain(value):
@@ -82,11 +82,12 @@ class _Codec:
         except BaseException as error:
             let_through(error)
             why = str(error) if type(error) is CodecError else text_of(error)
-            raise CodecError(self._said.format(type_name(type(value)), why)) from error
+            what = f"{self._refuses} a value of type {type_name(type(value))}"
+            raise CodecError(f"{what}: {why}" if why else what) from error
         if len(packed) > LARGEST:
             raise CodecError(
-                f"a {type_name(type(value))} of {len(packed):,} bytes is too large: a journal holds "
-                f"{LARGEST:,} of one"
+                f"a value of type {type_name(type(value))} takes {len(packed):,} bytes, and a journal "
+                f"holds {LARGEST:,} of one"
             )
         return packed
 
@@ -185,7 +186,7 @@ def _json_ready(value: Any, place: str, depth: int) -> Any:
     if kind is str or kind is int or kind is float or kind is bool or value is None:
         return _json_scalar(kind, value, place)
     if depth > DEEPEST:
-        raise CodecError(f"JSON is held to a depth of {DEEPEST}, and this goes deeper")
+        raise CodecError(f"what lies more than {DEEPEST} deep in it")
     if kind is list:
         return [_json_ready(one, f"{place}[{i}]", depth + 1) for i, one in enumerate(value)]
     if kind is tuple:
@@ -198,7 +199,7 @@ def _json_ready(value: Any, place: str, depth: int) -> Any:
         if value.keys() == {TUPLE}:
             raise CodecError(f"a dict with the one key {TUPLE!r}, which stands for a tuple{_at(place)}")
         return {key: _json_ready(one, f"{place}[{key!r}]", depth + 1) for key, one in value.items()}
-    raise CodecError(f"a {type_name(kind)}{_at(place)}")
+    raise CodecError(f"a value of type {type_name(kind)}{_at(place)}" if place else "")
 
 
 def _json_scalar(kind: type, value: Any, place: str) -> Any:
@@ -229,7 +230,7 @@ def _tuple_or_dict(found: dict[str, Any]) -> Any:
     return tuple(found[TUPLE]) if found.keys() == {TUPLE} else found
 
 
-PICKLE: Codec = _Codec("pickle", _pickled, _loads, "a {} cannot be pickled: {}")
-JSON: Codec = _Codec("json", _as_json, _from_json, "a {} cannot be held in JSON: {}")
+PICKLE: Codec = _Codec("pickle", _pickled, _loads, "pickle refuses")
+JSON: Codec = _Codec("json", _as_json, _from_json, "JSON cannot hold")
 
 BY_NAME: dict[str, Codec] = {codec.name: codec for codec in (PICKLE, JSON)}

@@ -8,6 +8,7 @@ in a copy every connection of ours is out of reach, and never freed, to the end 
 from __future__ import annotations
 
 import contextlib
+import gc
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,7 @@ BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 PASSING = {*BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 _open: set[Connection] = set()
-_of_another: list[sqlite3.Connection] = []  # of the process that this one is a copy of
-_never_free: Callable[[Any], None] | None = None
+_keep_for_ever: Callable[[Any], None] | None = None
 
 
 class Connection:
@@ -74,22 +74,29 @@ def may_pass(error: sqlite3.Error) -> bool:
 
 def _prepare() -> None:
     """Now, as a copy cannot import in peace: what makes an object outlive all that refers to it."""
-    global _never_free
-    if _never_free is None:
-        with contextlib.suppress(ImportError):
+    global _keep_for_ever
+    if _keep_for_ever is None:
+        try:
             import ctypes
 
             count_one_more, as_object = ctypes.pythonapi.Py_IncRef, ctypes.py_object
-            _never_free = lambda one: count_one_more(as_object(one))  # noqa: E731
+            _keep_for_ever = lambda one: count_one_more(as_object(one))  # noqa: E731
+        except (ImportError, AttributeError):  # a Python without it
+            _keep_for_ever = _frozen
+
+
+def _frozen(one: Any) -> None:
+    """In a circle that the garbage collector is not to look at."""
+    circle = [one]
+    circle.append(circle)
+    gc.freeze()
 
 
 def _in_a_copy() -> None:
     for one in _open:
-        if one.inside is not None:
-            if _never_free is not None:
-                _never_free(one.inside)
-            _of_another.append(one.inside)
-            one.inside = None
+        if one.inside is not None and _keep_for_ever is not None:
+            _keep_for_ever(one.inside)
+        one.inside = None
     _open.clear()
 
 

@@ -56,6 +56,8 @@ def _module(named: Any) -> str:
         return module
     # Of the function itself: under a profiler or a debugger, that may be the module `__main__`.
     names = _read(named, "__globals__")
+    for method in vars(named).values() if isinstance(named, type) else ():
+        names = names or _read(method, "__globals__")
     if not isinstance(names, dict):
         names = vars(sys.modules.get(module) or sys.modules[SCRIPT])
     spec = getattr(names.get("__spec__"), "name", None)

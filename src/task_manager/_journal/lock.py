@@ -4,6 +4,10 @@ It is SQLite's own, on an empty file beside the journal: POSIX locks of ours on 
 as soon as anything else in this process opens and closes that file, and a file that says "locked" would
 stay behind a process that was killed.  SQLite's dies with its process, and a copy does not have it.
 
+What SQLite cannot help: POSIX locks go as well where something else in this process opens and closes
+the file of the lock, as a hook that copies the whole folder. flock would stand that, and would be kept
+by any copy of this process that outlives it.
+
 The file stays: whoever removes it may take it from another run that has just opened it.
 """
 

@@ -1,6 +1,6 @@
 """The file of the log: the library's own, or loguru's where it is to be rotated.
 
-Both are sinks of a loguru logger of ours, apart from the user's.
+Both are sinks of a loguru logger of ours: see `handler`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ import os
 import time
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
-
-if TYPE_CHECKING:
-    from loguru import Logger
+from typing import Any, Protocol, TextIO
 
 LOOK = 0.2  # seconds after which a log looks whether its file is still there
 UNSURE = 1 << 18  # characters that were written since, after which it looks earlier
@@ -24,6 +21,10 @@ class Sink(Protocol):
 
     def write(self, message: str) -> None:
         """Append a record."""
+        ...
+
+    def more(self, messages: list[str]) -> bool:
+        """Append records that differ from the last one in their message alone; False: it cannot."""
         ...
 
     def look(self) -> None:
@@ -56,9 +57,26 @@ class LogFile:
         self._looked = 0.0
         self._since: list[str] = []  # written since the last look
         self._unsure = 0  # characters of these
+        self._last: Any = None  # what was written last
 
     def write(self, message: str) -> None:
         """Append a record."""
+        self._append(message)
+        self._last = message
+
+    def more(self, messages: list[str]) -> bool:
+        """Append records of the moment of the last one: a call of loguru's takes 10 us and more."""
+        last, self._last = self._last, None
+        said = None if last is None else last.record["message"]
+        if not said or not last.endswith(f"{said}\n"):
+            return False
+        head = last[: -len(said) - 1]
+        if said in head:
+            return False
+        self._append("".join([f"{head}{message}\n" for message in messages]))
+        return True
+
+    def _append(self, message: str) -> None:
         if self._file is None:
             self._path = file_of_the_day(self._folder)
             self._open()
@@ -111,6 +129,10 @@ def rotating_file(folder: Path, **options: Any) -> Sink:
     base: Any = _file_sink.FileSink
 
     class Rotating(base):  # type: ignore[misc]
+        def more(self, messages: list[str]) -> bool:
+            """It is loguru that knows when a new file is to be begun."""
+            return False
+
         def look(self) -> None:
             """It has looked before it wrote."""
 
@@ -132,27 +154,3 @@ def rotating_file(folder: Path, **options: Any) -> Sink:
         **options,
     )
     return sink
-
-
-def own_logger() -> Logger:
-    """A loguru logger with no handler, apart from the user's.
-
-    loguru has no public way to make one: its documentation copies the one logger after all its
-    handlers were removed, and those are the user's.  tests/test_logger.py says if this ever breaks.
-    """
-    from loguru import _logger as loguru
-
-    inside: Any = loguru
-    logger: Logger = inside.Logger(
-        core=inside.Core(),
-        exception=None,
-        depth=0,
-        record=False,
-        lazy=False,
-        colors=False,
-        raw=False,
-        capture=False,
-        patchers=[],
-        extra={},
-    )
-    return logger

@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._kinds import Kind, kind_of
-from .._repr import WHOLE, error_text, one_line, short_repr, short_reprs
+from .._repr import WHOLE, error_text, one_line, plain_reprs, short_repr, short_reprs
 from .._summary import Summary
 from ..events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 from .file import Sink
@@ -37,7 +37,7 @@ NAMED_KINDS = 5  # of them in the last record
 class Log(Protocol):
     """Where the records go, as of a TaskLogger."""
 
-    def open(self) -> tuple[Logger, int | None, Sink | None]: ...
+    def open(self) -> tuple[Logger, Callable[[], None] | None, Sink | None]: ...
 
     def writes(self, level: str) -> bool: ...
 
@@ -51,7 +51,7 @@ class LogObserver:
         self._log = log
         self._title = title
         self._logger: Logger | None = None
-        self._handler: int | None = None
+        self._close: Callable[[], None] | None = None
         self._file: Sink | None = None
         self._tasks: list[Any] = []
         self._seconds = 0.0
@@ -83,7 +83,7 @@ class LogObserver:
                 self._leave()
 
     def _begin(self, event: RunBegan) -> None:
-        self._logger, self._handler, self._file = self._log.open()
+        self._logger, self._close, self._file = self._log.open()
         self._written = time.monotonic()
         told = []
         if event.run:
@@ -113,16 +113,17 @@ class LogObserver:
             self._write("ERROR", f"{line}{_at(kind.place)}")
 
     def _succeed(self, tasks: list[Any], seconds: list[float]) -> None:
-        if max(seconds) >= OWN_RECORD:
+        took_all = sum(seconds)
+        if took_all >= OWN_RECORD and max(seconds) >= OWN_RECORD:
             self._flush()
             for task, took in zip(tasks, seconds, strict=True):
                 if took >= OWN_RECORD:
                     self._write("SUCCESS", f"succeeded in {took:.3f} s: {short_repr(task)}")
             quick = [i for i, took in enumerate(seconds) if took < OWN_RECORD]
             tasks = [tasks[i] for i in quick]
-            seconds = [seconds[i] for i in quick]
+            took_all = sum(seconds[i] for i in quick)
         self._tasks += tasks
-        self._seconds += sum(seconds)
+        self._seconds += took_all
         if len(self._tasks) >= MOST or time.monotonic() - self._written >= EVERY:
             self._flush()
 
@@ -131,19 +132,27 @@ class LogObserver:
         tasks, self._tasks = self._tasks, []
         seconds, self._seconds = self._seconds, 0.0
         each = seconds / len(tasks) if tasks else 0.0
+        messages = []
         for first in range(0, len(tasks), MOST):
             for count, names in _records(tasks[first : first + MOST]):
                 head = "succeeded" if len(tasks) == 1 else f"{count} succeeded"
-                self._write("SUCCESS", f"{head} in {each * count:.3f} s: {names}")
+                messages.append(f"{head} in {each * count:.3f} s: {names}")
+        self._write("SUCCESS", *messages)
         self._written = time.monotonic()
 
-    def _write(self, level: str, message: str, last: bool = False) -> None:
+    def _write(self, level: str, *messages: str, last: bool = False) -> None:
+        """A record of each message. Those after the first cost little in a file of our own."""
         if self._logger is None:
             return
         try:
             if last and self._file is not None:
                 self._file.look()
-            self._logger.log(level, "{}", f"{self._title}: {message}")
+            texts = [f"{self._title}: {message}" for message in messages]
+            for text in texts[:1]:
+                self._logger.log(level, "{}", text)
+            if len(texts) > 1 and (self._file is None or not self._file.more(texts[1:])):
+                for text in texts[1:]:
+                    self._logger.log(level, "{}", text)
         except Exception:
             with contextlib.suppress(Exception):  # closing flushes, which fails again
                 self._leave()
@@ -151,22 +160,33 @@ class LogObserver:
 
     def _leave(self) -> None:
         """Close the file of our own."""
-        logger, self._logger, self._file = self._logger, None, None
-        if logger is not None and self._handler is not None:
-            logger.remove(self._handler)
+        close, self._logger, self._close, self._file = self._close, None, None, None
+        if close is not None:
+            close()
 
 
 def _records(tasks: list[Any]) -> Iterator[tuple[int, str]]:
     """The names of tasks in texts of MOST_TEXT characters at most, and how many are in each."""
     room = min(WHOLE, max(LEAST_ROOM, MOST_TEXT // len(tasks) - 2))
+    names = plain_reprs(tasks, room)
+    if names is not None:
+        length = len("; ".join(names))
+        if length <= (room + 2) * len(names) and (lines := _lines(names, 1.1 * length / len(names))):
+            yield from lines
+            return
     names = short_reprs(tasks, room)
     if names[0].startswith("<") and len(set(names)) < len(names):  # shown by their type, they look alike
         yield from _counted(names)
         return
-    fit = max(1, MOST_TEXT // (max(map(len, names)) + 2))
-    for first in range(0, len(names), fit):
-        group = names[first : first + fit]
-        yield len(group), "; ".join(group)
+    yield from _lines(names, max(map(len, names)) + 2)
+
+
+def _lines(names: list[str], each: float) -> list[tuple[int, str]]:
+    """So many names as fit into a record if each takes so many characters; nothing where they do not."""
+    fit = max(1, int(MOST_TEXT / each))
+    groups = [names[first : first + fit] for first in range(0, len(names), fit)]
+    texts = list(map("; ".join, groups))
+    return list(zip(map(len, groups), texts, strict=True)) if max(map(len, texts)) <= MOST_TEXT else []
 
 
 def _counted(names: list[str]) -> Iterator[tuple[int, str]]:

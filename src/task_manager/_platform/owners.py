@@ -24,7 +24,7 @@ def foreign_hands(found: os.stat_result) -> str | None:
 
 
 def may_use(path: Path, mode: int) -> bool:
-    """Whether this process may; mode: As of `os.access`, which would ask for the user who has logged in."""
+    """Whether this process may; mode: As of `os.access`, which asks for the user who has logged in."""
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 

@@ -8,9 +8,27 @@ from typing import Any
 from .._call import NEVER, Slot
 from .._repr import text_of
 from .._signals import HeldSignals, let_through
-from .._task import Batch, is_tuple
+from .._task import Batch, has_tuples, is_tuple
 from ..errors import GetArgsError, ProcessResultError
 from .notes import caused
+
+
+def batch_of(
+    get_args: Callable[[Any], Any] | None,
+    indices: list[int],
+    tasks: list[Any],
+    slot: Slot,
+    signals: HeldSignals,
+    fail: Callable[[int, Any, BaseException, int], None],
+) -> Batch:
+    """First attempts for these tasks. get_args: The hook, or None. Otherwise as `calls_of`."""
+    calls: list[Any] = tasks
+    unpack = get_args is not None or has_tuples(tasks)
+    if get_args is not None:
+        indices, tasks, calls = calls_of(get_args, indices, tasks, slot, signals, fail)
+    elif unpack:
+        calls = [task if is_tuple(task) else (task,) for task in tasks]
+    return Batch(indices, tasks, calls, unpack, [1] * len(tasks))
 
 
 def calls_of(

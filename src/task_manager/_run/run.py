@@ -25,11 +25,11 @@ from .._rules.timeouts import too_late
 from .._runners import NotBegun
 from .._signals import HeldSignals
 from .._summary import Summary, input_raised, why
-from .._task import Attempt, Batch, Failure, Outcomes, Unrun, has_tuples, is_tuple
+from .._task import Attempt, Batch, Failure, Outcomes, Unrun
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
 from .attempted import attempted, is_whole
 from .begun import Begun, not_begun_of
-from .hooks import calls_of, process_results
+from .hooks import batch_of, process_results
 from .in_flight import InFlight
 from .ledger import Entered, Ledger
 from .notes import annotate
@@ -39,6 +39,7 @@ from .waiting import WaitingAttempts
 
 DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
 MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
+MOST_AT_ONCE = 256  # tasks are read together where all before them were done already
 TICK = 0.2  # seconds after which observers are told that nothing happens
 
 
@@ -107,6 +108,7 @@ class Run:
         self._look_again: float | None = None
         self._dry = False  # the source had nothing at the last look, and has not ended
         self._dry_looks = 0  # in a row
+        self._at_once = 0  # tasks to be read together, as those before them were not to be run
         self._read = 0  # tasks
         self._begun = Begun()
         self._interrupted = 0
@@ -201,7 +203,8 @@ class Run:
         wait = 0.0 if self._in_flight or self._in_loop else self.patience(full=False)
         if wait:
             self._record.resting()
-        read = source.read(min(most, self._size.size(source.remaining)), wait, self._signals)
+        size = min(most, self._size.size(source.remaining))
+        read = source.read(max(size, self._at_once), wait, self._signals)
         if not read:
             self._dry = not source.ended
             self._dry_looks += 1
@@ -216,18 +219,16 @@ class Run:
         if repeats:
             self._recorder.record(Repeated(repeats, self._stage))
         indices, tasks = self._record.taken(indices, tasks, self._fail)
-        unpack = self._get_args is not None or has_tuples(tasks)
-        calls: list[Any] = tasks
-        if self._get_args is not None:
-            indices, tasks, calls = calls_of(
-                self._get_args, indices, tasks, self._slot, self._signals, self._fail
-            )
-        elif unpack:
-            calls = [task if is_tuple(task) else (task,) for task in tasks]
-        if not tasks:
+        batch = batch_of(self._get_args, indices, tasks, self._slot, self._signals, self._fail)
+        self._at_once = 0 if len(batch) else min(2 * len(read), MOST_AT_ONCE)
+        if not len(batch):
             self._look_again = 0.0
             return None
-        return Batch(indices, tasks, calls, unpack, [1] * len(tasks))
+        if len(batch) <= size:
+            return batch
+        for position in range(size, len(batch)):  # they were read as those before them were repeats
+            self._waiting.add(batch.attempt(position), due=0.0)
+        return batch.part(range(size))
 
     def finish(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
         """Take in what came of some attempts of this batch."""

@@ -1,0 +1,433 @@
+"""Which file is opened as a journal, and which is refused: with a message, and as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import shutil
+import socket
+import sqlite3
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from journals import made, opened, other, read, rows, work
+from task_manager import JournalError
+from task_manager._journal.schema import APPLICATION_ID, FORMAT
+
+ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+NOBODY = 65534
+UNCHANGED = "; nothing was changed in it"
+ADVICE = "Give each a file of its own; after a change that was meant, begin with a new one"
+
+
+def as_they_are() -> dict[str, Any]:
+    """All that is in this folder: the bytes and the time of each file."""
+    return {
+        str(path): (path.read_bytes(), path.stat().st_mtime_ns) if path.is_file() else None
+        for path in sorted(Path().rglob("*"))
+    }
+
+
+def refusal(path: Any = "run.db", **options: Any) -> str:
+    """What is said of it; nothing is changed."""
+    before = as_they_are()
+    with pytest.raises(JournalError) as caught:
+        opened(path, **options)
+
+    assert before == as_they_are()
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------ what is taken
+
+
+def test_a_file_that_is_missing_is_made() -> None:
+    """For this user alone, and whole."""
+    store = opened()
+    following, last_run, numbers = store.following, store.last_run, list(store.rows())
+    store.close()
+    with sqlite3.connect("run.db") as connection:
+        journal = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+
+    assert (0, 0, []) == (following, last_run, numbers)
+    assert (APPLICATION_ID, FORMAT) == (journal, version)
+    assert {"run.db", "run.db-lock"} == set(as_they_are())
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
+def test_a_new_file_is_for_this_user_alone(umask: int) -> None:
+    """Whatever the umask: of the journal, and of all that lies beside it."""
+    before = os.umask(umask)
+    try:
+        store = opened()
+        modes = {path.name: path.stat().st_mode & 0o777 for path in Path().iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+
+    assert dict.fromkeys(["run.db", "run.db-lock", "run.db-shm", "run.db-wal"], 0o600) == modes
+
+
+def test_a_file_without_content_is_taken() -> None:
+    """As `mkstemp` makes it."""
+    Path("run.db").touch()
+    made()
+
+    assert 10 == len(read())
+
+
+def test_a_second_start_has_what_the_first_has_written() -> None:
+    """And counts on."""
+    made()
+    store = opened()
+    found = store.following, store.last_run
+    store.close()
+
+    assert (10, 1) == found
+    assert [(number, number * 2) for number in range(9)] == read()[:9]
+
+
+@pytest.mark.parametrize(
+    "name", [":memory:", "file:run.db?mode=memory", "a b#c?d%20e.db", "'\".db", "é\n.db"]
+)
+def test_no_name_is_special(name: str) -> None:
+    """Each is that of a file in this folder."""
+    made(name)
+    made("-")
+
+    assert 10 == len(read(name))
+    assert {"-", name} == {str(path) for path in Path().iterdir() if "-lock" not in path.name}
+
+
+def test_a_path_may_be_relative_absolute_or_an_object(tmp_path: Path) -> None:
+    """They name one file."""
+    made()
+
+    assert read("run.db") == read(Path("run.db")) == read(tmp_path / "run.db") == read("./run.db")
+
+
+def test_a_link_is_followed() -> None:
+    """The lock, and what SQLite keeps, lies beside the file itself: two ways to it are one journal."""
+    Path("deep").mkdir()
+    made("deep/run.db")
+    Path("link.db").symlink_to("deep/run.db")
+    store = opened("link.db")
+    with pytest.raises(JournalError, match=r"^journal 'deep/run\.db' is in use by another run of this"):
+        opened("deep/run.db")
+    store.close()
+
+    assert 10 == len(read("link.db"))
+    assert ["deep", "link.db"] == sorted(os.listdir())
+
+
+def test_what_was_left_beside_a_file_that_was_removed_is_not_taken() -> None:
+    """SQLite would put a WAL of the old one into the new one."""
+    store = opened()
+    store.write(rows(range(1000)), [], sync=True)
+    left = Path("run.db-wal").read_bytes()
+    store.close()
+    Path("run.db").unlink()
+    Path("run.db-wal").write_bytes(left)
+    for path in Path().iterdir():
+        path.chmod(0o600)
+
+    assert [] == read()
+
+
+def test_one_who_was_killed_while_it_was_made_leaves_no_half() -> None:
+    """What it had begun is made anew."""
+    Path("run.db-new").write_bytes(b"SQLite format 3\0 and no more")
+    Path("run.db-new-journal").write_bytes(b"garbage")
+    made()
+
+    assert 10 == len(read())
+    assert {"run.db", "run.db-lock"} == set(as_they_are())
+
+
+# ------------------------------------------------------------------ no journal
+
+
+def test_a_missing_folder_is_refused() -> None:
+    """It is not made: the path may be mistyped."""
+    assert f"journal 'no/run.db' cannot be made: there is no folder {str(Path('no').resolve())!r}" == (
+        refusal("no/run.db")
+    )
+
+
+def test_a_folder_is_refused() -> None:
+    """With what is right."""
+    Path("run.db").mkdir()
+
+    assert "journal 'run.db' is a folder; give the path of a file in it" == refusal()
+
+
+def test_a_pipe_is_refused() -> None:
+    """And not waited for."""
+    os.mkfifo("run.db")
+
+    assert "journal 'run.db' is no plain file" == refusal()
+
+
+def test_a_link_to_nothing_is_refused() -> None:
+    """Nobody makes us write where he wants."""
+    Path("run.db").symlink_to("gone.db")
+
+    assert (
+        f"journal 'run.db' is a link to {str(Path('gone.db').resolve())!r}, and there is no such file"
+        == (refusal())
+    )
+
+
+@pytest.mark.parametrize(
+    "content", [b"x", b"\0" * 5000, b"url,status\n" * 100, b"SQLite format 3\0", pickle.dumps({1: 2})]
+)
+def test_another_kind_of_file_is_refused(content: bytes) -> None:
+    """Whatever it is."""
+    Path("run.db").write_bytes(content)
+
+    assert (
+        "journal 'run.db' is another kind of file, and no journal; nothing was changed in it"
+        == refusal()
+    )
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_another_database_is_refused(mode: str) -> None:
+    """That of the user's own results, say."""
+    connection = sqlite3.connect("run.db")
+    connection.execute(f"PRAGMA journal_mode={mode}")
+    connection.execute("CREATE TABLE tasks(id INTEGER PRIMARY KEY, task)")
+    connection.commit()
+    connection.close()
+
+    assert (
+        "journal 'run.db' is a database of something else, and no journal; nothing was changed in it"
+        == (refusal())
+    )
+
+
+def test_a_newer_format_is_refused() -> None:
+    """With both numbers."""
+    made()
+    with Path("run.db").open("r+b") as file:
+        file.seek(60)
+        file.write(struct.pack(">I", FORMAT + 1))
+
+    assert (
+        f"journal 'run.db' was made by a newer version of task_manager: it has format {FORMAT + 1}, "
+        f"this version knows {FORMAT}"
+    ) == refusal()
+
+
+@pytest.mark.parametrize("kept", [100, 4096, 5000])
+def test_a_damaged_file_is_refused(kept: int) -> None:
+    """As far as it is noticed where it is opened."""
+    made(count=1000)
+    content = Path("run.db").read_bytes()
+    Path("run.db").write_bytes(content[:kept])
+    before = Path("run.db").read_bytes()
+    with pytest.raises(JournalError, match=r"^journal 'run\.db' (is damaged|cannot be (opened|read)): "):
+        read()
+
+    assert before == Path("run.db").read_bytes()
+
+
+# ------------------------------------------------------------------ another one's
+
+
+def test_one_of_another_function_is_refused() -> None:
+    """With both names."""
+    made()
+
+    assert (
+        "journal 'run.db' is of the function journals:work, and this run is of the function "
+        f"journals:other. {ADVICE}"
+    ) == refusal(funcs=[other])
+
+
+@pytest.mark.parametrize("funcs", [[work], [work, other, other], [other, work]])
+def test_one_of_other_stages_is_refused(funcs: list[Callable[..., Any]]) -> None:
+    """With the names of both."""
+    opened(funcs=[work, other], chain=True).close()
+    names = ", ".join(f"journals:{func.__name__}" for func in funcs)
+
+    assert (
+        f"journal 'run.db' is of a chain of journals:work, journals:other, and this run is of a chain "
+        f"of {names}. {ADVICE}"
+    ) == refusal(funcs=funcs, chain=True)
+
+
+def test_a_chain_of_one_is_no_manager() -> None:
+    """What they wrote is not the same."""
+    made()
+
+    assert "is of the function journals:work, and this run is of a chain of journals:work." in refusal(
+        chain=True
+    )
+
+
+def test_another_codec_is_refused() -> None:
+    """With both names."""
+    made(codec="json")
+
+    assert "journal 'run.db' was made with codec='json'; got codec='pickle'" == refusal()
+    assert 10 == len(read(codec="json"))
+
+
+def test_what_a_killed_process_left_is_not_touched_for_another_function() -> None:
+    """Its last outcomes are in the WAL, and stay there: the file is as it was, too."""
+    made()
+    store = opened()
+    store.write(rows(range(10, 20)), [], sync=False)
+    left = {path.name: path.read_bytes() for path in Path().iterdir()}
+    store.close()
+    for name, content in left.items():
+        Path(name).write_bytes(content)
+        Path(name).chmod(0o600)
+    refusal(funcs=[other])
+
+    assert 20 == len(read())
+
+
+# ------------------------------------------------------------------ not ours alone
+
+
+@pytest.mark.parametrize("beside", ["", "-wal", "-shm", "-journal", "-lock"])
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_one_that_others_can_write_is_refused(mode: int, beside: str) -> None:
+    """Or what SQLite reads beside it: it holds pickles."""
+    made()
+    path = Path(f"run.db{beside}")
+    path.touch()
+    path.chmod(mode)
+    what = f"has 'run.db{beside}' beside it, which " if beside else ""
+
+    assert (
+        f"journal 'run.db' {what}is not opened, as others can write it (mode {mode:04o}): a journal "
+        "holds pickles, and a pickle can run anything. If you know where it comes from, chmod go-w "
+        "takes that right away"
+    ) == refusal()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o700])
+def test_one_that_others_can_only_read_is_taken(mode: int) -> None:
+    """As where a colleague looks at it."""
+    made().chmod(mode)
+
+    assert 10 == len(read())
+
+
+@pytest.mark.parametrize("beside", ["", "-wal"])
+def test_one_that_another_user_owns_is_refused(beside: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where root is the reader: it would run what that user says."""
+    made()
+    Path(f"run.db{beside}").touch()
+    owner = os.geteuid()
+    if ROOT:
+        owner = NOBODY
+        os.chown(f"run.db{beside}", owner, -1)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: owner + 1)
+        beside = ""
+    what = f"has 'run.db{beside}' beside it, which " if beside else ""
+
+    assert (
+        f"journal 'run.db' {what}is not opened, as another user owns it (uid {owner}): a journal holds "
+        "pickles, and a pickle can run anything. If you know where it comes from, a copy of it is yours"
+    ) == refusal()
+
+
+def test_a_wal_that_is_a_link_is_refused() -> None:
+    """SQLite would write where it leads."""
+    made()
+    Path("precious").write_text("precious")
+    Path("run.db-wal").symlink_to("precious")
+
+    assert "journal 'run.db' has 'run.db-wal' beside it, which is no plain file" == refusal()
+
+
+def test_a_file_system_without_modes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and not at the second start."""
+    monkeypatch.setattr("task_manager._journal.door.make_private", lambda path: path.touch(0o777))
+    before = os.umask(0)
+    with pytest.raises(JournalError) as caught:
+        opened()
+    os.umask(before)
+
+    assert (
+        "journal 'run.db' cannot be kept safe: its file system gave it mode 0777 in place of 0600, so "
+        "that others can write it"
+    ) == str(caught.value)
+    assert [] == list(Path().iterdir())
+
+
+# ------------------------------------------------------------------ rights that are missing
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users come to."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    yield folder
+    folder.chmod(0o777)
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def as_a_user(folder: Path) -> Iterator[None]:
+    """In this folder of his, without the rights of root."""
+    os.chdir(folder)
+    if ROOT:
+        os.chown(folder, NOBODY, -1)
+        os.seteuid(NOBODY)
+    try:
+        made()
+        yield
+    finally:
+        if ROOT:
+            os.seteuid(0)
+
+
+def test_a_user_opens_what_he_has_made(open_folder: Path) -> None:
+    """So that what is refused below is refused for its reason."""
+    with as_a_user(open_folder):
+        assert 10 == len(read())
+
+
+def test_a_file_that_cannot_be_written_is_refused(open_folder: Path) -> None:
+    """It was made read-only."""
+    with as_a_user(open_folder):
+        Path("run.db").chmod(0o400)
+        said = refusal()
+
+    assert "journal 'run.db' cannot be read and written (mode 0400)" == said
+
+
+@pytest.mark.parametrize("name", ["run.db", "new.db"])
+def test_a_folder_that_cannot_be_written_is_refused(name: str, open_folder: Path) -> None:
+    """SQLite keeps files beside its own."""
+    with as_a_user(open_folder):
+        open_folder.chmod(0o500)
+        said = refusal(name)
+
+    assert (
+        f"journal {name!r} needs a folder that can be written, and {str(open_folder)!r} cannot" == said
+    )
+
+
+def test_a_socket_is_refused() -> None:
+    """And not connected to."""
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind("run.db")
+        said = refusal()
+
+    assert "journal 'run.db' is no plain file" == said
