@@ -183,7 +183,7 @@ def odd_error(what: str) -> BaseException:
 
     kinds: dict[str, type[Exception]] = {"text": OddText, "module": NoModule, "name": NoName}
     error = kinds[what]("odd")
-    vars(error)["lock"] = threading.Lock()  # or cloudpickle would take it
+    error.args = ("odd", threading.Lock())  # or cloudpickle would take it
     return error
 
 

@@ -15,7 +15,7 @@ from task_manager import TaskManager, TransportError
 from task_manager._rules.clients import BOTH, CLIENTS, CONNECTION, NEITHER, TIMEOUT, stands_for
 from task_manager._task import Failure
 
-SECONDS = 0.3  # after which a client gives up
+SECONDS = 0.15  # after which a client gives up
 
 
 @pytest.fixture(scope="module")

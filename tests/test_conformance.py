@@ -188,7 +188,7 @@ def test_only_retry_exceptions_are_retried(mode: str, calls: Path) -> None:
 def test_f19_a_waiting_retry_holds_no_worker(
     mode: str, calls: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """4 workers, 4 tasks that wait a second for a retry, 40 ready ones of 10 ms: these go ahead."""
+    """4 workers, 4 tasks that wait for a retry, 40 ready ones of 10 ms: these go ahead."""
 
     class Ordered(TaskManager):
         def process_result(self, task: Any, result: Any) -> Any:
@@ -199,10 +199,10 @@ def test_f19_a_waiting_retry_holds_no_worker(
     order: list[tuple[float, int]] = []
     waiting = [(str(calls), n, 1) for n in range(4)]
     ready = [(str(calls), n, 0) for n in range(100, 140)]
-    with manager_of(f.flaky_nap, mode, Ordered, worker_limit=4, retry_delay=1.0) as manager:
+    with manager_of(f.flaky_nap, mode, Ordered, worker_limit=4, retry_delay=0.6) as manager:
         manager.start([(str(calls), n, 0) for n in range(200, 220)])  # has the workers started
         order.clear()
-        due = time.monotonic() + 1.0
+        due = time.monotonic() + 0.6
         summary = manager.start(waiting + ready)
         ahead = [n for at, n in order if at < due]  # on most machines, all that are ready
 

@@ -2,6 +2,9 @@
 
 A ```python block is a script of its own, as a reader would copy it. The ```text block that follows
 it directly is its exact output; where none follows, it prints nothing.
+
+Of a script that is killed and started again, the ```text killed block is what it prints until it dies of
+SIGKILL, and the ```text again block what the second start prints; there may be prose between them.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import inspect
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import textwrap
@@ -50,6 +54,7 @@ class Example(NamedTuple):
     """A script, and what it prints; or all that is seen of it in a terminal, where that is shown.
 
     commands: Blocks of commands that follow it on the page, each with what it prints.
+    again: What it prints when it is started once more, after it was killed.
     """
 
     page: str
@@ -58,6 +63,7 @@ class Example(NamedTuple):
     output: str
     screen: str = ""
     commands: tuple[str, ...] = ()
+    again: str = ""
 
 
 def name_of(page: Path) -> str:
@@ -110,6 +116,10 @@ def examples_of(page: Path) -> list[Example]:
             examples[-1] = examples[-1]._replace(commands=(*examples[-1].commands, block.text))
         elif shows_screen(block):
             examples[-1] = examples[-1]._replace(screen=block.text)
+        elif block.language == "text killed":
+            examples[-1] = examples[-1]._replace(output=block.text)
+        elif block.language == "text again":
+            examples[-1] = examples[-1]._replace(again=block.text)
     return examples
 
 
@@ -138,19 +148,27 @@ def test_an_example_prints_what_is_shown(example: Example, tmp_path: Path) -> No
     """Copied into a file and run, it ends well and its output is the block below it, to the letter."""
     script = tmp_path / "example.py"
     script.write_text(example.script, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        capture_output=True,
-        encoding="utf-8",
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-        timeout=PATIENCE,
-    )
+    if example.again:
+        done = run(script)
+        assert (-signal.SIGKILL, example.output) == (done.returncode, done.stdout), done.stderr
+        example = example._replace(output=example.again)
+    done = run(script)
 
     assert 0 == done.returncode, done.stderr
     assert example.screen or example.output == done.stdout
     if "rogress" not in example.script:  # a bar is drawn on stderr
         assert [] == [line for line in done.stderr.splitlines() if not NOTICE.fullmatch(line)]
+
+
+def run(script: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=script.parent,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        timeout=PATIENCE,
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -304,7 +322,9 @@ def test_every_public_name_is_described(name: str) -> None:
     assert f"`{name}`" in described() or f"\n## {name}\n" in described()
 
 
-@pytest.mark.parametrize("name", ["TaskManager", "TaskChain", "TaskLogger", "ProgressManager"])
+@pytest.mark.parametrize(
+    "name", ["TaskManager", "TaskChain", "TaskLogger", "Journal", "ProgressManager"]
+)
 def test_every_option_is_described(name: str) -> None:
     """docs/api.md shows the constructor's signature as it is, and has a line for every keyword."""
     options = list(inspect.signature(getattr(task_manager, name)).parameters)

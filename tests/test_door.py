@@ -62,6 +62,7 @@ def test_a_name_from_elsewhere_is_answered_with_ours(name: str, option: str) -> 
         ("attempts", "did you mean max_retries=?, which counts the attempts after the first"),
         ("tasks", "the tasks are given to start(tasks)"),
         ("chunksize", "batches are sized by the time that the tasks take"),
+        ("in_doubt", "it is one of a journal: journal=Journal(path, in_doubt=...)"),
         ("quux", f"its options are {', '.join(OPTIONS)}"),
     ],
 )
@@ -287,6 +288,8 @@ def test_options_of_a_chain_are_changed_by_its_verbs() -> None:
         "chain_mode": "chain_mode cannot be set on a chain: set_chain_mode changes it",
         "observers": "observers is fixed when a chain is made: make a new one, TaskChain(..., "
         "observers=...); a subclass gives it to super().__init__, or has it as a class attribute",
+        "journal": "journal is fixed when a chain is made: make a new one, TaskChain(..., "
+        "journal=...); a subclass gives it to super().__init__, or has it as a class attribute",
     } == said
 
 

@@ -17,6 +17,8 @@ from task_manager.errors import (
     CoroutineReturnedError,
     GetArgsError,
     HookError,
+    InDoubtError,
+    JournalError,
     ProcessResultError,
     StageDiedError,
     TaskManagerError,
@@ -30,25 +32,31 @@ from task_manager.errors import (
 TEXTS = [
     (TaskManagerError("anything"), "anything"),
     (ConfigurationError("worker_limit must be ..."), "worker_limit must be ..."),
+    (JournalError("journal 'run.db' ..."), "journal 'run.db' ..."),
+    (
+        InDoubtError("https://a.org"),
+        "a call may have begun before a crash, and what came of it is not known; "
+        "it is made again only when the task is given again",
+    ),
     (WorkerError("anything"), "anything"),
     (
         WorkerDiedError(12, 3),
-        "the worker process (pid 12) ended with exit code 3 with this task in hand",
+        "ended with exit code 3: worker process 12, with this task in hand",
     ),
-    (WorkerDiedError(12, -9), "the worker process (pid 12) died of SIGKILL with this task in hand"),
-    (WorkerDiedError(12, -11), "the worker process (pid 12) died of SIGSEGV with this task in hand"),
+    (WorkerDiedError(12, -9), "killed by SIGKILL: worker process 12, with this task in hand"),
+    (WorkerDiedError(12, -11), "killed by SIGSEGV: worker process 12, with this task in hand"),
     (
         WorkerDiedError(12, 0),
-        "the worker process (pid 12) ended with exit code 0 with this task in hand",
+        "ended with exit code 0: worker process 12, with this task in hand",
     ),
-    (WorkerDiedError(12, -99), "the worker process (pid 12) died of signal 99 with this task in hand"),
+    (WorkerDiedError(12, -99), "killed by signal 99: worker process 12, with this task in hand"),
     (
         WorkerDiedError(None, None),
-        "the worker process (pid None) ended with exit code None with this task in hand",
+        "ended with an unknown exit code: a worker process, with this task in hand",
     ),
     (WorkerStartError("3 worker processes in a row ..."), "3 worker processes in a row ..."),
-    (StageDiedError(2, 12, -15), "the process of stage 2 (pid 12) died of SIGTERM"),
-    (StageDiedError(1, None, 1), "the process of stage 1 (pid None) ended with exit code 1"),
+    (StageDiedError(2, 12, -15), "killed by SIGTERM: the process of stage 2 (pid 12)"),
+    (StageDiedError(1, None, 1), "ended with exit code 1: the process of stage 1"),
     (TaskTimeoutError(2.0), "the call took longer than task_timeout=2 s"),
     (TaskTimeoutError(0.25), "the call took longer than task_timeout=0.25 s"),
     (

@@ -16,7 +16,7 @@ import numpy
 import pytest
 
 from functions import MODES, fit
-from task_manager import ConfigurationError, TaskLogger, TaskManager
+from task_manager import ConfigurationError, Journal, TaskLogger, TaskManager
 from task_manager.events import Event
 
 
@@ -112,6 +112,10 @@ OPTIONS: dict[str, tuple[str, list[Any]]] = {
         [None, 0, 1, "yes"],
     ),
     "deduplicate": ("deduplicate must be True or False", [None, 0, 1, "yes"]),
+    "journal": (
+        "journal must be None, the path of a file or a Journal",
+        [5, True, b"run.db", "", [], "a\0b", Journal],
+    ),
     "observers": (
         "observers must be a list of objects with a method observe(event)",
         [None, 5, "log", [None], [Watching, 5], [Watching], Watching()],
@@ -144,6 +148,9 @@ RIGHT: list[tuple[str, Any, Any]] = [
     ("task_timeout", 7, 7.0),
     ("start_method", None, None),
     *[("start_method", method, method) for method in get_all_start_methods()],
+    ("journal", None, None),
+    ("journal", "run.db", Journal("run.db")),
+    ("journal", Journal("run.db", codec="json"), Journal("run.db", codec="json")),
     ("logger", None, None),
     ("observers", [], ()),
     ("observers", [WATCHING], (WATCHING,)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -63,22 +64,29 @@ def shown(errors: Any) -> dict[Any, tuple[type, str]]:
     return {task: (type(error), str(error)) for task, error in errors.items()}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.fixture(params=WAYS)
+def manager(request: pytest.FixtureRequest) -> Iterator[InFolder]:
+    """One for all examples, whose workers are there: to start them for each is most of the time."""
+    way = request.param
+    with InFolder(
+        fit(behave, way),
+        **options_of(way),
+        worker_limit=2,
+        max_retries=MAX_RETRIES,
+        retry_delay=0.0,
+        logger=None,
+    ) as made:
+        yield made
+
+
 @given(tasks=TASKS)
 @some
-def test_f25_every_mode_gives_what_map_gives(way: str, tasks: list[tuple[str, int, int]]) -> None:
+def test_f25_every_mode_gives_what_map_gives(
+    manager: InFolder, tasks: list[tuple[str, int, int]]
+) -> None:
     """The same random tasks give the same results and errors in all modes."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        InFolder(
-            fit(behave, way),
-            **options_of(way),
-            worker_limit=2,
-            max_retries=MAX_RETRIES,
-            retry_delay=0.0,
-            logger=None,
-        ) as manager,
-    ):
+    manager.reset()
+    with tempfile.TemporaryDirectory() as folder:
         manager.folder = folder
         summary = manager.start(tasks)
         results, errors, repeats = expected(tasks)

@@ -386,16 +386,16 @@ def test_f26_a_script_that_is_told_to_stop_stops(way: str, number: int) -> None:
         if way == "run_until_complete":
             start = functools.partial(in_a_loop_of_ones_own, manager)
     with pytest.raises(HANDLERS[number][1]):
-        start(range(150))
+        start(range(70))
     first = len(results()), dict(errors())
     func.number = 0  # only asks whether the process is there
-    start(range(150))
+    start(range(70))
     if not way.startswith("chain"):
         manager.shutdown_pools()
 
-    assert first[0] < 150
+    assert first[0] < 70
     assert first[1] == errors() == {}
-    assert {x: x for x in range(150)} == results()
+    assert {x: x for x in range(70)} == results()
 
 
 async def block_the_loop(x: int) -> int:

@@ -155,8 +155,8 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def _is_ours(entry: TracebackType) -> bool:
-    package = str(entry.tb_frame.f_globals.get("__package__"))
-    return package.partition(".")[0] == __package__
+    package = entry.tb_frame.f_globals.get("__package__")
+    return type(package) is str and (package == __package__ or package.startswith(_WITHIN_OURS))
 
 
 def release(error: BaseException) -> None:
@@ -228,6 +228,7 @@ def _clear(frame: FrameType) -> None:
         frame.clear()
 
 
+_WITHIN_OURS = f"{__package__}."
 _MAY_WAIT = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _TRACEBACK: Any = vars(BaseException)["__traceback__"]
 _CAUSE: Any = vars(BaseException)["__cause__"]

@@ -35,6 +35,7 @@ _ALSO_CALLED = {
 _ATTEMPTS = ("attempts", "max_attempts", "tries", "max_tries", "stop_max_attempt_number", "total")
 _TASKS = ("tasks", "task_list", "task", "items", "iterable", "inputs", "input", "data", "urls", "args")
 _BATCHES = ("chunksize", "chunk_size", "batch_size", "pre_dispatch")
+_OF_A_JOURNAL = ("started", "in_doubt", "codec")
 
 
 def unknown(kind: str, given: Sequence[str], options: Sequence[str]) -> str:
@@ -45,6 +46,8 @@ def unknown(kind: str, given: Sequence[str], options: Sequence[str]) -> str:
         return f"{said}; the tasks are given to start(tasks)"
     if name in _BATCHES:
         return f"{said}; batches are sized by the time that the tasks take"
+    if name in _OF_A_JOURNAL and "journal" in options:
+        return f"{said}; it is one of a journal: journal=Journal(path, {name}=...)"
     meant = _meant(name, options)
     if meant is None:
         return f"{said}; its options are {', '.join(options)}"

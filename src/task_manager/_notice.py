@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import parent_process
 from pathlib import Path
 from time import monotonic  # bound here, as tests of other code stop the clock
-from typing import Protocol
+from typing import Any, Protocol
 
 from ._bars.above import is_terminal
 from ._platform import this_process
 from ._repr import one_line, text_of
 from ._signals import ctrl_c_since
-from ._summary import Summary
+from ._summary import Summary, was_shown
 from .events import Event, Failed, RunBegan, RunEnded
 
 LONGEST = 300  # characters of the first error
+MOST_LINES = 10
 
 
 class Log(Protocol):
@@ -28,29 +31,99 @@ class Log(Protocol):
         ...
 
 
+class Unsaid:
+    """The line about failures that one manager, or one chain, has to say where nobody has looked.
+
+    It is said as the script ends: until then a later run may have mended what had failed, and the
+    script may have printed the summary or asked for the errors.
+    """
+
+    def __init__(self) -> None:
+        self.runs = 0  # that the line is about; 0: there is none
+        self.failed = 0
+        self.line = ""
+        self._summary = Summary()
+
+    def keep(self, line: str, failed: int, summary: Summary) -> None:
+        """To be said in the end, unless this summary is shown before. At a prompt, and in another
+        process, which ends in its own way, there is no such end: at once.
+        """
+        if hasattr(sys, "ps1") or sys.flags.interactive or parent_process() is not None:
+            say(line)
+            return
+        self.runs += 1
+        self.line, self.failed, self._summary = line, failed, summary
+        _waiting[self] = this_process()
+
+    def drop(self) -> None:
+        """Nothing has failed any more, or somebody has looked."""
+        self.runs = 0
+        _waiting.pop(self, None)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a line that nobody has made unnecessary."""
+        if was_shown(self._summary):
+            self.drop()
+        return self.runs > 0
+
+
+_waiting: dict[Unsaid, object] = {}  # in which process
+
+
+@atexit.register
+def _say_what_waits() -> None:
+    with contextlib.suppress(Exception):
+        lines = [
+            one.line for one, home in list(_waiting.items()) if one.waits and home is this_process()
+        ]
+        _waiting.clear()
+        for line in lines[:MOST_LINES]:
+            say(line)
+        if len(lines) > MOST_LINES:
+            say(f"and tasks of {len(lines) - MOST_LINES:,} more managers failed")
+
+
+def say(line: str) -> None:
+    """A line on stderr; where that is closed, nothing."""
+    with contextlib.suppress(Exception):
+        if sys.stderr is not None:
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+
 class Notice:
     """Says at most one line about a run, or about the whole start of a chain.
 
         half: 3 of 300 tasks failed, the first with ValueError: 5 is odd (log: logs/...log)
-        half: stopped by Ctrl-C: 120 results and 2 errors kept, 178 of 300 tasks not started (log: ...)
+        half: stopped by Ctrl-C: 120 results and 2 errors kept, 4 not started, 174 not read (log: ...)
 
-    The first where tasks failed, there is a log, no bar that has the counts, and stderr is a terminal:
-    in a pipe, what a script says is its own. The second where Ctrl-C broke the run off. It never raises:
-    where stderr is closed, nothing is said.
+    The first as the script ends, where tasks failed and no later run has mended it, nobody has looked,
+    there is a log, no bar that has the counts, and stderr is a terminal: in a pipe a script says what it
+    likes. The second at once, where Ctrl-C broke the run off. It never raises.
 
     title: What runs. drawn, logs: Of each stage, whether it has a bar, and its log, None: it has none;
     of a manager by itself there is one. kept: Results are kept: True, False, or "errors" for these only.
+    unsaid: What is left from run to run. errors: Answers with those of all runs that are kept.
     """
 
     name = "notice"
 
     def __init__(
-        self, title: str, drawn: Sequence[bool], logs: Sequence[Log | None], kept: bool | str
+        self,
+        title: str,
+        drawn: Sequence[bool],
+        logs: Sequence[Log | None],
+        kept: bool | str,
+        unsaid: Unsaid,
+        errors: Callable[[], Mapping[Any, BaseException]],
     ) -> None:
         self._title = one_line(title)
         self._drawn = [] if os.environ.get("TQDM_DISABLE") else drawn
         self._logs = logs
         self._kept = kept
+        self._unsaid = unsaid
+        self._errors = errors
         self._home = this_process()
         self._total: int | None = None
         self._began = monotonic()
@@ -67,27 +140,51 @@ class Notice:
                     self._places = [None if log is None else log.place() for log in self._logs]
             case RunEnded(summary) if self._home is this_process():
                 with contextlib.suppress(Exception):
-                    said = self._said(summary)
-                    if said and sys.stderr is not None:
-                        sys.stderr.write(f"{self._title}: {said}\n")
-                        sys.stderr.flush()
+                    self._end(summary)
+
+    def _end(self, summary: Summary) -> None:
+        if self._stopped(summary):
+            say(f"{self._title}: stopped by Ctrl-C: {self._left(summary)}{self._where(None)}")
+        elif (self._first is not None and is_terminal(sys.stderr)) or self._unsaid.waits:
+            self._tell_failures(summary)
 
     def _unseen(self, stage: int | None) -> bool:
         """A failure here is in the log only."""
         place = (stage or 1) - 1
         return self._logs[place] is not None and not any(self._drawn[place : place + 1])
 
-    def _said(self, summary: Summary) -> str | None:
-        if self._stopped(summary):
-            return f"stopped by Ctrl-C: {self._left(summary)}{self._where(None)}"
-        if self._first is None or not is_terminal(sys.stderr):
-            return None
-        text = text_of(self._first.error)
-        error = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-        stage = f"in stage {self._first.stage} " if self._first.stage else ""
-        tasks = f"{summary.failed} of {_count(summary.taken, 'task')} failed"
-        first = "the first " if summary.failed > 1 else ""
-        return f"{tasks}, {first}{stage}with {error}{self._where(self._first.stage)}"
+    def _tell_failures(self, summary: Summary) -> None:
+        """Those of this run; with those of earlier runs that nobody has looked at yet."""
+        earlier, first = self._unsaid.waits, self._first
+        if not earlier and first is not None:
+            stage = f"in stage {first.stage} " if first.stage else ""
+            tasks = f"{summary.failed} of {_count(summary.taken, 'task')} failed"
+            self._keep(summary, tasks, summary.failed, stage, first.error, first.stage)
+            return
+        errors = list(self._errors().values()) if self._kept else []
+        failed = len(errors) if self._kept else self._unsaid.failed + summary.failed
+        if not failed:
+            self._unsaid.drop()
+        elif failed != self._unsaid.failed or first is not None:
+            errors += [first.error] if first is not None else []
+            have = "have" if failed > 1 else "has"
+            tasks = f"{_count(failed, 'task')} {have} failed after {self._unsaid.runs + 1} runs"
+            self._keep(summary, tasks, failed, "", errors[0], None)
+
+    def _keep(
+        self,
+        summary: Summary,
+        tasks: str,
+        failed: int,
+        where: str,
+        error: BaseException,
+        stage: int | None,
+    ) -> None:
+        text = text_of(error)
+        said = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+        first = "the first " if failed > 1 else ""
+        line = f"{self._title}: {tasks}, {first}{where}with {said}{self._where(stage)}"
+        self._unsaid.keep(line, failed, summary)
 
     def _stopped(self, summary: Summary) -> bool:
         reason = summary.ended_early
@@ -108,13 +205,7 @@ class Notice:
         else:
             tasks = _count(summary.succeeded, "task")
             kept = f"{tasks} had succeeded and {summary.failed} failed, none kept"
-        done = summary.succeeded + summary.failed + summary.duplicates
-        begun = summary.interrupted
-        total = summary.taken if self._total is None else max(self._total, summary.taken)
-        not_started = total - done - begun
-        of = f" of {_count(total, 'task')}" if self._total is not None else " of those taken"
-        said = f"{kept}, {not_started}{of} not started"
-        return f"{said}, {begun} more may have begun" if begun else said
+        return ", ".join([kept, *summary.left(self._total)])
 
     def _where(self, stage: int | None) -> str:
         """The log: of this stage, or of the first that has one."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ._hooks import Hooks, check_assigned_hooks
-from ._notice import Notice
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
 from ._run.runs import Plan
@@ -66,16 +65,10 @@ def _log(manager: Manager) -> Iterable[Observer]:
     return [] if manager.logger is None else [manager.logger.observer(name_of_function(manager))]
 
 
-def _notice(manager: Manager) -> Iterable[Observer]:
-    kept = manager.keep_results
-    return [Notice(name_of_function(manager), [manager.show_progress], [manager.logger], kept)]
-
-
 # Who is told the news of a run, in this order, besides what keeps its results. A new row is all that
 # a new observer needs.
 _OBSERVERS: tuple[Callable[[Manager], Iterable[Observer]], ...] = (
     _bar,
     _log,
-    _notice,
     lambda manager: manager.observers,
 )

@@ -17,6 +17,7 @@ from typing import Any
 
 from ._costly import Shapes, SlowTypes, clock
 from ._signals import let_through
+from .errors import TaskManagerError, TransportError
 
 LONGEST = 200
 WHOLE = 4 * LONGEST  # characters of an object, at most
@@ -91,6 +92,8 @@ def text_of(error: BaseException) -> str:
     name = error_name(type(error))
     try:
         text = str.__str__(str(error))
+        if type(error) is TransportError:
+            text = text.removesuffix(error.traceback).rstrip()  # the lines of another process
     except BaseException as broken:
         let_through(broken)
         return name
@@ -100,8 +103,11 @@ def text_of(error: BaseException) -> str:
 def error_text(error: BaseException) -> str:
     """The repr of an error, bounded, with the qualified name of its type. Never raises.
 
-    `ValueError('no')`, but `requests.exceptions.ConnectionError('refused')`.
+    `ValueError('no')`, but `requests.exceptions.ConnectionError('refused')`. Our own say more as a text:
+    `task_manager.errors.WorkerDiedError: killed by SIGSEGV: worker process 8205, ...`.
     """
+    if issubclass(type(error), TaskManagerError):
+        return text_of(error)
     text, name, bare = short_repr(error), error_name(type(error)), type_name(type(error))
     if name == bare or text.startswith((f"{name}(", "<unreprable ")):
         return text

@@ -71,6 +71,7 @@ class Summary:
     errors: tuple[BaseException, ...] = field(default=(), compare=False, repr=False)
     journal: str | None = field(default=None, compare=False, repr=False)
     done_in: str | None = field(default=None, compare=False, repr=False)
+    _looks: list[None] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def taken(self) -> int:
@@ -97,17 +98,27 @@ class Summary:
     def raise_for_errors(self) -> None:
         """Raise the errors as an ExceptionGroup; do nothing where no task failed.
 
-        A BaseExceptionGroup where one of them is no Exception. Where the manager does not keep errors,
-        it has the first 20, and its message says how many there were.
+        The first error of each kind comes first, as Python prints some fifteen of a group; notes on it
+        count the kinds. A BaseExceptionGroup where one of them is no Exception. Where the manager does
+        not keep errors, it has the first 20, and its message says how many there were.
         """
+        self._looks.append(None)
         if not self.failed:
             return
         message = f"{self.failed:,} of {self.taken:,} tasks failed"
         if len(self.errors) < self.failed:
             message += f"; here are {len(self.errors):,} of the errors"
-        raise BaseExceptionGroup(message, self.errors or [TaskManagerError("no error was kept")])
+        firsts = {id(kind.error) for kind in self.kinds}
+        errors = sorted(self.errors, key=lambda error: id(error) not in firsts)
+        group = BaseExceptionGroup(message, errors or [TaskManagerError("no error was kept")])
+        for kind in self.kinds[:SHOWN]:
+            group.add_note(f"{kind.count:,} {kind.name}{f' at {kind.place}' if kind.place else ''}")
+        if len(self.kinds) > SHOWN:
+            group.add_note(self._more_kinds())
+        raise group
 
     def __str__(self) -> str:
+        self._looks.append(None)
         width = max(len(name) for name, _ in self._counts())
         lines = [f"{name:<{width}}  {text}" for name, text in self._counts()]
         if self.kinds:
@@ -117,13 +128,14 @@ class Summary:
                 lines.append(f"{count:>{width + 2}}  {name}{f' at {place}' if place else ''}")
                 lines.append(_cut(f"{'':{width + 4}}first {task}{f': {said}' if said else ''}"))
             if len(self.kinds) > SHOWN:
-                lines.append(f"and {len(self.kinds) - SHOWN} more kinds of errors, in `kinds`")
+                lines.append(self._more_kinds())
         if self.remark is not None:
             lines += ["", f"{self.remark}; {self._how_to_repeat}"]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """As a notebook shows it."""
+        self._looks.append(None)
         counts = "".join(
             f"<tr><th style='text-align:left'>{escape(name)}</th>"
             f"<td style='text-align:left'>{escape(text)}</td></tr>"
@@ -157,13 +169,27 @@ class Summary:
         if self.retries:
             rows.append(("retries", f"{self.retries:,}"))
         if self.not_started:
-            begun = f", of which {self.interrupted:,} may have begun" if self.interrupted else ""
-            rows.append(("not started", f"{self.not_started:,}{begun}"))
+            rows.append(("not started", f"{self.not_started:,}{self._begun()}"))
         if self.ended_early is not None:
             rows.append(("ended early", self.ended_early))
         if self.journal is not None:
             rows.append(("journal", self.journal))
         return rows
+
+    def _begun(self) -> str:
+        return f", of which {self.interrupted:,} may have begun" if self.interrupted else ""
+
+    def _more_kinds(self) -> str:
+        return f"and {len(self.kinds) - SHOWN} more kinds of errors, in `kinds`"
+
+    def left(self, total: int | None) -> list[str]:
+        """What has no outcome, for a line: "3 not started, of which 1 may have begun", "7 not read".
+
+        total: Tasks in the input; None: not known, and neither is how many of them were not read.
+        """
+        unread = max(0, (total or 0) - self.taken) if self.ended_early is not None else 0
+        texts = [f"{self.not_started:,} not started{self._begun()}"] if self.not_started else []
+        return texts + [f"{unread:,} not read"] * bool(unread)
 
     def __copy__(self) -> Self:
         return self
@@ -196,13 +222,21 @@ class Summary:
 
 def _row(kind: ErrorKind) -> tuple[str, str, str, str, str]:
     """For people: the count, the name, the place, the first task and what its error says."""
-    said = text_of(kind.error).partition(": ")[2]
+    error = kind.error
+    said = text_of(error).partition(": ")[2]
+    if isinstance(error, TransportError) and error.what == "error":  # the name says what it stands for
+        said = one_line(error.message)
     return f"{kind.count:,}", kind.name, kind.place, short_repr(kind.task), said
 
 
 def _cut(line: str) -> str:
     """As much as a terminal shows in one line."""
     return line if len(line) <= WIDEST else f"{line[: WIDEST - 3]}..."
+
+
+def was_shown(summary: Summary) -> bool:
+    """Whether somebody has printed it, or had its errors raised."""
+    return bool(summary._looks)  # noqa: SLF001 - in the module of its class
 
 
 def why(error: BaseException) -> str:

@@ -261,6 +261,7 @@ class TaskChain(Generic[T, R]):
 
     def get_final_error_dict(self) -> Mapping[T, BaseException]:
         """Initial task to exception; a note on it names the stage and the initial task."""
+        self._starts.unsaid.drop()
         return self._starts.results.errors()
 
     def get_summary(self) -> Summary:

@@ -84,7 +84,8 @@ class WorkerDiedError(WorkerError):
         self.exitcode = exitcode
 
     def __str__(self) -> str:
-        return f"the worker process (pid {self.pid}) {_end(self.exitcode)} with this task in hand"
+        process = "a worker process" if self.pid is None else f"worker process {self.pid}"
+        return f"{_end(self.exitcode)}: {process}, with this task in hand"
 
 
 class WorkerStartError(WorkerError):
@@ -104,7 +105,8 @@ class StageDiedError(WorkerError):
         self.exitcode = exitcode
 
     def __str__(self) -> str:
-        return f"the process of stage {self.stage} (pid {self.pid}) {_end(self.exitcode)}"
+        process = "" if self.pid is None else f" (pid {self.pid})"
+        return f"{_end(self.exitcode)}: the process of stage {self.stage}{process}"
 
 
 class TaskTimeoutError(TaskManagerError, TimeoutError):
@@ -251,9 +253,12 @@ def _with_result(
 
 
 def _end(exitcode: int | None) -> str:
-    if exitcode is None or exitcode >= 0:
+    """How a process ended. It stands first: a table may have room for the beginning of a text only."""
+    if exitcode is None:
+        return "ended with an unknown exit code"
+    if exitcode >= 0:
         return f"ended with exit code {exitcode}"
     try:
-        return f"died of {signal.Signals(-exitcode).name}"
+        return f"killed by {signal.Signals(-exitcode).name}"
     except ValueError:
-        return f"died of signal {-exitcode}"
+        return f"killed by signal {-exitcode}"

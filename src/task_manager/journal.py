@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 from .errors import ConfigurationError
@@ -41,6 +41,7 @@ class Journal:
     """
 
     path: str | os.PathLike[str]
+    _: KW_ONLY
     codec: Literal["pickle", "json"] = "pickle"
     started: bool = False
     in_doubt: Literal["run", "error"] = "run"

@@ -10,10 +10,11 @@ from . import _options as options
 from ._door import door
 from ._generic import More, R, Result, T, Task
 from ._hooks import HOOKS, Hooks, check_hooks, warn_of_near_names
+from ._notice import Notice
 from ._plan import name_of_function, plan_of
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
-from ._run.runs import Runs
-from ._run.source import IterableSource
+from ._run.runs import Plan, Runs
+from ._run.source import Input, IterableSource
 from ._signals import HeldSignals
 from ._summary import Summary
 from .errors import NotInitializedError
@@ -181,7 +182,7 @@ class TaskManager(Hooks[T, R]):
         """
         with HeldSignals().held() as signals:
             source = signals.through(input_of, task_list, _AWAITED)
-            return self._runs.start(plan_of(self, source.observers), source, signals)
+            return self._runs.start(plan_of(self, self._told(source)), source, signals)
 
     async def start_async(self, task_list: AsyncTasks[T]) -> Summary:
         """The same, awaited in the caller's event loop; it works in every execution mode.
@@ -193,7 +194,7 @@ class TaskManager(Hooks[T, R]):
         """
         with HeldSignals().held() as signals:
             source = signals.through(awaited_input_of, task_list, _AWAITED)
-            return await self._runs.start_async(plan_of(self, source.observers), source, signals)
+            return await self._runs.start_async(plan_of(self, self._told(source)), source, signals)
 
     def retry_failed(self) -> Summary:
         """Run what failed once more, as `start(get_error_dict())` does; the summary is of that run.
@@ -203,15 +204,12 @@ class TaskManager(Hooks[T, R]):
         with keep_results=False and no journal.
         """
         with HeldSignals().held() as signals:
-            plan = plan_of(self)
-            return self._runs.start(plan, IterableSource(self._runs.failed(plan)), signals)
+            return self._runs.start(*self._again(), signals)
 
     async def retry_failed_async(self) -> Summary:
         """The same, awaited in the caller's event loop."""
         with HeldSignals().held() as signals:
-            plan = plan_of(self)
-            source = IterableSource(self._runs.failed(plan))
-            return await self._runs.start_async(plan, source, signals)
+            return await self._runs.start_async(*self._again(), signals)
 
     def get_result_dict(self) -> Mapping[T, R]:
         """Task to result, for the tasks that succeeded, in the order in which they were taken.
@@ -223,6 +221,7 @@ class TaskManager(Hooks[T, R]):
 
     def get_error_dict(self) -> Mapping[T, BaseException]:
         """Task to exception, for the tasks that failed after all their attempts; else as the results."""
+        self._runs.unsaid.drop()
         return self._runs.results.errors()
 
     def get_summary(self) -> Summary:
@@ -245,6 +244,20 @@ class TaskManager(Hooks[T, R]):
         workers end with the run.
         """
         self._runs.shutdown()
+
+    def _again(self) -> tuple[Plan, Input]:
+        """A run of what has failed."""
+        source = IterableSource(self._runs.failed(plan_of(self)))
+        return plan_of(self, self._told(source)), source
+
+    def _told(self, source: Input) -> list[Observer]:
+        """Who is told of a run besides the observers that the options name."""
+        runs = self._runs
+        drawn, logs, kept = [self.show_progress], [self.logger], self.keep_results
+        notice = Notice(
+            name_of_function(self), drawn, logs, kept, runs.unsaid, lambda: runs.results.errors()
+        )
+        return [*source.observers, notice]
 
     def __enter__(self) -> Self:
         return self

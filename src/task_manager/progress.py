@@ -12,6 +12,8 @@ from ._repr import one_line
 from ._summary import Summary
 from .events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 
+DESC = "Processing"  # where nobody says what the work is
+
 
 class ProgressManager:
     """A progress bar of done, failed and retried tasks. Also usable by itself, as a context manager.
@@ -27,9 +29,7 @@ class ProgressManager:
     file: Where it is drawn; None means sys.stderr, and in a notebook the cell.
     """
 
-    def __init__(
-        self, total: int | None = None, desc: str = "Processing", file: TextIO | None = None
-    ) -> None:
+    def __init__(self, total: int | None = None, desc: str = DESC, file: TextIO | None = None) -> None:
         self._failed = 0
         self._retried = 0
         self._remark = ""
@@ -96,6 +96,10 @@ class ProgressObserver:
     def __init__(self, desc: str) -> None:
         self._desc = desc
         self._progress: ProgressManager | None = None
+
+    def named(self, name: str) -> ProgressObserver:
+        """The same by this name, where nobody has given it one: one of several bars."""
+        return ProgressObserver(name) if self._desc == DESC else self
 
     def observe(self, event: Event) -> None:
         match event:

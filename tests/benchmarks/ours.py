@@ -53,6 +53,28 @@ def seconds_with_workers_kept(mode: str, tasks: Collection[Any], log: str | None
     return took
 
 
+def seconds_with_journal(tasks: Collection[Any], log: str | None, **options: Any) -> float:
+    """What a run takes that writes a new journal."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        results = manager(tasks=tasks, log=log, journal=f"{folder}/run.db", **options)
+        took = time.perf_counter() - began
+    assert len(tasks) == len(results)
+    return took
+
+
+def seconds_to_resume(count: int) -> float:
+    """What a start takes where all tasks are done, as a journal has it, and its results are offered."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/run.db"
+        manager(work.nothing, range(count), None, journal=path, keep_results=False)
+        began = time.perf_counter()
+        results = manager(work.nothing, range(count), None, journal=path)
+        took = time.perf_counter() - began
+    assert count == len(results)
+    return took
+
+
 def seconds_a_task(mode: str, tasks: Collection[Any], with_log: bool) -> float:
     """What a task costs in a manager that has its workers already."""
     with tempfile.TemporaryDirectory() as folder:

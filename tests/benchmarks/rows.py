@@ -37,6 +37,7 @@ def all_rows(scale: float) -> Iterator[Row]:
     yield from _memory(count(1_000_000))
     yield from _growth(count(10_000), count(1_000_000))
     yield from _logs(count(50_000))
+    yield from _journals(count(100_000), count(1_000_000))
     yield _imports()
 
 
@@ -255,6 +256,35 @@ def _logs(n: int) -> Iterator[Row]:
             _to(OFF),
             "us",
             1e6 / n,
+        )
+
+
+def _journals(n: int, many: int) -> Iterator[Row]:
+    """What a journal costs, a task; and a start where all is done by an earlier process."""
+    without = "without a journal"
+    for mode in ["thread", "process"]:
+        options = ours.fitting(mode)
+        contestants = logged(
+            lambda log, options=options: ours.seconds_with_journal(range(n), log, **options)
+        )
+        contestants[without] = timed(ours.manager, tasks=range(n), log=None, answers=n, **options)
+
+        def on_top(rounds: Sequence[Figures], _: str) -> list[float]:
+            return [figures[without] + 6e-6 * n for figures in rounds]
+
+        title = f"{mode}, {n:,} tasks, with a journal"
+        against = "6 us a task more than without one"
+        yield Row("journal", title, against, _targets(1.0, 1.2), contestants, on_top, "us", 1e6 / n)
+    for count, seconds in [(n, 1.0), (many, 10.0)]:
+        yield Row(
+            "journal",
+            f"a start with {count:,} tasks, all done as the journal has it",
+            f"{seconds:g} s",
+            {OFF: 1.0},
+            {OFF: lambda count=count: ours.seconds_to_resume(count)},
+            _ideal(seconds),
+            "s",
+            1.0,
         )
 
 

@@ -113,6 +113,7 @@ class Play:
             told = hear()
         else:
             shield.run(lambda: self._begin(feed))
+        feed.settle()
         if told["sent"]:
             (self._folder / deeds.OPENED).touch()
         self._kills += told["kills"]
@@ -133,6 +134,8 @@ class Play:
         )
         self._forget(shield)
         self.faults += self._books.check(self._unsure(account, feed))
+        if account.through and not account.raised and feed.unfinished():
+            self.faults.append(f"start {number}: join of the queue waits for {feed.unfinished()} tasks")
 
     def _unsure(self, account: Account, feed: Feed) -> Account:
         """Of a list that the library reads by itself nobody can say how far it was read."""

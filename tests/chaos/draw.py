@@ -16,6 +16,8 @@ kill, stop: of workers. fatal: a signal that the script does not catch.
 
 KINDS = ("int", "tuple", "dict", "list", "thing", "equal", "mixed", "text", "unkeyed", "odd", "silent")
 FEEDS = ("list", "tuple", "generator", "deque", "endless", "broken", "slow", "frontier", "no length")
+QUEUES = ("queue", "simple queue")
+AWAITED = ("async generator", "asyncio queue")  # for managers that are awaited
 FORMS = ("int", "tuple", "list", "dict", "big", "none", "same")
 
 IN_PROCESS_KINDS = ("odd",)  # nobody can pickle them
@@ -81,7 +83,7 @@ class Draw:
         if kind in IN_PROCESS_KINDS and (self.chain == "process" or set(self.ways) & set(START_METHODS)):
             kind = "int"
         feed = self._feed()
-        self.begin = self._begin()
+        self.begin = self._begin(feed)
         stages = tuple(self._stage(place, numbers, kind, slow) for place in range(len(self.ways)))
         return Scenario(
             seed=self.seed,
@@ -101,11 +103,13 @@ class Draw:
         )
 
     def _feed(self) -> str:
-        feeds = [feed for feed in FEEDS if feed != "frontier" or (self.chain is None and not self.stops)]
+        feeds = [*FEEDS, *QUEUES, *(AWAITED if self.chain is None else ())]
+        if self.chain is not None or self.stops:
+            feeds.remove("frontier")
         return self.chance.choice(feeds)
 
-    def _begin(self) -> str:
-        if self.chain is None and self.often(0.3):
+    def _begin(self, feed: str) -> str:
+        if feed in AWAITED or (self.chain is None and self.often(0.3)):
             return self.chance.choice(("run", "loop"))
         if self.often(0.1) and not self.stops:
             return "thread"

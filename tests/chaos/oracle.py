@@ -148,8 +148,6 @@ class Step:
                 return [self.error("ConnectionError", f"down {n}")]
             case "remembered":
                 return [self.error("LookupError", "remembered")]
-            case "odd error" if self.crosses_after:
-                return [self.error("TransportError", f"odd {n}")]
             case "odd error":
                 return [self.error("TwoArguments", f"odd {n}")]
             case "base" if deed.how == "StopIteration" and self.stage.way == "async":

@@ -57,7 +57,7 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         end = summary()
     if how.endswith("chain serial"):
-        time.sleep(0.5)  # threads that are left alone end their calls
+        time.sleep(0.3)  # threads that are left alone end their calls
     begun = set(map(int, os.listdir("begun"))) - set(results())
     print(len(begun), end.interrupted, end.not_started, end.ended_early)
 """
@@ -69,7 +69,7 @@ CASES += [(how, method) for how in ("process", "chain process") for method in ("
 
 
 @pytest.mark.parametrize(("how", "method"), CASES)
-@pytest.mark.parametrize(("seconds", "enough"), [(0.2, 6), (0.0002, 150)])
+@pytest.mark.parametrize(("seconds", "enough"), [(0.12, 6), (0.0002, 150)])
 def test_what_had_begun_is_counted(
     how: str, method: str, seconds: float, enough: int, script: Callable[[str], Script]
 ) -> None:

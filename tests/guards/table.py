@@ -52,6 +52,9 @@ THREAD, ASYNC, KEPT = "_runners/thread.py", "_runners/asynchronous.py", "_runner
 RUN, RECORDER = "_run/run.py", "_run/recorder.py"
 ROUND, INTAKE, LINK, STAGE = "_chain/round.py", "_chain/intake.py", "_chain/link.py", "_chain/stage.py"
 
+JOURNALED, PENDING = "_journal/record.py", "_journal/pending.py"
+JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
+
 NONE = "ZeroDivisionError"  # an error that does not come
 
 # fmt: off
@@ -154,6 +157,17 @@ GUARDS = [
     Guard("F32", "a fork server that is killed is started again", LAUNCH, "launch", turned("ATTEMPTS", "1"), STARTS, "f32_a_servant"),
     Guard("F32", "a feeder thread that cannot start is named", STAGE, "run_stage", without("begin"), LINKS, "without_a_feeder"),
     Guard("F33", "a forked copy of the script ends, and says nothing", "_platform/copies.py", "end_a_copy", instead("lambda *_: None"), COPIES, "f33"),
+    Guard("F33", "a copy closes no connection to a journal", "_journal/connections.py", "_in_a_copy", without("_keep_for_ever"), "test_journal_lock.py", "f33"),
+    Guard("F33", "a copy uses no connection to a journal", "_journal/connections.py", "", without("after_fork"), "test_journal_lock.py", "f33"),
+    Guard("F33", "a copy tells the journal nothing", JOURNALED, "Record.observe", never("this_process"), JOURNAL, "f33 and serial"),
+    Guard("F17", "what a full disk refuses is kept for later", PENDING, "Pending.write", catching(NONE), JOURNAL, "f17_a_disk_that_has_room"),
+    Guard("F17", "a row that no file takes goes alone", PENDING, "Pending._write", without("_write_each"), JOURNAL, "f17_one_row"),
+    Guard("F27", "whatever our own steps raise, the run has its results", JOURNALED, "Record.observe", catching(NONE), JOURNAL, "f27"),
+    Guard("F28", "a task that can be changed is noted as it enters", JOURNALED, "Record.entered", never("_marks"), "test_resume.py", "tasks_are_matched and serial"),
+    Guard("F10", "what is about to be called is noted first", RUN, "Run.next_batch", without("leaving"), DOUBT, "what_was_started_is_in_doubt and serial"),
+    Guard("F10", "in serial mode no outcome waits for the end of the next call", JOURNALED, "Record.leaving", without("resting"), JOURNAL, "before_the_next_call"),
+    Guard("F9", "what had not begun is not in doubt", RUN, "Run.break_off", without("_record.not_begun"), DOUBT, "after_a_ctrl_c"),
+    Guard("F1", "a task that is charged for a death is not in doubt as well", JOURNALED, "Record.returned", turned("set(unrun.begun).intersection(unrun.positions)", "set(unrun.begun)"), DOUBT, "what_had_begun"),
     Guard("F34", "a text is one line", "_repr.py", "one_line", instead("lambda text: text"), "test_faults_text.py", "f34_text_is_one or f34_no_task"),
     Guard("F35", "nobody is asked by signal 0 where that is a Ctrl-C", ENDS, "has_died", never("_killpg"), PLATFORM, "load"),
     Guard("F35", "no selector is asked where nothing is registered", ENDS, "when_ready", never("get_map"), PLATFORM, "only_one"),

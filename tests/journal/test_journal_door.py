@@ -19,8 +19,10 @@ import pytest
 from journals import made, opened, other, read, rows, work
 from task_manager import JournalError
 from task_manager._journal.schema import APPLICATION_ID, FORMAT
+from task_manager._platform import HAS_OWNERS
 
-ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+ROOT = HAS_OWNERS and os.geteuid() == 0
+needs_owners = pytest.mark.skipif(not HAS_OWNERS, reason="needs a system with owners and modes")
 NOBODY = 65534
 UNCHANGED = "; nothing was changed in it"
 ADVICE = "Give each a file of its own; after a change that was meant, begin with a new one"
@@ -62,6 +64,7 @@ def test_a_file_that_is_missing_is_made() -> None:
     assert {"run.db", "run.db-lock"} == set(as_they_are())
 
 
+@needs_owners
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o777])
 def test_a_new_file_is_for_this_user_alone(umask: int) -> None:
     """Whatever the umask: of the journal, and of all that lies beside it."""
@@ -169,8 +172,23 @@ def test_a_folder_is_refused() -> None:
     assert "journal 'run.db' is a folder; give the path of a file in it" == refusal()
 
 
+@pytest.mark.parametrize("path", ["/", "runs/", "./"])
+def test_a_path_that_can_only_be_a_folder_is_refused(path: str) -> None:
+    """Whether it is there or not: no file gets its name."""
+    assert f"journal {path!r} is a folder; give the path of a file in it" == refusal(path)
+
+
+def test_a_name_that_is_too_long_is_refused() -> None:
+    """In our words, and not by an error from somewhere inside."""
+    name = "x" * 300
+
+    assert f"journal {name!r} cannot be opened: File name too long" == refusal(name)
+
+
 def test_a_pipe_is_refused() -> None:
     """And not waited for."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("needs os.mkfifo")
     os.mkfifo("run.db")
 
     assert "journal 'run.db' is no plain file" == refusal()
@@ -300,6 +318,7 @@ def test_what_a_killed_process_left_is_not_touched_for_another_function() -> Non
 # ------------------------------------------------------------------ not ours alone
 
 
+@needs_owners
 @pytest.mark.parametrize("beside", ["", "-wal", "-shm", "-journal", "-lock"])
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
 def test_one_that_others_can_write_is_refused(mode: int, beside: str) -> None:
@@ -312,8 +331,8 @@ def test_one_that_others_can_write_is_refused(mode: int, beside: str) -> None:
 
     assert (
         f"journal 'run.db' {what}is not opened, as others can write it (mode {mode:04o}): a journal "
-        "holds pickles, and a pickle can run anything. If you know where it comes from, chmod go-w "
-        "takes that right away"
+        "holds pickles, and a pickle can run anything. If you know where it comes from, "
+        "`chmod go-w` ends that"
     ) == refusal()
 
 
@@ -325,6 +344,7 @@ def test_one_that_others_can_only_read_is_taken(mode: int) -> None:
     assert 10 == len(read())
 
 
+@needs_owners
 @pytest.mark.parametrize("beside", ["", "-wal"])
 def test_one_that_another_user_owns_is_refused(beside: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where root is the reader: it would run what that user says."""
@@ -341,7 +361,8 @@ def test_one_that_another_user_owns_is_refused(beside: str, monkeypatch: pytest.
 
     assert (
         f"journal 'run.db' {what}is not opened, as another user owns it (uid {owner}): a journal holds "
-        "pickles, and a pickle can run anything. If you know where it comes from, a copy of it is yours"
+        "pickles, and a pickle can run anything. If you know where it comes from, make a copy: that one "
+        "is yours"
     ) == refusal()
 
 
@@ -354,6 +375,7 @@ def test_a_wal_that_is_a_link_is_refused() -> None:
     assert "journal 'run.db' has 'run.db-wal' beside it, which is no plain file" == refusal()
 
 
+@needs_owners
 def test_a_file_system_without_modes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, and not at the second start."""
     monkeypatch.setattr("task_manager._journal.door.make_private", lambda path: path.touch(0o777))
@@ -397,12 +419,14 @@ def as_a_user(folder: Path) -> Iterator[None]:
             os.seteuid(0)
 
 
+@needs_owners
 def test_a_user_opens_what_he_has_made(open_folder: Path) -> None:
     """So that what is refused below is refused for its reason."""
     with as_a_user(open_folder):
         assert 10 == len(read())
 
 
+@needs_owners
 def test_a_file_that_cannot_be_written_is_refused(open_folder: Path) -> None:
     """It was made read-only."""
     with as_a_user(open_folder):
@@ -412,6 +436,7 @@ def test_a_file_that_cannot_be_written_is_refused(open_folder: Path) -> None:
     assert "journal 'run.db' cannot be read and written (mode 0400)" == said
 
 
+@needs_owners
 @pytest.mark.parametrize("name", ["run.db", "new.db"])
 def test_a_folder_that_cannot_be_written_is_refused(name: str, open_folder: Path) -> None:
     """SQLite keeps files beside its own."""
@@ -422,6 +447,17 @@ def test_a_folder_that_cannot_be_written_is_refused(name: str, open_folder: Path
     assert (
         f"journal {name!r} needs a folder that can be written, and {str(open_folder)!r} cannot" == said
     )
+
+
+def test_a_folder_that_is_shut_is_refused(open_folder: Path) -> None:
+    """What is in it, nobody knows."""
+    if not ROOT:
+        pytest.skip("needs root, whom nothing is shut to, and who shuts it")
+    Path(open_folder / "shut").mkdir(mode=0o700)
+    with as_a_user(open_folder), pytest.raises(JournalError) as caught:
+        opened("shut/deeper/run.db")
+
+    assert "journal 'shut/deeper/run.db' cannot be opened: Permission denied" == str(caught.value)
 
 
 def test_a_socket_is_refused() -> None:

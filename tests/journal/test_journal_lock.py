@@ -15,13 +15,14 @@ import pytest
 from journals import made, opened, read, rows
 from scripts import Script
 from task_manager import JournalError
+from task_manager._platform import CAN_FORK
 
 HOLD = """
 import os, signal, sys, time
 from journals import opened, rows
 
 store = opened()
-store.write(rows(range(5)), [], sync=True)
+store.write(rows(range(5)), [], sync=False)
 BEFORE
 print("open", flush=True)
 time.sleep(60)
@@ -73,7 +74,7 @@ def test_one_on_another_machine_is_named_with_it(monkeypatch: pytest.MonkeyPatch
     assert f"is in use by process {here[0]} on {here[1]}: one run at a time" in str(caught.value)
 
 
-@pytest.mark.parametrize("before", ["", FORK], ids=["alone", "with a copy"])
+@pytest.mark.parametrize("before", ["", *[FORK] * CAN_FORK], ids=["alone", *["with a copy"] * CAN_FORK])
 def test_a_process_that_is_killed_leaves_no_lock(before: str, script: Callable[[str], Script]) -> None:
     """Not even where a copy of it lives on; and what it had written is there."""
     holder = script(HOLD.replace("BEFORE", before))
@@ -124,6 +125,7 @@ COPY = """
 import gc, os, sqlite3, sys
 from journals import opened, read, rows
 from task_manager import JournalError
+from task_manager._platform import CAN_FORK
 
 store = opened()
 store.write(rows(range(100)), [], sync=True)
@@ -162,6 +164,7 @@ connections._keep_for_ever = connections._frozen
 """
 
 
+@pytest.mark.skipif(not CAN_FORK, reason="needs os.fork")
 @pytest.mark.parametrize(
     ("end", "keep"),
     [

@@ -149,6 +149,18 @@ def test_closing_twice_is_closing_once() -> None:
         store.write([], [], False)
 
 
+def test_only_what_is_to_be_synced_waits_for_the_disk() -> None:
+    """A power cut costs what was written since; a killed process costs nothing."""
+    store = opened()
+    found = []
+    for sync in (True, False, False, True):
+        store.write(rows(range(3)), [], sync)
+        found.append(store._live.execute("PRAGMA synchronous")[0][0])
+    store.close()
+
+    assert [2, 1, 1, 2] == found  # FULL and NORMAL
+
+
 # ------------------------------------------------------------------ it cannot be written
 
 
@@ -211,6 +223,22 @@ def test_a_file_that_another_connection_holds_is_an_error() -> None:
 
     assert may_pass(caught.value)
     assert 20 == len(read())
+
+
+def test_only_the_last_write_waits_long() -> None:
+    """What is noted of a run at its beginning and its end may be missing, and holds nobody up."""
+    made()
+    store = opened()
+    waits = []
+    store.begin_run("serial", 1, 3)
+    waits.append(store._live.execute("PRAGMA busy_timeout")[0][0])
+    store.write(rows([10]), [], sync=True, patience=5.0)
+    waits.append(store._live.execute("PRAGMA busy_timeout")[0][0])
+    store.end_run({}, None)
+    waits.append(store._live.execute("PRAGMA busy_timeout")[0][0])
+    store.close()
+
+    assert [100, 5000, 100] == waits
 
 
 def test_the_last_write_waits_longer() -> None:

@@ -1,4 +1,4 @@
-"""A script with a journal, killed by SIGKILL again and again until it is done: `python -m tests.kills --help`.
+"""A script with a journal, killed again and again until it is done: `python -m tests.kills --help`.
 
 __main__   arguments, and the table
 calls      the calls that were made: each writes its beginning and its end into a file by itself

@@ -1,4 +1,4 @@
-"""Kills a script with a journal again and again, and says whether each task has one outcome in the end."""
+"""Kills a script with a journal again and again, and says whether each task has one outcome."""
 
 from __future__ import annotations
 

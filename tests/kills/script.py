@@ -1,4 +1,4 @@
-"""What is killed: `python -m kills.script MODE TASKS JOURNAL IN_DOUBT`. It tells what came of it as JSON."""
+"""What is killed: `python -m kills.script MODE TASKS JOURNAL IN_DOUBT`. It tells its end as JSON."""
 
 from __future__ import annotations
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import enum
+import socket
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from email.message import Message
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
+from urllib.error import HTTPError
 
+import httpx
 import pytest
 
 from functions import Guarded, TwoArguments, Unprintable
@@ -36,6 +40,12 @@ def in_a_run(request: pytest.FixtureRequest) -> Iterator[None]:
         if "interrupt" not in request.node.name:
             stack.enter_context(HeldSignals().held())
         yield
+
+
+def httpx_error() -> httpx.HTTPStatusError:
+    request = httpx.Request("GET", "http://x/y")
+    response = httpx.Response(502, request=request, content=b"hi")
+    return httpx.HTTPStatusError("bad", request=request, response=response)
 
 
 class RaisesAtUnpickle:
@@ -149,14 +159,6 @@ class ExitingError(Exception):
         raise SystemExit
 
 
-class HoldingError(Exception):
-    """Its pickle fails on what it holds."""
-
-    def __init__(self) -> None:
-        super().__init__("holds a lock")
-        self.lock = threading.Lock()
-
-
 class RefusingError(Exception):
     """Its unpickling fails."""
 
@@ -178,16 +180,41 @@ class TurncoatError(Exception):
         return str, ("no exception",)
 
 
+class SaysItsLockError(Exception):
+    """Says something else without what it holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+    def __str__(self) -> str:
+        return "its lock" if self.lock else "no lock"
+
+
+class LoudError(Exception):
+    """Raises where it is asked for what it has not, as long as its constructor has not run."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        if self.lock is None:
+            raise LookupError(name)
+        raise AttributeError(name)
+
+
 @pytest.mark.parametrize(
     ("error", "message"),
     [
         (UnpicklableError("text"), "text"),
         (ExitingError("text"), "text"),
-        (HoldingError(), "holds a lock"),
+        (ValueError("holds", threading.main_thread()), f"('holds', {threading.main_thread()!r})"),
+        (SaysItsLockError(), "its lock"),
+        (LoudError("text"), "text"),
         (RefusingError("text"), "text"),
         (LeavingError("text"), "text"),
         (TurncoatError("text"), "text"),
-        (TwoArguments(404, "not found"), "404 not found"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -203,6 +230,126 @@ def test_an_error_that_cannot_travel_is_named(error: Exception, message: str) ->
     )
     assert "raise error" in arrived.traceback
     assert type(error) is kind
+
+
+# ------------------------------------------------------------------ constructors of their own
+
+
+class Status(ConnectionError):
+    """As those of clients: pickle cannot call its constructor, and it holds a connection."""
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.connection = threading.Lock()
+        self.filename = "a field of OSError"
+
+
+class Prefixed(Exception):
+    """pickle would put the prefix in front of it twice."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"api: {text}")
+
+
+class Slotted(Exception):
+    """Keeps what it has in slots."""
+
+    __slots__ = ("code", "never_set")
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Group(ExceptionGroup[Exception]):
+    """With a constructor that takes what the group is made of apart."""
+
+    def __new__(cls, message: str, errors: list[Exception]) -> Self:
+        return super().__new__(cls, message, errors)
+
+    def __init__(self, message: str, errors: list[Exception]) -> None:
+        self.lock = threading.Lock()
+
+
+class Decoding(UnicodeDecodeError):
+    """All that it says stands in fields of Python's."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__("utf-8", b"\xff", 0, 1, f"in line {line}")
+
+
+@pytest.mark.parametrize(
+    ("error", "fields"),
+    [
+        (TwoArguments(404, "not found"), {}),
+        (Status("busy", code=503), {"code": 503, "filename": "a field of OSError", "connection": None}),
+        (Prefixed("no"), {}),
+        (Slotted(7, "no"), {"code": 7}),
+        (Group("both", [ValueError("a"), KeyError("b")]), {"message": "both", "lock": None}),
+        (Decoding(5), {"encoding": "utf-8", "object": b"\xff", "reason": "in line 5"}),
+        (
+            HTTPError("http://x", 404, "Not Found", Message(), None),
+            {"code": 404, "filename": "http://x"},
+        ),
+        (httpx_error(), {}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_arrives_whole_whatever_its_constructor_wants(
+    error: BaseException, fields: dict[str, Any]
+) -> None:
+    """F4: it says the same and is caught by its type, so that `except HTTPError` works."""
+    text, args = str(error), error.args
+    arrived, kind = there_and_back(error)
+
+    assert (type(error), type(error)) == (type(arrived), kind)
+    assert (text, repr(args)) == (str(arrived), repr(arrived.args))
+    assert fields == {name: getattr(arrived, name) for name in fields}
+    assert "raise error" in "".join(traceback.format_exception(arrived))
+    again = unpack_failure(pack_failure(Failure(arrived, kind))).error
+    assert (type(error), text) == (type(again), str(again))
+
+
+def test_an_open_response_stays_behind() -> None:
+    """As that of a real HTTPError: it is None, a note says so, and all else is there."""
+    with socket.socket() as closed:
+        closed.listen()
+        fp = closed.makefile("rb")
+        error = HTTPError("http://x", 503, "Busy", Message(), fp)
+        arrived, _ = there_and_back(error)
+        fp.close()
+
+    assert isinstance(arrived, HTTPError)
+    assert (503, "Busy", "HTTP Error 503: Busy") == (arrived.code, arrived.reason, str(arrived))
+    assert None is arrived.fp
+    assert any("fp are None here" in note for note in arrived.__notes__)
+
+
+def test_a_response_comes_along_where_it_can() -> None:
+    """As that of httpx, whose error wants two arguments by keyword."""
+    arrived, _ = there_and_back(httpx_error())
+
+    assert isinstance(arrived, httpx.HTTPStatusError)
+    assert (502, b"hi") == (arrived.response.status_code, arrived.response.content)
+
+
+def test_errors_from_the_same_lines_share_their_traceback() -> None:
+    """Where Python prints a group of them, it prints these lines once, and of each what it says."""
+    errors = [there_and_back(ValueError(f"no. {n}")).error for n in range(15)]
+    text = "".join(traceback.format_exception(ExceptionGroup("all", errors)))  # type: ignore[type-var]
+
+    assert (1, 1) == (text.count("raise error"), len({id(error.__cause__) for error in errors}))
+    assert all(f"ValueError: no. {n}\n" in text for n in range(15))
+
+
+def test_an_error_that_goes_on_keeps_the_traceback_it_came_with() -> None:
+    """From a worker of a stage to the stage, and from there to us: once, and not within another one."""
+    first, kind = there_and_back(ValueError("no"))
+    second = unpack_failure(pack_failure(Failure(first, kind))).error
+
+    assert str(first.__cause__) == str(second.__cause__)
+    assert 1 == str(second.__cause__).count("Traceback (most recent call last)")
 
 
 def test_an_error_of_a_type_that_cannot_travel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

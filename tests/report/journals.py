@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from task_manager._journal.schema import APPLICATION_ID, FORMAT, TABLES
+from task_manager._report.file import JournalFile
+from task_manager._report.reading import seen_in
+from task_manager._report.seen import Seen
 
 BEGAN = 1_800_000_000.0
 DONE, FAILED, PASSED, STARTED = 1, 2, 3, 4
@@ -146,3 +149,9 @@ def seen_beside(path: Path) -> dict[str, tuple[int, bytes]]:
                 b"" if one.name.endswith("-shm") else one.read_bytes(),
             )
     return found
+
+
+def look(path: Path) -> Seen:
+    """What is seen of it."""
+    with JournalFile(path) as file:
+        return seen_in(file, None, 3, 3, 10)

@@ -221,22 +221,14 @@ def test_the_package_does_not_import_it() -> None:
     assert "[]\n" == done.stdout
 
 
-def test_without_sqlite(crawl: Path) -> None:
+def test_without_sqlite(
+    crawl: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A Python that was built without it says so."""
-    script = (
-        "import sys; sys.modules['_sqlite3'] = sys.modules['sqlite3'] = None;"
-        "from task_manager._report.command import main; sys.exit(main(sys.argv[1:]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(crawl)],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
+    monkeypatch.setitem(sys.modules, "task_manager._report.file", None)
 
-    assert (2, "") == (done.returncode, done.stdout)
-    assert done.stderr.startswith("python -m task_manager: this Python has no SQLite: ")
+    assert 2 == main([str(crawl)])
+    assert "python -m task_manager: this Python has no SQLite: " in capsys.readouterr().err
 
 
 WITHOUT_POSIX = Path(__file__).parent.parent / "without_posix"

@@ -17,10 +17,9 @@ from typing import Any
 import pytest
 
 from report import journals as j
+from report.journals import look
 from task_manager._journal.schema import FORMAT
-from task_manager._report.file import JournalFile, WrongFileError
-from task_manager._report.reading import seen_in
-from task_manager._report.seen import Seen
+from task_manager._report.file import WrongFileError
 
 LIVE = "print('ready', flush=True)\nsys.stdin.read()\n"
 KILLED = "os.kill(os.getpid(), 9)\n"
@@ -42,11 +41,6 @@ def as_another(folder: Path) -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(0)
-
-
-def look(path: Path) -> Seen:
-    with JournalFile(path) as file:
-        return seen_in(file, None, 3, 3, 10)
 
 
 def killed(path: Path) -> Path:

@@ -13,9 +13,7 @@ import pytest
 
 from report import journals as j
 from report.commands import COMMAND, environment
-from task_manager._report.file import JournalFile
 from task_manager._report.follow import follow, line
-from task_manager._report.reading import seen_in
 from task_manager._report.seen import Seen
 
 
@@ -54,15 +52,10 @@ class Paper:
     bold = red = fit
 
 
-def seen_of(path: Path) -> Seen:
-    with JournalFile(path) as file:
-        return seen_in(file, None, 3, 3, 10)
-
-
 @pytest.fixture
 def seen(tmp_path: Path) -> Seen:
     tasks = [j.task("a"), j.task("b", j.FAILED), j.task("c", j.STARTED)]
-    return seen_of(j.journal(tmp_path / "crawl.db", tasks, runs=[j.run(total=1000)]))
+    return j.look(j.journal(tmp_path / "crawl.db", tasks, runs=[j.run(total=1000)]))
 
 
 def going(seen: Seen, going: bool = True, **changes: Any) -> Seen:

@@ -15,7 +15,7 @@ import sys
 
 OF_POSIX = {
     os: "fork forkpty register_at_fork memfd_create killpg setpgid getpgrp getpgid setsid "
-    "sched_getaffinity pidfd_open wait4 waitid O_ASYNC",
+    "sched_getaffinity pidfd_open wait4 waitid O_ASYNC geteuid fchmod mkfifo",
     signal: "pthread_sigmask pthread_kill sigwait sigpending setitimer alarm SIG_BLOCK SIG_UNBLOCK "
     "SIG_SETMASK SIGTTIN SIGTTOU SIGTSTP SIGCHLD SIGHUP SIGUSR1 SIGALRM SIGPIPE SIGIO",
     socket: "send_fds recv_fds SCM_RIGHTS CMSG_LEN MSG_NOSIGNAL",

@@ -15,6 +15,7 @@ from .._run.notes import annotate
 from .._run.recorder import Recorder
 from .._run.source import Source
 from .._summary import Summary, input_raised, why
+from ..errors import InDoubtError
 from ..events import (
     Attempted,
     Failed,
@@ -206,6 +207,8 @@ class Book:
     ) -> None:
         """This one goes no further."""
         task = self._initial[ticket]
+        if type(error) is InDoubtError and error.task is not task:
+            error = InDoubtError(task)  # a stage knows its own task only
         place = f"stage {stage + 1} of {len(self._names)} ({self._names[stage]})"
         annotate(error, f"task_manager: in {place}, for the initial task {short_repr(task)}")
         self.recorder.record(Failed(ticket, task, error, attempts, seconds, stage + 1))

@@ -8,7 +8,7 @@ from typing import Any
 from .._processes import wire
 from .._rules.batch_size import MOST_ATTEMPTS, BatchSize
 from .._rules.suspects import Suspects
-from .._run.run import DRY, TICK
+from .._run.run import DRY, MOST_AT_ONCE, TICK
 from .._run.source import Source
 from .._signals import HeldSignals
 from ..errors import TransportError
@@ -48,6 +48,7 @@ class Feed:
         self._signals = signals
         self.size = size
         self.weight = 1.0
+        self._at_once = 0  # tasks to be read together, as those before them were not to be run
         self.dry = False
 
     def steps(self) -> Iterator[StageBatch | bool]:
@@ -70,7 +71,7 @@ class Feed:
             if self._ahead >= AHEAD * self._batch:
                 yield False  # the first stage reports when it takes some
                 continue
-            limit = min(self._batch, self.size.size(self._source.remaining))
+            limit = max(min(self._batch, self.size.size(self._source.remaining)), self._at_once)
             wait = TICK if self._blocks and self.idle else 0.0
             read = self._source.read(limit, wait, self._signals)
             if not read and not self._source.ended:
@@ -82,6 +83,7 @@ class Feed:
     def _enter(self, read: list[Any]) -> Iterator[StageBatch | bool]:
         """These initial tasks, those with most of their way behind them first."""
         tickets, tasks, others, further = self._book.enter(read)
+        self._at_once = 0 if tasks or further else min(2 * len(read), MOST_AT_ONCE)
         if others:
             self._stages[0].recorder.record(Repeated(others, stage=1))
         for stage, known in sorted(further.items(), reverse=True):

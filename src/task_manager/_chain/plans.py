@@ -6,10 +6,13 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .._notice import Notice
+from .._journal.no_record import Fail, NoRecord
 from .._plan import plan_of
 from .._run.runs import Plan
+from .._task import Batch, Unrun
+from ..errors import InDoubtError
 from ..manager import TaskManager
+from ..progress import ProgressObserver
 
 
 def plans_of(stages: Sequence[TaskManager]) -> list[Plan]:
@@ -18,10 +21,24 @@ def plans_of(stages: Sequence[TaskManager]) -> list[Plan]:
 
 
 def plan_of_stage(stage: TaskManager, number: int) -> Plan:
-    """It takes what comes: repeats are the chain's business, and so is the line on stderr at the end."""
+    """It takes what comes: repeats are the chain's business. Its bar bears the name of its function."""
     plan = plan_of(stage)
-    told = tuple(other for other in plan.observers if not isinstance(other, Notice))
+    told = tuple(
+        other.named(plan.name) if isinstance(other, ProgressObserver) else other
+        for other in plan.observers
+    )
     return replace(plan, distinct=False, stage=number, observers=told)
+
+
+class AtMostOnce(NoRecord):
+    """In the process of a stage: what a dead worker of the stage may have called is not called again."""
+
+    def returned(self, batch: Batch, unrun: Unrun, fail: Fail) -> Sequence[int]:
+        for place in sorted(unrun.begun):
+            task = batch.tasks[place]
+            fail(batch.indices[place], task, InDoubtError(task), batch.numbers[place])
+        begun = frozenset(unrun.begun)
+        return [place for place in unrun.positions if place not in begun]
 
 
 def quiet_copy(manager: TaskManager) -> TaskManager:

@@ -122,9 +122,9 @@ class Round:
     def _note_begun(self) -> None:
         """Note for which tasks a stage may have called its function, where it has not ended.
 
-        Asked of the first one, and of each where the journal is to know it. What a stage has taken it may
-        be calling for. Its reports tell what that is, the unread ones too, and it is ended before they
-        are read to their end.
+        Asked of the first one, and of each where the journal is to know it. What a stage has taken it
+        may be calling for. Its reports tell what that is, the unread ones too, and it is ended before
+        they are read to their end.
         """
         if self._home is not this_process():  # a copy, which ends with what has been raised in it
             return
@@ -211,7 +211,8 @@ class Round:
             with uninterrupted(), refusals_named("stage process"):
                 incoming = self._link_to(stage)
                 self._started.append(stage)
-                stage.start_stage(stage.number in self._deaths.concluded, incoming, outgoing)
+                concluded = stage.number in self._deaths.concluded
+                stage.start_stage(concluded, self._book.strict, incoming, outgoing)
                 stage.listen(self._selector, tells_of_death(stage.context))
             outgoing = incoming if isinstance(incoming, LinkQueue) else None
 

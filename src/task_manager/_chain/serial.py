@@ -10,6 +10,7 @@ from .._journal.chain_record import ChainRecord
 from .._journal.no_record import Fail, NoRecord
 from .._run.pump import refuse_running_loop
 from .._run.recorder import Recorder
+from .._run.run import MOST_AT_ONCE
 from .._run.runs import Plan, Runs
 from .._run.source import IterableSource, Source
 from .._signals import HeldSignals, let_through
@@ -98,8 +99,10 @@ class EntranceSource:
 
     def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
         fresh: list[Any] = []
+        at_once = limit
         while not fresh and not self._source.ended:
-            read = self._source.read(limit, wait, signals)
+            read = self._source.read(at_once, wait, signals)
+            at_once = max(limit, min(2 * at_once, MOST_AT_ONCE))
             if not read:  # nothing is there yet
                 break
             tickets, fresh, others, _ = self._book.enter(read)

@@ -25,7 +25,7 @@ from ..errors import TransportError
 from ..manager import TaskManager, runs_of
 from .book import Tickets
 from .link import Frame, Link, LinkQueue, Reader, WayIn, Writer
-from .plans import plan_of_stage
+from .plans import AtMostOnce, plan_of_stage
 from .reporter import Reporter, pack_error
 from .reports import (
     END,
@@ -156,6 +156,7 @@ def run_stage(
     stage: int,
     beside: bool,
     concluded: bool,
+    strict: bool,
     incoming: socket.socket | LinkQueue,
     outgoing: LinkQueue | None,
 ) -> None:
@@ -165,6 +166,7 @@ def run_stage(
     packed: The manager, pickled unless the process was forked.
     beside: Its calls go on beside all else, so that it cannot be known which one has ended it.
     concluded: Its `handle_error` was called already, in a process that was there before this one.
+    strict: What may have been called is not to be called again.
     """
     slot: Slot = [IDLE, NEVER] if beside else shared
     tickets = Tickets(first=0)
@@ -196,6 +198,7 @@ def run_stage(
         plan,
         orders=replace(plan.orders, slot=slot),
         handle_error=conclude,
+        record=AtMostOnce() if strict else None,
     )
     runs = runs_of(manager)
     link = Reader(incoming) if isinstance(incoming, LinkQueue) else WayIn(incoming)

@@ -53,7 +53,11 @@ class StageProcess(Child):
         return multiprocessing.get_context(self.manager.start_method)
 
     def start_stage(
-        self, concluded: bool, incoming: socket.socket | LinkQueue, outgoing: LinkQueue | None
+        self,
+        concluded: bool,
+        strict: bool,
+        incoming: socket.socket | LinkQueue,
+        outgoing: LinkQueue | None,
     ) -> None:
         """To be called inside `uninterrupted`; `close` may be called whatever this raises."""
         # The parent writes the log and draws the bar.
@@ -69,6 +73,7 @@ class StageProcess(Child):
             self.number,
             MODES[self.manager.execution_mode].beside,
             concluded,
+            strict,
             incoming,
             outgoing,
             name=f"task_manager-stage-{self.number + 1}",

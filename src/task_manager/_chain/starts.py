@@ -15,7 +15,7 @@ from types import TracebackType
 
 from .._journal.chain_record import ChainRecord
 from .._journal.known import Known
-from .._notice import Notice
+from .._notice import Notice, Unsaid
 from .._plan import name_of_function
 from .._run.ledger import Ledger
 from .._run.recorder import Recorder
@@ -45,12 +45,13 @@ class Wanted:
 
 
 class Starts:
-    """Owns it. results: Of all starts. summary: Of the last one."""
+    """Owns it. results: Of all starts. summary: Of the last one. unsaid: Of failures, till the end."""
 
     def __init__(self) -> None:
         self._ledger = Ledger()
         self.results: Results = Results(self._ledger.keys)
         self.summary: Summary = Summary()
+        self.unsaid = Unsaid()
         self._known = Known()
 
     @contextmanager
@@ -74,7 +75,7 @@ class Starts:
                 record.restore(self._ledger, self.results, keeps)
             source = self._failed(wanted, record) if source is None else source
             essential: list[Observer] = [self.results, self._ledger] if keeps else []
-            essential.append(_notice(wanted))  # it never raises, and needs no news to be made for it
+            essential.append(self._notice(wanted))  # it never raises, and needs no news made
             if record is not None:
                 essential.append(record)
             observers = [*wanted.observers, *source.observers]
@@ -130,8 +131,9 @@ class Starts:
         """As the exit of a context: error: What breaks off the start; None where it goes to its end."""
         self.summary = book.close(source, error)
 
-
-def _notice(wanted: Wanted) -> Notice:
-    drawn = [stage.show_progress for stage in wanted.stages]
-    logs = [stage.logger for stage in wanted.stages]
-    return Notice(f"chain {', '.join(wanted.names)}", drawn, logs, wanted.stages[-1].keep_results)
+    def _notice(self, wanted: Wanted) -> Notice:
+        drawn = [stage.show_progress for stage in wanted.stages]
+        logs = [stage.logger for stage in wanted.stages]
+        kept = wanted.stages[-1].keep_results
+        title = f"chain {', '.join(wanted.names)}"
+        return Notice(title, drawn, logs, kept, self.unsaid, lambda: self.results.errors())

@@ -32,6 +32,7 @@ _INT = frozenset({int})
 _FLOAT = frozenset({float})
 _NATIVE = frozenset({str, int, float, type(None)})
 _BYTES = frozenset({bytes})
+_JSON_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 _dumps = pickle.dumps  # as they are now, whatever a test of other code makes of them
 _loads = pickle.loads
@@ -177,37 +178,38 @@ def _pickled(value: Any) -> bytes:
 
 def _as_json(value: Any) -> bytes:
     """As JSON text in ASCII. Raises CodecError for what would not come back equal."""
-    return json.dumps(_json_ready(value, "", 0), separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _to_text(_json_ready(value, "", 0)).encode("ascii")
 
 
 def _json_ready(value: Any, place: str, depth: int) -> Any:
     """The same, with its tuples marked, or a CodecError that says what is in the way, and where."""
     kind: Any = type(value)
-    if kind is str or kind is int or kind is float or kind is bool or value is None:
-        return _json_scalar(kind, value, place)
+    if kind in _JSON_SCALARS:
+        return value if value is None or kind is bool else _json_scalar(kind, value, place)
     if depth > DEEPEST:
         raise CodecError(f"what lies more than {DEEPEST} deep in it")
-    if kind is list:
-        return [_json_ready(one, f"{place}[{i}]", depth + 1) for i, one in enumerate(value)]
-    if kind is tuple:
-        return {TUPLE: [_json_ready(one, f"{place}[{i}]", depth + 1) for i, one in enumerate(value)]}
     if kind is dict:
         for key in value:
             if type(key) is not str:
                 raise CodecError(f"a dict with a key that is no string, {_short(key)}{_at(place)}")
             _json_scalar(str, key, place)
-        if value.keys() == {TUPLE}:
+        if TUPLE in value and len(value) == 1:
             raise CodecError(f"a dict with the one key {TUPLE!r}, which stands for a tuple{_at(place)}")
         return {key: _json_ready(one, f"{place}[{key!r}]", depth + 1) for key, one in value.items()}
+    if kind is list or kind is tuple:
+        ready = [_json_ready(one, f"{place}[{i}]", depth + 1) for i, one in enumerate(value)]
+        return ready if kind is list else {TUPLE: ready}
     raise CodecError(f"a value of type {type_name(kind)}{_at(place)}" if place else "")
 
 
 def _json_scalar(kind: type, value: Any, place: str) -> Any:
-    if kind is str and not _is_utf8(value):
-        raise CodecError(f"a string that is no valid text (half a surrogate pair){_at(place)}")
-    if kind is float and not math.isfinite(value):
-        raise CodecError(f"{value!r}{_at(place)}")
-    if kind is int and value.bit_length() > DIGITS:
+    if kind is str:
+        if not _is_utf8(value):
+            raise CodecError(f"a string that is no valid text (half a surrogate pair){_at(place)}")
+    elif kind is float:
+        if not math.isfinite(value):
+            raise CodecError(f"{value!r}{_at(place)}")
+    elif value.bit_length() > DIGITS:
         raise CodecError(f"a whole number of {value.bit_length():,} bits{_at(place)}")
     return value
 
@@ -222,12 +224,17 @@ def _short(value: Any) -> str:
     return short_repr(value, 80)
 
 
-def _from_json(cell: bytes) -> Any:
-    return json.loads(cell, object_hook=_tuple_or_dict)
-
-
 def _tuple_or_dict(found: dict[str, Any]) -> Any:
     return tuple(found[TUPLE]) if found.keys() == {TUPLE} else found
+
+
+# Made once, as `json.dumps` and `json.loads` would make them for each value.
+_to_text = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+_to_value = json.JSONDecoder(object_hook=_tuple_or_dict).decode
+
+
+def _from_json(cell: bytes) -> Any:
+    return _to_value(cell.decode("ascii"))
 
 
 PICKLE: Codec = _Codec("pickle", _pickled, _loads, "pickle refuses")

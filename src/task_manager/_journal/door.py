@@ -41,12 +41,16 @@ class Door:
 
     def check_place(self) -> None:
         """Whether a journal may be there at all, and whose the files there are."""
+        if self.shown.endswith(("/", os.sep)):
+            raise self.refusal("is a folder; give the path of a file in it")
         folder = self.path.parent
-        if not folder.is_dir():
+        parent = self._stat(folder)
+        if parent is None or not stat.S_ISDIR(parent.st_mode):
             raise self.refusal(f"cannot be made: there is no folder {str(folder)!r}")
         if not may_use(folder, os.W_OK):
             raise self.refusal(f"needs a folder that can be written, and {str(folder)!r} cannot")
-        if Path(self.shown).is_symlink() and self._stat(self.path) is None:
+        given = self._stat(Path(self.shown))
+        if given is not None and stat.S_ISLNK(given.st_mode) and self._stat(self.path) is None:
             raise self.refusal(f"is a link to {str(self.path)!r}, and there is no such file")
         for beside in ("", *BESIDE):
             found = self._stat(self.beside(beside))
@@ -66,7 +70,7 @@ class Door:
                 )
 
     def _distrusted(self, what: str, hands: str) -> JournalError:
-        advice = "chmod go-w takes that right away" if "mode" in hands else "a copy of it is yours"
+        advice = "`chmod go-w` ends that" if "mode" in hands else "make a copy: that one is yours"
         return self.refusal(
             f"{what}is not opened, as {hands}: a journal holds pickles, and a pickle can run anything. "
             f"If you know where it comes from, {advice}"
@@ -173,7 +177,8 @@ class Door:
 
 def _fill(path: Path, meta: dict[str, str]) -> None:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA synchronous=OFF")  # nothing is lost before the file has its name
+        connection.execute("PRAGMA journal_mode=MEMORY")
         connection.execute("BEGIN")
         for statement in TABLES.split(";"):
             connection.execute(statement)
@@ -185,3 +190,5 @@ def _fill(path: Path, meta: dict[str, str]) -> None:
         (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":
         raise sqlite3.OperationalError("its file system cannot do what SQLite's WAL needs")
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

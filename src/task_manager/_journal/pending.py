@@ -10,14 +10,17 @@ from typing import Any
 from .._repr import one_line, text_of
 from .._signals import let_through
 from .._warning import warn
-from .schema import PASSED, STARTED
+from .schema import PASSED, STARTED, TASK
 from .store import AT_THE_END, PATIENCE, Store
 
 MOST_TOGETHER = 500  # rows, before they are written
+LARGEST_TOGETHER = 1 << 24  # bytes of their values, before they are written
 SOON = 0.02  # seconds since the last rows were written, after which the next are
 SYNCED = 0.5  # seconds between two times that the disk is asked to have them for certain
 AGAIN = 0.5  # seconds until a disk that refused is tried again
 MOST_KEPT = 10_000  # rows, while it refuses
+MOST_BYTES = 1 << 26  # of them, then
+VALUE = TASK.index("value")
 
 Row = tuple[Any, ...]
 
@@ -36,6 +39,7 @@ class Pending:
         self._errors: list[Row] = []
         self._unmarked: list[int] = []
         self._written = self._synced = monotonic()
+        self._bytes = 0  # of the values
         self._refused = False  # at the last try
         self._warned: set[str] = set()
         self.missing = 0
@@ -46,7 +50,12 @@ class Pending:
 
     def add(self, rows: Iterable[Row]) -> None:
         """Rows of tasks, in the order in which they came: the last one of a task stands."""
+        first = len(self._rows)
         self._rows += rows
+        for row in self._rows[first:]:
+            value = row[VALUE]
+            if type(value) is bytes or type(value) is str:
+                self._bytes += len(value)
 
     def add_error(self, row: Row) -> None:
         self._errors.append(row)
@@ -77,7 +86,8 @@ class Pending:
     def write_if_due(self) -> None:
         """To be called with each event."""
         since = monotonic() - self._written
-        if self and (since >= AGAIN if self._refused else len(self) >= MOST_TOGETHER or since >= SOON):
+        many = len(self) >= MOST_TOGETHER or self._bytes >= LARGEST_TOGETHER
+        if self and (since >= AGAIN if self._refused else many or since >= SOON):
             self.write()
 
     def write(self, sync: bool = False, patience: float = PATIENCE) -> sqlite3.Error | None:
@@ -102,6 +112,7 @@ class Pending:
         if sync:
             self._synced = self._written
         self._unmarked, self._rows, self._errors = [], [], []
+        self._bytes = 0
         self._refused = False
         return None
 
@@ -129,13 +140,26 @@ class Pending:
 
     def _drop_oldest(self, error: sqlite3.Error) -> None:
         """No memory is filled with what a disk does not take."""
-        excess = len(self._rows) - MOST_KEPT
+        excess = self._excess()
         if excess > 0:
-            gone = {row[0] for row in self._rows[:excess]}
+            gone = {row[0] for row in self._rows[:excess]} - {row[0] for row in self._rows[excess:]}
             self.missing += sum(row[3] not in _NO_OUTCOME for row in self._rows[:excess])
             self.why = self.why or said(error)
             del self._rows[:excess]
             self._errors = [row for row in self._errors if row[0] not in gone]
+
+    def _excess(self) -> int:
+        """How many of the oldest rows are more than is kept, in number or in bytes."""
+        errors: dict[int, int] = {}
+        for row in self._errors:
+            errors[row[0]] = errors.get(row[0], 0) + _weight(row)
+        weight = 0
+        for place in range(len(self._rows) - 1, -1, -1):
+            row = self._rows[place]
+            weight += _weight(row) + errors.get(row[0], 0)
+            if weight > MOST_BYTES or len(self._rows) - place > MOST_KEPT:
+                return place + 1
+        return 0
 
     def close(self) -> str | None:
         """Write the last, once more. Why the file is incomplete; None: it is whole."""
@@ -158,6 +182,10 @@ class Pending:
 def said(error: sqlite3.Error) -> str:
     """What SQLite says of it."""
     return one_line(str(error)) or type(error).__name__
+
+
+def _weight(row: Row) -> int:
+    return sum(len(cell) for cell in row if type(cell) is bytes or type(cell) is str)
 
 
 _NO_OUTCOME = (PASSED, STARTED)

@@ -152,7 +152,7 @@ class Record(NoRecord):
     def returned(self, batch: Batch, unrun: Unrun, fail: Fail) -> Sequence[int]:
         if not self._marks or self._home is not this_process():
             return unrun.positions
-        begun = set(unrun.begun)
+        begun = set(unrun.begun).intersection(unrun.positions)  # the one that is charged is not here
         self.not_begun(batch.indices[place] for place in unrun.positions if place not in begun)
         if not self._strict:
             self._touched.update(batch.indices[place] for place in begun)
@@ -235,8 +235,10 @@ class Record(NoRecord):
             return
         for place, value in enumerate(values):
             index = indices[place]
-            self._tell_if_lost(self._cells.get(index), "task", tasks[place], state)
-            if not self._tell_if_lost(value, "result", tasks[place], state):
+            if not (
+                self._tell_if_lost(self._cells.get(index), "task", tasks[place], state)
+                or self._tell_if_lost(value, "result of the task", tasks[place], state)
+            ):
                 self._add(index, state, stage, value, attempts[place], seconds[place], tasks[place])
 
     def _failed(self, event: Failed) -> None:
@@ -271,7 +273,7 @@ class Record(NoRecord):
         """Whether this is no cell, but the reason why there is none."""
         if type(cell) is not CodecError:
             return False
-        text = f"the {what} of the task {short_repr(task)} cannot be written: {cell}"
+        text = f"the {what} {short_repr(task)} cannot be written: {cell}"
         self._pending.lose(state != PASSED, str(cell), text)
         return True
 

@@ -213,9 +213,7 @@ class Store:
         if sync != self._synced:
             connection.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
             self._synced = sync
-        if patience != self._patience:
-            connection.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
-            self._patience = patience
+        self._wait_for_others(patience)
         try:
             connection.execute("BEGIN IMMEDIATE")
             for statement in UNMARK if unmarked else ():
@@ -230,6 +228,11 @@ class Store:
             raise
         if sync and _file_at(self._door.path) != self._file:
             raise sqlite3.OperationalError("its file was removed, or another one is in its place")
+
+    def _wait_for_others(self, patience: float) -> None:
+        if patience != self._patience:
+            self._live.execute(f"PRAGMA busy_timeout={int(patience * 1000)}")
+            self._patience = patience
 
     def begin_run(self, mode: str, workers: int | None, total: int | None) -> int:
         """Note that a run begins; its number. Raises sqlite3.Error; the number is taken all the same."""
@@ -249,6 +252,7 @@ class Store:
 
     def _write_run(self) -> None:
         if self._run is not None:
+            self._wait_for_others(PATIENCE)
             self._live.execute(WRITE_RUN, self._run)
 
     def close(self) -> None:

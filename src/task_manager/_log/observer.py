@@ -58,6 +58,7 @@ class LogObserver:
         self._written = 0.0
         self._writes_success = log.writes("SUCCESS")
         self._kinds: dict[Kind, int] = {}
+        self._total: int | None = None
 
     def observe(self, event: Event) -> None:
         match event:
@@ -79,12 +80,13 @@ class LogObserver:
                 self._flush()
             case RunEnded(summary):
                 self._flush()
-                self._write("INFO", _end(summary), last=True)
+                self._write("INFO", _end(summary, self._total), last=True)
                 self._leave()
 
     def _begin(self, event: RunBegan) -> None:
         self._logger, self._close, self._file = self._log.open()
         self._written = time.monotonic()
+        self._total = event.total
         told = []
         if event.run:
             self._title = f"{self._title}[{event.run}]"
@@ -221,8 +223,8 @@ def _fitting(line: str, more: list[str]) -> list[str]:
     return [line, *reversed(kept)]
 
 
-def _end(summary: Summary) -> str:
-    """What a run came to."""
+def _end(summary: Summary, total: int | None) -> str:
+    """What a run came to. total: Tasks in the input, None: not known."""
     text = f"run ends after {summary.seconds:.3f} s"
     if summary.ended_early:
         text += f", broken off by {one_line(summary.ended_early)}"
@@ -232,12 +234,10 @@ def _end(summary: Summary) -> str:
     for number, one, more in [
         (summary.duplicates, "duplicate", "duplicates"),
         (summary.retries, "retry", "retries"),
-        (summary.not_started, "not started", "not started"),
     ]:
         if number:
             counts.append(f"{number} {one if number == 1 else more}")
-    if summary.interrupted:
-        counts[-1] += f" ({summary.interrupted} of them had begun)"
+    counts += summary.left(total)
     text += f": {', '.join(counts)}"
     if summary.kinds:
         named = [f"{kind.count} {kind.name}{_at(kind.place)}" for kind in summary.kinds[:NAMED_KINDS]]

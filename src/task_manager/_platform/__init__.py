@@ -5,6 +5,7 @@
      processes  deaths, ends, what dies with whom   kill(pid, 0), process groups, poll
      watch      a process ends with its parent      poll, SIGIO
      sharing    sockets and memory of two processes passing of files, memfd
+     locks      whether a file is locked            F_GETLK of Linux
      terminal   escapes are taken for what they are a console of Windows
      owners     whose a file is                     owners, modes
      servants   processes of multiprocessing's own  fork server, resource tracker
@@ -14,6 +15,7 @@ each does what can be done, or nothing, so that no other module asks.  What is l
 """
 
 from .copies import CAN_FORK, after_fork, end_a_copy, this_process
+from .locks import is_locked
 from .owners import HAS_OWNERS, foreign_hands, make_private, may_use
 from .processes import (
     CAN_POLL,
@@ -61,6 +63,7 @@ __all__ = [
     "forget_locks_of_servants",
     "has_died",
     "is_alive",
+    "is_locked",
     "kill_left_behind",
     "lead_a_group",
     "make_private",

@@ -7,6 +7,7 @@ those cannot fail.
 
 from __future__ import annotations
 
+import functools
 import pickle
 import sys
 import traceback
@@ -18,6 +19,7 @@ from .._signals import let_through
 from .._task import Failure
 from ..errors import TransportError
 from .by_value import INSTALL, dumps_by_value
+from .rebuilt import pack_error, unpack_error
 
 PLAIN: frozenset[type] = frozenset({int, float, complex, bool, str, bytes, type(None)})
 TEXT: frozenset[type] = frozenset({str, bytes})
@@ -26,6 +28,7 @@ LARGEST_SHARE = 1 << 20  # bytes of a share that is more than one object
 TUPLE = frozenset({tuple})
 PROTOCOL = pickle.HIGHEST_PROTOCOL
 _CAUSE: Any = vars(BaseException)["__cause__"]
+_TRACEBACK: Any = vars(BaseException)["__traceback__"]
 
 
 def all_of(kinds: frozenset[type], values: Iterable[Any]) -> bool:
@@ -58,6 +61,7 @@ class ErrorCell(NamedTuple):
     """An error ready to travel, with its text beside it for the case that it does not arrive.
 
     error, kind: Pickles of the error and of its type, or None where they refused.
+    head: So many characters of the traceback stand before what the error itself says.
     """
 
     error: bytes | None
@@ -65,6 +69,7 @@ class ErrorCell(NamedTuple):
     type_name: str
     message: str
     traceback: str
+    head: int = 0
 
     @property
     def weight(self) -> int:
@@ -81,6 +86,15 @@ class WorkerTraceback(Exception):
 
     def __str__(self) -> str:
         return f'\n"""\n{self.text}"""'
+
+
+MOST_SHARED = 10_000  # characters of a traceback that is remembered
+
+
+@functools.lru_cache(maxsize=50)
+def _shared(text: str) -> WorkerTraceback:
+    """One object for all errors from the same lines: where Python prints many, it prints that once."""
+    return WorkerTraceback(text)
 
 
 _dumps = pickle.dumps  # as they are now, whatever the user's function, or a test of it, makes of them
@@ -191,29 +205,50 @@ def pack_failure(failure: Failure) -> ErrorCell:
     """Pack an error; never raises."""
     error = failure.error
     try:
-        text = "".join(traceback.format_exception(error))
+        head, said = _formatted(error)
     except BaseException as broken:
         let_through(broken)
-        text = ""
+        head = said = ""
+    text = head + said
     try:
-        packed = pack(error)
+        packed = pack_error(error, pack, loads)
     except BaseException as refusal:
         let_through(refusal)
         packed = None
         if text and INSTALL in (said := message_of(refusal)):
             text += f"It came as text: {said}\n"
     return ErrorCell(
-        packed, _try_dumps(failure.kind), qualified_name(type(error)), message_of(error), text
+        packed, _try_dumps(failure.kind), qualified_name(type(error)), message_of(error), text, len(head)
     )
+
+
+def _formatted(error: BaseException) -> tuple[str, str]:
+    """Its traceback with all that it came of, and then what it says, as Python prints them.
+
+    One that came from a process behind this one, and was not raised here, has the traceback from there.
+    """
+    said = "".join(traceback.format_exception_only(error))
+    cause = _CAUSE.__get__(error)
+    if type(cause) is WorkerTraceback and _TRACEBACK.__get__(error) is None:
+        return cause.text, said
+    text = "".join(traceback.format_exception(error))
+    if text.endswith(said):
+        return text.removesuffix(said), said
+    return text, ""  # of a group, whose members come after what it says
 
 
 def unpack_failure(cell: ErrorCell) -> Failure:
     """The error as it was raised; a TransportError with its text where it cannot be had."""
-    error = _try_loads(cell.error, BaseException)
-    if error is None:
+    text = cell.traceback[: cell.head]
+    try:
+        error = unpack_error(cell.error or b"", loads)
+    except BaseException as broken:
+        let_through(broken)
         error = TransportError("error", cell.type_name, cell.message, cell.traceback)
-    elif cell.traceback:
-        _CAUSE.__set__(error, WorkerTraceback(cell.traceback))  # also on one that refuses assignments
+    else:
+        if text:
+            cause = _shared(text) if len(text) <= MOST_SHARED else WorkerTraceback(text)
+            _CAUSE.__set__(error, cause)  # also on one that refuses assignments
     kind = _try_loads(cell.kind, type)
     if kind is None or not issubclass(kind, BaseException):
         kind = type(error)

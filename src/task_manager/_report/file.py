@@ -11,6 +11,9 @@ is opened depends on what lies beside it:
 
 Each look opens the file and closes it.  A connection that stays open would keep the writer from clearing
 up at its end, and a transaction that stays open would let the -wal grow.
+
+All this is for a process of its own: in one that has a run of the journal itself, to close a file would
+take away the locks of that run, as POSIX has it.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from typing import Self, TypeVar
 from urllib.parse import quote
 
 from .._journal.schema import APPLICATION_ID, FORMAT
+from .._platform import is_locked
 from .._repr import one_line
 
 T = TypeVar("T")
@@ -38,6 +42,7 @@ WRITTEN_AS = 18
 HEADER = 100
 PATIENCE = 5.0  # seconds for one who holds the file
 LOOKS = 20  # at a file that another one is put in the place of all the time
+LOCKED_BYTES = (0x40000000, 512)  # by SQLite: https://sqlite.org/src/file/src/os.h
 TABLES = ("errors", "meta", "runs", "tasks")
 _UNREADABLE_THERE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR")
 
@@ -93,23 +98,12 @@ class JournalFile:
                 raise self._wrong("is broken: its tables have no names") from None
         raise self._wrong("changes faster than it can be read")
 
-    def is_locked(self) -> bool:
-        """Whether a run holds the journal's lock.
+    def is_locked(self) -> bool | None:
+        """Whether a run holds the journal's lock; None where that cannot be found out without taking it.
 
-        To ask is to hold a lock on the file beside it for a moment, where nobody else does: so it is
-        asked only where it is not known otherwise.
+        It is not taken, not for a moment: a run that begins then would be refused.
         """
-        lock = self._beside("-lock")
-        if not lock.exists():
-            return False
-        try:
-            with closing(sqlite3.connect(_uri(lock, "mode=ro"), uri=True, timeout=0)) as connection:
-                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError as error:
-            return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-        except sqlite3.Error:
-            return False
-        return False
+        return is_locked(self._beside("-lock"), *LOCKED_BYTES)
 
     def _look(self, ask: Callable[[sqlite3.Connection], T]) -> T:
         before = self._state()

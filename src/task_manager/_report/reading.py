@@ -33,6 +33,8 @@ from .seen import (
 )
 
 NOW = 10.0  # seconds that the rate "now" is of
+LOOKS = 10  # at a journal whose runs begin and end all the time
+RECENT = 60.0  # seconds in which a run that goes on has recorded something, where nothing else is known
 UNENDED = 10  # runs of which no end is recorded, and whose outcomes are counted, the last one included
 MOST_GROUPS = 1000  # beyond, errors are of "other kinds"
 OTHERS = ("other kinds", "")
@@ -64,27 +66,38 @@ def seen_in(file: JournalFile, groups: int | None, first: int, slowest: int, run
 
     groups: Of errors, at most; None: all. first: Tasks of each. slowest, runs: How many.
     """
-    seen = file.look(lambda connection: _seen(connection, groups, first, slowest, runs))
-    last = seen.last
-    if last is None or last.ended is not None:
-        return seen
-    going = _goes_on(last, file)
-    return replace(
-        seen,
-        runs=(*seen.runs[:-1], replace(last, going=going)),
-        rate_now=seen.rate_now if going else None,
-    )
+    for _ in range(LOOKS):
+        seen = file.look(lambda connection: _seen(connection, groups, first, slowest, runs))
+        last = seen.last
+        if last is None or last.ended is not None:
+            break
+        if _goes_on(last, file):
+            last = replace(last, going=True)
+            return replace(seen, runs=(*seen.runs[:-1], last), rate_now=_rate_now(seen, last))
+        # Nobody has the lock, and there is no end: it was killed, unless it has ended since the look.
+        if file.look(_last_without_end) == last.run:
+            break
+    return seen
 
 
 def _goes_on(run: RunSeen, file: JournalFile) -> bool:
-    """Whether a run without an end goes on; otherwise it was killed.
+    """Whether a run without an end goes on, or was killed.
 
-    A process that is gone from this machine has ended. Of one that is there, or on another machine, the
-    lock tells, as its number may be another's by now.
+    Its lock tells. Where that cannot be asked, there is the number of its process, which may be
+    another's by now; and if that is of another machine, the time of what was recorded last.
     """
-    if run.pid is not None and run.host == platform.node() and is_alive(run.pid) is False:
-        return False
-    return file.is_locked()
+    going = file.is_locked()
+    if going is None and run.pid is not None and run.host == platform.node():
+        going = is_alive(run.pid)
+    if going is None:
+        going = time.time() - (run.last_at or run.began or 0.0) < RECENT
+    return going
+
+
+def _last_without_end(connection: sqlite3.Connection) -> int | None:
+    """The number of the last run; None where it has an end."""
+    found = connection.execute("SELECT run, ended FROM runs ORDER BY run DESC LIMIT 1").fetchone()
+    return None if found is None or number(found[1]) is not None else whole(found[0])
 
 
 def _seen(
@@ -117,7 +130,7 @@ def _seen(
         runs=tuple(counted),
         runs_in_all=whole(ask("SELECT count(*) FROM runs").fetchone()[0]) or 0,
         rate=_rate(last),
-        rate_now=None if last is None or last.ended is not None else _rate_now(last, counts["now"], now),
+        recent=counts["now"],
         slowest=tuple(
             _rows(
                 ask(
@@ -201,10 +214,10 @@ def _rate(run: RunSeen | None) -> float | None:
     return outcomes / (run.until - run.began)
 
 
-def _rate_now(run: RunSeen, outcomes: int, now: float) -> float | None:
-    if run.began is None or now <= run.began:
+def _rate_now(seen: Seen, run: RunSeen) -> float | None:
+    if run.began is None or seen.now <= run.began:
         return None
-    return outcomes / min(NOW, now - run.began)
+    return seen.recent / min(NOW, seen.now - run.began)
 
 
 def _groups(

@@ -102,7 +102,8 @@ class Seen:
     functions: "module:name", of a chain one a stage.
     stages: How many tasks are in which state behind how many stages; of a chain only.
     runs: The last ones, the oldest first. runs_in_all: How many there are.
-    rate, rate_now: Outcomes a second in the last run, and in its last seconds.
+    recent: Outcomes of the last run in the last ten seconds.
+    rate, rate_now: Outcomes a second in the last run, and in these seconds, if it goes on.
     groups: The most frequent first. groups_in_all: How many there are.
     """
 
@@ -116,11 +117,12 @@ class Seen:
     stages: dict[tuple[int, int], int]
     runs: tuple[RunSeen, ...]
     runs_in_all: int
+    recent: int
     rate: float | None
-    rate_now: float | None
     slowest: tuple[TaskSeen, ...]
     groups: tuple[Group, ...]
     groups_in_all: int
+    rate_now: float | None = None
 
     @property
     def last(self) -> RunSeen | None:

@@ -45,4 +45,5 @@ class RetryPolicy:
             return False
         if issubclass(failure.kind, self.exceptions):
             return True
-        return any(issubclass(python, self.exceptions) for python in stands_for(failure))
+        found = stands_for(failure)
+        return bool(found) and any(issubclass(python, self.exceptions) for python in found)

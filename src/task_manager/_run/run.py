@@ -204,7 +204,8 @@ class Run:
         if wait:
             self._record.resting()
         size = min(most, self._size.size(source.remaining))
-        read = source.read(max(size, self._at_once), wait, self._signals)
+        limit = max(size, self._at_once)
+        read = source.read(limit, wait, self._signals)
         if not read:
             self._dry = not source.ended
             self._dry_looks += 1
@@ -224,7 +225,7 @@ class Run:
         if not len(batch):
             self._look_again = 0.0
             return None
-        if len(batch) <= size:
+        if limit == size or len(batch) <= size:
             return batch
         for position in range(size, len(batch)):  # they were read as those before them were repeats
             self._waiting.add(batch.attempt(position), due=0.0)

@@ -18,6 +18,7 @@ from typing import Any
 from .._journal.known import Known
 from .._journal.no_record import NoRecord
 from .._journal.record import Record
+from .._notice import Unsaid
 from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
@@ -72,7 +73,7 @@ class Plan:
 class Runs:
     """Owns what a manager keeps, and lets one run at a time flow.
 
-    results: Of all runs. summary: Of the last one.
+    results: Of all runs. summary: Of the last one. unsaid: What to say of failures as the script ends.
     """
 
     def __init__(self) -> None:
@@ -80,6 +81,7 @@ class Runs:
         self.results: Results = Results(self._ledger.keys)
         self.summary: Summary = Summary()
         self._known = Known()
+        self.unsaid = Unsaid()
         self._runner = KeptRunner()
 
     # ------------------------------------------------------------------ verbs

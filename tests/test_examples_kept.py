@@ -1,0 +1,111 @@
+"""Examples of much work, and of work of every night: what fails costs itself, a kill costs little."""
+
+import wave
+
+import pytest
+
+from example_scripts import counts, interrupt, kill, rows, run
+
+# ------------------------------------------------------------------ transcode_files
+
+
+def halves(folder):
+    return {path.name: path.stat().st_ino for path in (folder / "songs").glob("*.half")}
+
+
+def test_a_hang_and_a_crash_cost_one_song_each(tmp_path):
+    """Both are named, and every other song is half as large."""
+    lines, errors = run("transcode_files", tmp_path, 45)
+
+    assert {"tasks": 45, "succeeded": 43, "failed": 2} == counts(lines)
+    assert "00017.wav: the call took longer than task_timeout=2 s" in lines
+    (crash,) = [line for line in lines if line.startswith("00042.wav: ")]
+    assert "died of SIGSEGV" in crash
+    assert lines[-1] == f"saved {43 * 2000:,} bytes"
+    assert 43 == len(halves(tmp_path))
+    with wave.open(str(tmp_path / "songs" / "00003.half")) as song:
+        assert (4000, 1000) == (song.getframerate(), song.getnframes())
+    assert errors.splitlines()[-1].startswith("Processing: 45/45, 2 failed")
+
+
+@pytest.mark.parametrize("end", [kill, interrupt])
+def test_songs_survive_a_kill(tmp_path, end):
+    """Every file is whole at any time, and a second start makes what is missing."""
+    end("transcode_files", tmp_path, 45, until=lambda: len(halves(tmp_path)) >= 5)
+    for name in halves(tmp_path):
+        wave.open(str(tmp_path / "songs" / name)).close()
+    run("transcode_files", tmp_path, 45)
+
+    assert 43 == len(halves(tmp_path))
+
+
+# ------------------------------------------------------------------ download_parse_insert
+
+FUNCTIONS = "SELECT name, functions FROM modules"
+
+
+def test_every_document_goes_through_three_stages(tmp_path):
+    """Those that are Python are in the database; the others failed at their stage."""
+    lines, errors = run("download_parse_insert", tmp_path, 150)
+    found = counts(lines)
+
+    assert found["tasks"] == 150 == found["succeeded"] + found["failed"]
+    assert found["succeeded"] == len(rows(tmp_path / "library.db", FUNCTIONS)) > 100
+    assert "urllib.error.HTTPError" in "\n".join(lines)
+    bars = [line.split(":")[0] for line in errors.splitlines()]
+    assert ["Download", "Parse", "Insert"] == bars[-3:]
+
+
+@pytest.mark.parametrize("end", [kill, interrupt])
+def test_documents_survive_a_kill(tmp_path, end):
+    """A second start has all of them in the database, each once."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    run("download_parse_insert", whole, 150)
+    end(
+        "download_parse_insert",
+        tmp_path,
+        150,
+        until=lambda: len(rows(tmp_path / "library.db", FUNCTIONS)) >= 10,
+    )
+    run("download_parse_insert", tmp_path, 150)
+
+    expected = sorted(rows(whole / "library.db", FUNCTIONS))
+    assert expected == sorted(rows(tmp_path / "library.db", FUNCTIONS))
+
+
+# ------------------------------------------------------------------ nightly_reports
+
+
+def reports(folder):
+    return {path.stem for path in (folder / "reports").glob("*.txt")}
+
+
+def test_the_late_one_comes_and_the_wrong_ones_are_named(tmp_path):
+    """The exit code says that something is missing; two are, with their reasons, and no other one."""
+    lines, _ = run("nightly_reports", tmp_path, 30, exit_code=1)
+
+    assert {"tasks": 30, "succeeded": 27, "failed": 3} == counts(lines)
+    assert [
+        "no report of shop-0002: KeyError('pieces')",
+        """no report of shop-0005: ValueError("invalid literal for int() with base 10: 'a dozen'")""",
+    ] == lines[-2:]
+    assert reports(tmp_path) == {f"shop-{n:04}" for n in range(1, 31)} - {"shop-0002", "shop-0005"}
+
+
+def test_a_good_night_ends_with_nothing_to_say(tmp_path):
+    """One shop, and its report: exit code 0."""
+    lines, _ = run("nightly_reports", tmp_path, 1)
+
+    assert {"tasks": 1, "succeeded": 1, "failed": 0} == counts(lines)
+    (report,) = (tmp_path / "reports").iterdir()
+    assert 5 == len(report.read_text().splitlines())
+
+
+@pytest.mark.parametrize("end", [kill, interrupt])
+def test_reports_survive_a_kill(tmp_path, end):
+    """A second start of the same night has all reports."""
+    end("nightly_reports", tmp_path, 400, until=lambda: len(reports(tmp_path)) >= 3)
+    run("nightly_reports", tmp_path, 400, exit_code=1)
+
+    assert 398 == len(reports(tmp_path))

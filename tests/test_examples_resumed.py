@@ -1,0 +1,120 @@
+"""Examples with a journal: killed at some moment and started again, they do what is missing."""
+
+import signal
+from collections import Counter
+
+import pytest
+
+from example_scripts import PATIENCE, begun, counts, interrupt, kill, rows, run
+
+DONE = "SELECT run, count(*) FROM tasks WHERE state = 1 GROUP BY run ORDER BY run"
+
+# ------------------------------------------------------------------ paid_api
+
+
+def bill(folder):
+    path = folder / "bill.txt"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def in_doubt(lines):
+    head = "paid or not, who knows: "
+    return [line.removeprefix(head) for line in lines if line.startswith(head)]
+
+
+def test_each_answer_is_paid_once(tmp_path):
+    """The service counts as many payments as there are answers, though it said 429 to some."""
+    lines, _ = run("paid_api", tmp_path, 90)
+
+    assert {"tasks": 90, "succeeded": 90, "failed": 0} == {
+        name: count for name, count in counts(lines).items() if name != "retries"
+    }
+    assert counts(lines)["retries"] > 0
+    assert sorted(f"What is {n} times {n}?" for n in range(90)) == sorted(bill(tmp_path))
+
+
+@pytest.mark.parametrize("end", [kill, interrupt])
+def test_no_question_is_paid_twice(tmp_path, end):
+    """Not after a kill either: what may have been paid is named, and is not asked by any later start."""
+    end("paid_api", tmp_path, 90, until=lambda: len(bill(tmp_path)) >= 40)
+    for _ in range(2):
+        lines, _ = run("paid_api", tmp_path, 90)
+        answered = rows(tmp_path / "answers.db", "SELECT task FROM tasks WHERE state = 1")
+        doubtful = in_doubt(lines)
+
+        questions = {f"What is {n} times {n}?" for n in range(90)}
+        assert questions == {task for (task,) in answered} | set(doubtful)
+        assert 90 == len(answered) + len(doubtful)
+        assert {1} == set(Counter(bill(tmp_path)).values())
+        assert set(bill(tmp_path)) >= {task for (task,) in answered}
+    assert len(doubtful) <= 16  # what was in flight
+
+
+# ------------------------------------------------------------------ simulate_overnight
+
+
+@pytest.mark.parametrize("end", [kill, interrupt])
+def test_a_night_goes_on_where_it_was(tmp_path, end):
+    """The curve is that of a night without a power cut, and no stone that was done is done again."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    journal = tmp_path / "stones.db"
+    end("simulate_overnight", tmp_path, 40, until=lambda: any(n >= 30 for _, n in rows(journal, DONE)))
+    ((_, before),) = rows(journal, DONE)
+    lines, _ = run("simulate_overnight", tmp_path, 40)
+    expected, _ = run("simulate_overnight", whole, 40)
+
+    assert expected[-15:] == lines[-15:]
+    assert {"tasks": 600, "succeeded": 600 - before, "failed": 0, "duplicates": before} == counts(lines)
+    assert [(1, before), (2, 600 - before)] == rows(journal, DONE)
+
+
+def test_a_larger_number_does_what_is_new(tmp_path):
+    """Of 5 repeats and then 6, the second start does one of each."""
+    run("simulate_overnight", tmp_path, 5)
+    lines, _ = run("simulate_overnight", tmp_path, 6)
+
+    assert {"tasks": 90, "succeeded": 15, "failed": 0, "duplicates": 75} == counts(lines)
+
+
+# ------------------------------------------------------------------ watch_folder
+
+
+def test_a_watcher_stops_when_told_and_does_each_file_once(tmp_path):
+    """SIGTERM: it finishes what it is at, shows its summary and exits with 0; the next start goes on."""
+    printed = []
+    for _ in range(2):
+        seen = []
+        with begun("watch_folder", tmp_path, until=lambda: True) as process:
+            while len(seen) < 12:
+                seen.append(process.stdout.readline().rstrip())
+            process.send_signal(signal.SIGTERM)
+            rest, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, errors
+        lines = [*seen, *rest.splitlines()]
+        printed += [line for line in lines if ".txt: " in line]
+        found = counts(lines)
+
+        assert "stop()" in rest
+        assert found["succeeded"] == len([line for line in lines if ".txt: " in line])
+
+    names = [line.partition(":")[0] for line in printed]
+    assert sorted(set(names)) == sorted(names)
+    assert [f"{n:06}.txt" for n in range(1, 11)] == sorted(names)[:10]
+
+
+def test_a_watcher_that_is_killed_does_the_file_again(tmp_path):
+    """What it was at has no outcome: it is done by the next start, and nothing else is."""
+    with begun("watch_folder", tmp_path, until=lambda: True) as process:
+        first = [process.stdout.readline().partition(":")[0] for _ in range(12)]
+        process.kill()
+        rest, _ = process.communicate(timeout=PATIENCE)
+        first += [line.partition(":")[0] for line in rest.splitlines()]
+    kept = {task for (task,) in rows(tmp_path / "watched.db", "SELECT task FROM tasks WHERE state = 1")}
+    with begun("watch_folder", tmp_path, until=lambda: True) as process:
+        second = [process.stdout.readline().partition(":")[0] for _ in range(12)]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+
+    assert not kept & set(second)
+    assert set(first) - kept <= set(second)
