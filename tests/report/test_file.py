@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 from report import journals as j
 from report.journals import look
 from task_manager._journal.schema import FORMAT
-from task_manager._report.file import WrongFileError
+from task_manager._report.file import JournalFile, WrongFileError
 
 LIVE = "print('ready', flush=True)\nsys.stdin.read()\n"
 KILLED = "os.kill(os.getpid(), 9)\n"
@@ -231,6 +232,103 @@ def test_beside_a_writer_that_comes_and_goes(tmp_path: Path) -> None:
     assert all(looks)
     assert int(out) > 5
     assert 1000 + 2 * int(out) == look(path).tasks
+
+
+TAKES = """
+import sqlite3, sys, time
+end, taken = time.time() + 1.0, 0
+while time.time() < end:
+    lock = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0)
+    lock.execute("BEGIN EXCLUSIVE")
+    taken += 1
+    lock.close()
+print(taken)
+"""
+
+
+def test_to_ask_for_the_lock_takes_it_from_nobody(tmp_path: Path) -> None:
+    """Runs begin and end while it is asked: none is refused."""
+    path = j.journal(tmp_path / "crawl.db")
+    with subprocess.Popen(
+        [sys.executable, "-c", TAKES, f"{path}-lock"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as taker:
+        said = set()
+        with JournalFile(path) as file:
+            while taker.poll() is None:
+                said.add(file.is_locked())
+        out, err = taker.communicate()
+
+    assert b"" == err
+    assert int(out) > 10
+    assert said <= {True, False} or said == {None}
+
+
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("task_manager._report.file.is_locked", lambda *_: None)
+
+
+def test_where_nobody_tells_of_locks(
+    live: tuple[Path, subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of its process tells, if it ran on this machine."""
+    path, process = live
+    without_locks(monkeypatch)
+
+    assert look(path).going
+    process.kill()
+    process.wait()
+
+    assert not look(path).going
+
+
+@pytest.mark.parametrize(("ago", "going"), [(5, True), (500, False)])
+def test_where_nothing_tells_of_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ago: float, going: bool
+) -> None:
+    """It goes on if something was recorded within the last minute."""
+    without_locks(monkeypatch)
+    at = time.time() - ago
+    runs = [j.run(began=at - 1000, ended=None, host="elsewhere")]
+    path = j.journal(tmp_path / "crawl.db", [j.task("a", at=at)], runs=runs)
+
+    assert going == look(path).going
+
+
+def test_a_run_that_ends_while_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end came after the look, and before its lock was asked for: it was not killed."""
+    path = j.journal(tmp_path / "crawl.db", [j.task("a")], runs=[j.run(ended=None)])
+    asked = []
+
+    def ended(*_: object) -> bool:
+        if not asked:
+            with closing(j.opened(path)) as connection:
+                connection.execute("UPDATE runs SET ended = began + 1")
+        asked.append(True)
+        return False
+
+    monkeypatch.setattr("task_manager._report.file.is_locked", ended)
+    (run,) = look(path).runs
+
+    assert (j.BEGAN + 1, None) == (run.ended, run.going)
+    assert [True] == asked
+
+
+def test_a_run_that_begins_while_it_is_looked_at(tmp_path: Path) -> None:
+    """One that was closed is read without a lock: what has changed meanwhile is looked at again."""
+    path = j.journal(tmp_path / "crawl.db", [j.task("a")])
+    counts = []
+
+    def ask(connection: sqlite3.Connection) -> int:
+        (count,) = connection.execute("SELECT count(*) FROM tasks").fetchone()
+        if not counts:
+            with closing(j.opened(path)) as writer:
+                writer.execute("INSERT INTO tasks(task) VALUES ('b')")
+        counts.append(count)
+        return int(count)
+
+    with JournalFile(path) as file:
+        assert 2 == file.look(ask)
+    assert [1, 2] == counts
 
 
 # ------------------------------------------------------------------ what is no journal

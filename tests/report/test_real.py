@@ -25,7 +25,10 @@ def odd_fails(n: int) -> int:
 
 @pytest.mark.parametrize("way", f.WAYS)
 def test_of_a_manager(way: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its function, its counts, its run, its errors with their place, the same in each mode."""
+    """Its function, its counts, its run, its errors with their place, the same in each mode.
+
+    A traceback looks the same wherever it came from.
+    """
     with f.manager_of(odd_fails, way, journal="crawl.db") as manager:
         summary = manager.start(range(6))
     assert 0 == main(["crawl.db", "--json", "--tasks", "failed"])
@@ -41,23 +44,13 @@ def test_of_a_manager(way: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert group["place"].startswith("test_real.py:")
     assert "raise ValueError" in group["traceback"]
     assert not document["going"]
-
-
-@pytest.mark.parametrize("way", f.WAYS)
-def test_all_errors_of_a_manager(way: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A traceback looks the same wherever it came from."""
-    with f.manager_of(odd_fails, way, journal="crawl.db") as manager:
-        manager.start([1, 3])
     assert 0 == main(["crawl.db", "--errors"])
     lines = capsys.readouterr().out.splitlines()
 
-    assert lines[0].startswith("ValueError at test_real.py:")
     assert "    Traceback (most recent call last):" == lines[2]
-    assert 1 == sum("raise ValueError" in line for line in lines)
+    assert 1 == sum("    raise ValueError" in line for line in lines)
+    assert {f"    ValueError: {n} is odd" for n in (1, 3, 5)} < set(lines)
     assert "WorkerTraceback" not in "".join(lines)
-    assert ["    ValueError: 1 is odd", "    ValueError: 3 is odd"] == sorted(
-        line for line in lines if " is odd" in line and "f'" not in line and 'f"' not in line
-    )
 
 
 @pytest.mark.parametrize("chain_mode", ["serial", "process"])
