@@ -13,6 +13,7 @@ from typing import Any
 import functions
 from task_manager._call import IDLE, NEVER, TOO_LONG, call_batch, invoker
 from task_manager._runners import MODES, Answer, Mode, Orders
+from task_manager._stop import Stop
 from task_manager._task import Batch
 
 
@@ -25,6 +26,9 @@ class PoolRunner:
         self._func = func
         self._pool = ThreadPoolExecutor(orders.workers, "pool")
         self._running: dict[Future[list[Any]], Batch] = {}
+
+    def follow(self, stop: Stop) -> None:
+        """A pool keeps no worker from what it has."""
 
     def room(self, depth: int) -> bool:
         return len(self._running) < self.workers * depth

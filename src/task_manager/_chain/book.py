@@ -14,6 +14,7 @@ from .._run.ledger import Ledger
 from .._run.notes import annotate
 from .._run.recorder import Recorder
 from .._run.source import Source
+from .._stop import Stop
 from .._summary import Summary, input_raised, why
 from ..errors import InDoubtError
 from ..events import (
@@ -50,6 +51,7 @@ class Book:
 
     record: The open journal; None: there is none, and repeats are those within one start. With one, what
         has arrived in an earlier start is a repeat, and what has got somewhere goes on from there.
+    stop: Says when the start is to end before its input does.
     at: By stage, from 0: the tickets that have got there, and the task of each.
     """
 
@@ -60,11 +62,13 @@ class Book:
         names: Sequence[str],
         distinct: bool,
         record: ChainRecord | None = None,
+        stop: Stop | None = None,
     ) -> None:
         if record is None:
             ledger.forget()
         else:
             ledger.begin_run()
+        self.stop = Stop() if stop is None else stop
         self._ledger = ledger
         self.record = record
         self._names = names
@@ -259,6 +263,9 @@ class Book:
         if error is None and (not_started or not source.ended):
             error = self._returned  # of a stage that could not go on; others of handle_error only
         ended_early = None if error is None else why(error)
+        all_read = source.ended or source.remaining == 0
+        if ended_early is None and (not_started or not all_read):
+            ended_early = self.stop.reason
         if ended_early is None and source.error is not None:
             ended_early = input_raised(source.error)
         summary = replace(

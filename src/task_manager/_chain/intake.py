@@ -26,6 +26,7 @@ from .reports import (
     StageBatch,
     StageNote,
     StageReport,
+    StoppingReport,
     TookReport,
     WrittenReport,
     no_memory,
@@ -136,6 +137,8 @@ class Intake:
                 self._book.retrying(stage.number, ticket, error, number, delay)
                 index = stage.index_of(ticket)
                 stage.recorder.record(Retrying(index, task, error, number, delay, stage.number + 1))
+            case StoppingReport(at_once):
+                self._book.stop.obey(at_once)
             case ConcludingReport():
                 stage.concluding = True
             case GarbledLinkReport():
@@ -145,6 +148,8 @@ class Intake:
             case EndedReport(cell, through):
                 stage.concluding = False
                 self._deaths.concluded.add(stage.number)
+                if stage.number == 0:
+                    self._book.interrupted_at_first(report.interrupted)
                 if cell is not None:
                     error = wire.unpack_failure(wire.ErrorCell(*cell)).error
                     if not through:

@@ -79,6 +79,11 @@ class StageProcess(Child):
             name=f"task_manager-stage-{self.number + 1}",
         )
 
+    def stop_run(self) -> None:
+        """It is to finish what runs there, and to begin nothing more. Any thread may say so."""
+        for channel in tuple(self._channels):
+            channel.nudge()
+
     @property
     def waits(self) -> bool:
         """It has no task, and does nothing else that may take long."""

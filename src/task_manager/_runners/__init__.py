@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from .._call import Slot
 from .._platform import cores
+from .._stop import Stop
 from .._task import Batch, Outcomes, Unrun
 
 Answer = tuple[Batch, Outcomes | Unrun]
@@ -26,6 +27,12 @@ class Runner(Protocol):
     workers: int
     sharing: int
     calls_here: bool
+
+    def follow(self, stop: Stop) -> None:
+        """A run begins. When it is asked to stop, no call begins any more: what has not begun comes
+        home as Unrun. A runner that cannot keep a worker from beginning a call may let it.
+        """
+        ...
 
     def room(self, depth: int) -> bool:
         """Whether one more batch may be submitted, where a worker may hold `depth` of them."""
@@ -56,6 +63,8 @@ class AwaitedRunner(Protocol):
 
     workers: int
     sharing: int
+
+    def follow(self, stop: Stop) -> None: ...
 
     def room(self, depth: int) -> bool: ...
 

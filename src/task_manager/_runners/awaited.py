@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from .._signals import HeldSignals
+from .._stop import Stop
 from .._task import Batch
 from . import Answer, NotBegun, Runner
 
@@ -59,6 +60,9 @@ class Awaited:
         self._runner = runner
         self._signals = signals
         self._waiter = None if runner.calls_here else Waiter()
+
+    def follow(self, stop: Stop) -> None:
+        self._runner.follow(stop)
 
     def room(self, depth: int) -> bool:
         return self._runner.room(depth)

@@ -8,6 +8,7 @@ from typing import Any
 
 from .._call import IDLE, call_batch, invoker
 from .._signals import comes_from_a_handler
+from .._stop import Stop
 from .._task import Batch, Outcomes, Unrun
 from . import Answer, NotBegun, Orders
 
@@ -25,9 +26,13 @@ class SerialRunner:
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         self._func = func
         self._slot = [IDLE, 0.0] if orders.slot is None else orders.slot
+        self._stop = Stop()
         self._batch: Batch | None = None
         self._last: Batch | None = None
         self._calling: Iterator[Outcomes | Unrun] = iter(())
+
+    def follow(self, stop: Stop) -> None:
+        self._stop = stop
 
     def room(self, depth: int) -> bool:
         return self._batch is None
@@ -35,7 +40,14 @@ class SerialRunner:
     def submit(self, batch: Batch) -> None:
         self._batch = self._last = batch
         invoke = invoker(self._func, batch.unpack)
-        self._calling = call_batch(invoke, batch.calls, self._slot, batch.indices, passing=_ends_the_run)
+        self._calling = call_batch(
+            invoke,
+            batch.calls,
+            self._slot,
+            batch.indices,
+            passing=_ends_the_run,
+            taking=self._stop.take(self, batch.calls),
+        )
 
     def collect(self, timeout: float) -> list[Answer]:
         batch = self._batch

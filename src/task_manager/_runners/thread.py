@@ -23,6 +23,7 @@ from typing import Any
 from .._call import LOOK_AGAIN, NEVER, PROMPT, clock
 from .._platform import this_process
 from .._processes.life import uninterrupted
+from .._stop import Followed, Stop
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
 from . import Answer, NotBegun, Orders
@@ -51,8 +52,13 @@ class ThreadRunner:
         self._ended_in_a_row = 0
         self._places = Places()
         self._owner = this_process()
+        self._followed = Followed()
         self._handing: list[Batch] = []  # the batch that `submit` has, until it lies in the inbox
         self._ended: list[ThreadWorker] = []  # when this was closed
+
+    def follow(self, stop: Stop) -> None:
+        """What lies in the inbox comes home by the threads, as they take it, and call none of it."""
+        self._followed.stop = stop
 
     def room(self, depth: int) -> bool:
         return len(self._open) < self.workers * depth
@@ -134,7 +140,7 @@ class ThreadRunner:
         worker = ThreadWorker(self._places.take())
         thread = threading.Thread(
             target=take_batches,
-            args=(self._func, self._inbox, self._outbox, worker),
+            args=(self._func, self._inbox, self._outbox, worker, self._followed),
             name="task_manager-worker",
             daemon=True,
         )
