@@ -1,6 +1,6 @@
 """The guards, and the test that needs each.
 
-A row is a demand of FAULTS.md (F1 to F35), what the guard is for, the file and the function that it
+A row is a demand (F1 to F36, docs/contributing.md), what the guard is for, the file and the function that it
 stands in, the edit that takes it out, a file of tests, and what pytest's -k selects there.
 """
 
@@ -53,6 +53,8 @@ RUN, RECORDER = "_run/run.py", "_run/recorder.py"
 ROUND, INTAKE, LINK, STAGE = "_chain/round.py", "_chain/intake.py", "_chain/link.py", "_chain/stage.py"
 
 JOURNALED, PENDING = "_journal/record.py", "_journal/pending.py"
+STORE, DOOR = "_journal/store.py", "_journal/door.py"
+FILES, STORED = "test_journal_door.py", "test_journal_store.py"
 JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
 
 FILE, LISTS = "_report/file.py", "_report/lists.py"
@@ -185,5 +187,13 @@ GUARDS = [
     Guard("F35", "no selector is given what is no socket", CHILD, "tells_of_death", turned("CAN_POLL", "True"), PLATFORM, "load"),
     Guard("F35", "the slot is an argument where no file can be passed", "_platform/sharing.py", "shared_by_argument", always("PASSES_FILES"), PLATFORM, "load"),
     Guard("F35", "a child ends with its parent", WATCH, "end_with_parent", never("sentinel is not None"), PLATFORM, "end_with_their_parent"),
+    Guard("F36", "one run at a time has a journal", "_journal/lock.py", "Lock.__init__", without("BEGIN EXCLUSIVE"), "test_journal_lock.py", "second_run"),
+    Guard("F36", "a journal that others can write is refused", DOOR, "Door.check_place", never("hands is not None"), FILES, "others_can_write and 438"),
+    Guard("F36", "what lay beside a journal that was removed is not taken", DOOR, "Door.make", without("beside(ending).unlink(missing_ok"), FILES, "left_beside"),
+    Guard("F36", "one of another function is read without a trace", STORE, "Store._open", never("door.meta()"), FILES, "killed_process_left"),
+    Guard("F36", "what is to be certain is synced", STORE, "Store.write", turned("'FULL' if sync else 'NORMAL'", "'NORMAL'"), STORED, "to_be_synced"),
+    Guard("F36", "what came last is synced while nothing comes", PENDING, "Pending.write", turned("sync and self._unsynced", "False"), "test_journal_synced.py", "came_last"),
+    Guard("F36", "a write that fails leaves nothing open", STORE, "Store.write", without("roll_back"), STORED, "in_the_middle"),
+    Guard("F36", "a journal that is gone is noticed", STORE, "Store.write", never("_file_at"), STORED, "removed_or_replaced"),
 ]
 # fmt: on
