@@ -18,7 +18,6 @@ from .seen import Cell, Error, Group, RunSeen, Seen, TaskSeen
 from .traces import MOST_LINES, lines_of, said, way_to
 
 ROOM = 60  # characters of a task among others
-NARROW = 60  # columns below which the runs have less in a line
 
 
 def shown(task: Cell, room: int = 200) -> str:
@@ -30,7 +29,10 @@ def shown(task: Cell, room: int = 200) -> str:
 
 
 def report(path: Path, seen: Seen, screen: Screen, *, brief: bool = False) -> list[str]:
-    """All of it, without a line that is wider than the screen. brief: Without tracebacks."""
+    """All of it. Tasks are cut to the width of the screen; what is told of runs and errors is whole.
+
+    brief: To be drawn over: without tracebacks, and without a line that is wider than the screen.
+    """
     lines = [
         *_head(path, seen, screen),
         *_runs(seen, screen),
@@ -38,7 +40,8 @@ def report(path: Path, seen: Seen, screen: Screen, *, brief: bool = False) -> li
         *_slowest(seen, screen),
         *_errors(seen, screen, brief=brief),
     ]
-    return [screen.fit(line) for line in lines[:-1]]  # the last one is blank
+    del lines[-1]  # it is blank
+    return [screen.fit(line) for line in lines] if brief else lines
 
 
 def _head(path: Path, seen: Seen, screen: Screen) -> Iterator[str]:
@@ -79,18 +82,26 @@ def _runs(seen: Seen, screen: Screen) -> Iterator[str]:
     if earlier > 0:
         yield f"  {earlier:,} earlier"
     width = len(str(seen.runs[-1].run))
-    for run in seen.runs:
-        head = f"  {run.run:>{width}}  {moment(run.began)}"
-        until = seen.now if run.going else run.until
-        took = duration(None if until is None or run.began is None else until - run.began)
-        workers = "" if not run.workers else f", {run.workers:,} worker{'s' * (run.workers != 1)}"
-        how = f"{one_line(run.mode) or '?'}{workers}"
-        if screen.columns < NARROW:
-            yield f"{head}  {took}"
-            yield f"  {'':{width}}  {ending(run)}"
-        else:
-            yield f"{head}  {took:>11}  {how:<19}  {ending(run)}"
+    rows = [_row(run, seen.now) for run in seen.runs]
+    lines = [
+        f"  {number:>{width}}  {began}  {took:>11}  {how:<19}  {ended}"
+        for number, began, took, how, ended in rows
+    ]
+    if any(screen.fit(line) != line for line in lines):
+        for number, began, took, how, ended in rows:
+            yield screen.fit(f"  {number:>{width}}  {began}  {took}  {how}")
+            yield f"  {'':{width}}  {ended}"
+    else:
+        yield from lines
     yield ""
+
+
+def _row(run: RunSeen, now: float) -> tuple[int, str, str, str, str]:
+    until = now if run.going else run.until
+    took = None if until is None or run.began is None else until - run.began
+    workers = "" if not run.workers else f", {run.workers:,} worker{'s' * (run.workers != 1)}"
+    how = f"{one_line(run.mode) or '?'}{workers}"
+    return run.run, moment(run.began), duration(took), how, ending(run)
 
 
 def ending(run: RunSeen) -> str:
@@ -141,7 +152,7 @@ def _slowest(seen: Seen, screen: Screen) -> Iterator[str]:
     times = [duration(task.seconds) for task in seen.slowest]
     width = max(map(len, times))
     for took, task in zip(times, seen.slowest, strict=True):
-        yield f"  {took:>{width}}  {shown(task.task)}"
+        yield screen.fit(f"  {took:>{width}}  {shown(task.task)}")
     yield ""
 
 
@@ -154,7 +165,7 @@ def _errors(seen: Seen, screen: Screen, *, brief: bool) -> Iterator[str]:
     for group in seen.groups:
         yield f"  {screen.red(f'{group.count:>{width},}')}  {named(group)}"
         first = ", ".join(shown(task.task, ROOM) for task in group.first)
-        yield f"{indent}{first}{', ...' if group.count > len(group.first) else ''}"
+        yield screen.fit(f"{indent}{first}{', ...' if group.count > len(group.first) else ''}")
         error = group.first[0].error if group.first else None
         if error is not None and not brief:
             yield from (f"{indent}{line}" for line in lines_of(error, MOST_LINES))
@@ -171,7 +182,7 @@ def named(group: Group) -> str:
 
 def all_errors(group: Group, tasks: Iterator[list[TaskSeen]], screen: Screen) -> Iterator[list[str]]:
     """A group whole: each task with what its error says, and each traceback that is another one."""
-    yield [screen.bold(screen.fit(f"{named(group)}: {group.count:,} task{'s' * (group.count != 1)}"))]
+    yield [screen.bold(f"{named(group)}: {group.count:,} task{'s' * (group.count != 1)}")]
     known: set[tuple[str, ...]] = set()
     for piece in tasks:
         lines = []
