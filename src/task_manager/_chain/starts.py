@@ -75,9 +75,7 @@ class Starts:
                 record.restore(self._ledger, self.results, keeps)
             source = self._failed(wanted, record) if source is None else source
             essential: list[Observer] = [self.results, self._ledger] if keeps else []
-            essential.append(
-                self._notice(wanted)
-            )  # it never raises, and needs no news made
+            essential.append(self._notice(wanted))  # it never raises, and needs no news made
             if record is not None:
                 essential.append(record)
             observers = [*wanted.observers, *source.observers]
