@@ -41,12 +41,13 @@ SURROUNDINGS, CHAINS, STARTS = (
 )
 LINKS, PLATFORM = "test_faults_chain_links.py", "test_platform.py"
 CONFORMANCE, RUNS, SIGNALS = "test_conformance.py", "test_conformance_runs.py", "test_signals.py"
+WIRE_ERRORS = "test_wire_errors.py"
 PROCESS, PICKLES, CHAIN = "test_process.py", "test_process_pickles.py", "test_chain.py"
 
 POOL, WORKER, LIFE = "_runners/process.py", "_processes/worker.py", "_processes/life.py"
 DEATHS = "_runners/deaths.py"
 WIRE, LAUNCH, CHILD = "_processes/wire.py", "_processes/launch.py", "_processes/child.py"
-UNGUARDED = "_processes/unguarded.py"
+UNGUARDED, REBUILT = "_processes/unguarded.py", "_processes/rebuilt.py"
 WATCH, ENDS = "_platform/watch.py", "_platform/processes.py"
 THREAD, ASYNC, KEPT = "_runners/thread.py", "_runners/asynchronous.py", "_runners/kept.py"
 RUN, RECORDER = "_run/run.py", "_run/recorder.py"
@@ -79,6 +80,8 @@ GUARDS = [
     Guard("F4", "a result that cannot be pickled", WIRE, "pack_values", catching("Exception"), PICKLES, "f04 and result-pickle-exits"),
     Guard("F4", "a result that cannot be unpickled", WIRE, "unpack_value", catching("Exception"), PICKLES, "f04 and result-unpickle-exits"),
     Guard("F4", "an error that cannot be pickled", WIRE, "pack_failure", catching("Exception"), PICKLES, "f04 and error-pickle-exits"),
+    Guard("F4", "an error that pickle would make another one of", REBUILT, "pack_error", never("_same"), WIRE_ERRORS, "arrives_whole and (TwoArguments or Prefixed)"),
+    Guard("F4", "a rebuilt error that is not the same is refused", REBUILT, "_rebuilt", without("_check"), WIRE_ERRORS, "cannot_travel_is_named"),
     Guard("F4", "broken notes", "_run/notes.py", "annotate", catching(NONE), CONFORMANCE, "f04 and without_notes"),
     Guard("F4", "an initial task of a chain that cannot be pickled", "_chain/feed.py", "Feed._pack", never("Lost"), CHAINS, "f04 and argument-pickle-fails"),
     Guard("F5", "the worker's traceback travels", WIRE, "unpack_failure", without("_CAUSE"), CONFORMANCE, "f05 and (fork or spawn)"),
