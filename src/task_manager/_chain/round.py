@@ -139,6 +139,9 @@ class Round:
             stage.kill()
         for stage in asked:
             stage.end()
+        if self._book.marks:
+            self._intake.take_in_rest()
+        for stage in asked:
             self._book.begun([*stage.held, *self._intake.taken_unread(stage)])
         self._book.note_not_begun()
 
