@@ -9,6 +9,8 @@ import shutil
 import socket
 import sqlite3
 import struct
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -259,6 +261,41 @@ def test_a_damaged_file_is_refused(kept: int) -> None:
         read()
 
     assert before == Path("run.db").read_bytes()
+
+
+WITHOUT_SQLITE = """
+import sys
+sys.modules["_sqlite3"] = None
+from task_manager import JournalError, TaskManager
+
+print(TaskManager(abs, logger=None).start([-1]).succeeded)
+try:
+    TaskManager(abs, logger=None, journal="run.db").start([-1])
+except JournalError as error:
+    print(error)
+"""
+
+
+def test_a_python_without_sqlite_does_all_but_this() -> None:
+    """It was built where there were no headers of SQLite."""
+    paths = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_SQLITE],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    said = "journal 'run.db' needs the module sqlite3, and this Python was built without it"
+
+    assert (["1", said], "") == (done.stdout.splitlines(), done.stderr)
+
+
+def test_an_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before its first write."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 7, 17))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.7.17")
+
+    assert "journal 'run.db' needs SQLite 3.24 or newer; this Python has 3.7.17" == refusal()
 
 
 # ------------------------------------------------------------------ another one's
