@@ -140,6 +140,23 @@ def test_f09_a_start_that_is_broken_off_calls_nothing_twice(chain_mode: str, num
     assert {} == chain.get_final_error_dict()
 
 
+def test_f09_what_had_not_begun_is_not_in_doubt() -> None:
+    """In process mode all is noted as it enters: what no stage had taken goes on as if nothing was."""
+    steps.wait("first", 0)
+    one = script("process", **STRICT)
+    until(lambda: calls()["first"][0] == 1)
+    killed(one, signal.SIGINT)
+    steps.allow("first", 0)
+    chain = TaskChain(
+        [stage(func) for func in (steps.first, steps.second, steps.third)],
+        "process",
+        journal=Journal("etl.db", **STRICT),
+    )
+    chain.start_chain(range(30))
+
+    assert [0] == list(chain.get_final_error_dict())
+
+
 # ------------------------------------------------------------------ F10: the process is killed
 
 SCRIPT = """
