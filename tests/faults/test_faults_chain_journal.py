@@ -140,6 +140,39 @@ def test_f09_a_start_that_is_broken_off_calls_nothing_twice(chain_mode: str, num
     assert {} == chain.get_final_error_dict()
 
 
+class StopAt:
+    """An observer that stops its chain when a task has passed this stage."""
+
+    chain: TaskChain
+
+    def __init__(self, stage: int, task: int) -> None:
+        self.stage = stage
+        self.task = task
+
+    def observe(self, event: Event) -> None:
+        if isinstance(event, Passed) and event.stage == self.stage and self.task in event.tasks:
+            self.chain.stop()
+
+
+@both
+@pytest.mark.parametrize("number", [1, 2])
+def test_f09_a_chain_that_is_stopped_leaves_nothing_in_doubt(chain_mode: str, number: int) -> None:
+    """What runs is finished: the rest goes on where it had got to, and nothing is called twice."""
+    funcs = (steps.first, steps.second, steps.third)
+    journal = Journal("etl.db", **STRICT)
+    stop = StopAt(number, 20)
+    stopped = TaskChain([stage(one) for one in funcs], chain_mode, observers=[stop], journal=journal)
+    stop.chain = stopped
+    summary = stopped.start_chain(range(200))
+    chain = TaskChain([stage(one) for one in funcs], chain_mode, journal=journal)
+    chain.start_chain(range(200))
+
+    assert "stop()" == summary.ended_early
+    assert {} == chain.get_final_error_dict()
+    assert {n: n * 10 for n in range(200)} == dict(sorted(chain.get_final_result_dict().items()))
+    assert never_twice()
+
+
 def test_f09_what_had_not_begun_is_not_in_doubt() -> None:
     """In process mode all is noted as it enters: what no stage had taken goes on as if nothing was."""
     steps.wait("first", 0)
