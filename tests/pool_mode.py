@@ -20,6 +20,7 @@ from task_manager._task import Batch
 class PoolRunner:
     sharing = 1
     calls_here = False
+    wakes = False
 
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         self.workers = orders.workers
@@ -43,6 +44,8 @@ class PoolRunner:
             for batch, future in [(self._running.pop(future), future) for future in done]
             for outcomes in future.result()
         ]
+
+    def wake(self) -> None: ...
 
     def not_begun(self) -> None:
         """A pool does not tell."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chaos.books import Account, Books
-from chaos.draw import FAMILIES, FEEDS, KINDS, draw
+from chaos.draw import AWAITED, FAMILIES, FEEDS, KINDS, QUEUES, draw
 from chaos.oracle import Error, Value, fates
 from chaos.plan import MODES, START_METHODS, WAYS, Deed, Scenario, Stage, Trouble
 from task_manager import Summary, TransportError, WorkerDiedError
@@ -85,7 +85,7 @@ def test_everything_is_drawn_at_some_time() -> None:
     assert set(WAYS) == {stage.way for scenario in scenarios for stage in scenario.stages}
     assert set(FAMILIES) == {scenario.family for scenario in scenarios}
     assert set(KINDS) == {scenario.kind for scenario in scenarios}
-    assert set(FEEDS) == {scenario.feed for scenario in scenarios}
+    assert set(FEEDS + QUEUES + AWAITED) == {scenario.feed for scenario in scenarios}
     assert {None, "serial", "process"} == {scenario.chain for scenario in scenarios}
     assert {1, 2, 3, 4} == {len(scenario.stages) for scenario in scenarios}
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import task_manager._log.observer as module
 from functions import Unprintable
 from logs import SHORT, lines, logged, opened, succeeded
-from task_manager import Summary, TaskLogger, TaskManager
+from task_manager import Summary, TaskLogger, TaskManager, WorkerDiedError
 from task_manager._log.observer import EVERY, MOST, MOST_TEXT, OWN_RECORD
 from task_manager._repr import short_repr
 from task_manager.events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
@@ -118,6 +118,9 @@ def test_the_end_counts_what_there_was(summary: Summary, words: str) -> None:
     assert f"INFO|work: run ends after {words}" == lines()[-1]
 
 
+STOPPED = Summary(2, not_started=3, interrupted=1, ended_early="KeyboardInterrupt")
+
+
 @pytest.mark.parametrize(
     ("event", "line"),
     [
@@ -140,6 +143,33 @@ def test_the_end_counts_what_there_was(summary: Summary, words: str) -> None:
 def test_every_event_has_its_record(event: Event, line: str) -> None:
     """Its level, the task, and what there is to know."""
     assert [line] == logged(event)
+
+
+@pytest.mark.parametrize(
+    ("total", "summary", "end"),
+    [
+        (12, STOPPED, "0 failed, 3 not started, of which 1 may have begun, 7 not read"),
+        (None, STOPPED, "0 failed, 3 not started, of which 1 may have begun"),
+        (12, Summary(2), "2 succeeded, 0 failed"),  # a stage, where others failed before it
+    ],
+)
+def test_a_run_that_is_broken_off_says_what_is_left(
+    total: int | None, summary: Summary, end: str
+) -> None:
+    """In the words of the line after a Ctrl-C; what was not read is told where the length was known."""
+    observer = TaskLogger(format=SHORT).observer("work")
+    observer.observe(RunBegan(total))
+    observer.observe(RunEnded(summary))
+
+    assert lines()[-1].endswith(end)
+
+
+def test_an_error_of_ours_is_in_the_log_by_its_text() -> None:
+    """What matters is no part of its repr."""
+    died = Failed(0, 3, WorkerDiedError(8205, -11), 1)
+    text = f"task_manager.errors.WorkerDiedError: {died.error}"
+
+    assert f"ERROR|work: failed after 1 attempt: 3: {text}" == logged(died)[-1]
 
 
 def test_every_repeat_has_a_record() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import tqdm.std
 
-from task_manager import ProgressManager, Summary, TaskManager
+from task_manager import ProgressManager, Summary, TaskChain, TaskManager
 from task_manager.events import Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 from task_manager.progress import ProgressObserver
 
@@ -283,3 +283,15 @@ def test_nothing_is_drawn_where_there_is_no_stderr(monkeypatch: pytest.MonkeyPat
     manager.start([-1])
 
     assert {-1: 1} == manager.get_result_dict()
+
+
+@pytest.mark.parametrize("mode", ["serial", "process"])
+def test_the_bars_of_stages_are_told_apart(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the names of their functions, unless they have names; a manager by itself has the default."""
+    one, other = TaskManager(abs, show_progress=True), TaskManager(len, progress_desc="Measuring")
+    named = TaskManager(str, show_progress=True, progress_desc="Writing")
+    TaskChain([one, named, other], mode).start([1])
+    TaskManager(abs, show_progress=True).start([1])
+
+    names = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert ["abs", "Writing", "Processing"] == names

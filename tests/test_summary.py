@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import functions as f
-from task_manager import ErrorKind, Summary, TaskChain, TaskManager, TransportError
+from task_manager import ErrorKind, Summary, TaskChain, TaskManager, TransportError, WorkerDiedError
 
 
 class TwoArgumentsError(Exception):
@@ -40,6 +40,8 @@ def test_a_printed_summary_is_a_short_table() -> None:
     kinds = (
         ErrorKind("ValueError", "crawl.py:12 in fetch", 2, "http://a", ValueError("no")),
         ErrorKind("task_manager.errors.WorkerDiedError", "", 1, "b", KeyError()),
+        ErrorKind("task_manager.errors.WorkerDiedError", "", 1, 300, WorkerDiedError(1234567, -11)),
+        ErrorKind("x.E (as a TransportError)", "", 1, 5, TransportError("error", "x.E", "lost")),
     )
     summary = Summary(1000, 3, 1, 7, 2.0, 4, 2, kinds=kinds, ended_early="KeyboardInterrupt")
 
@@ -55,6 +57,10 @@ def test_a_printed_summary_is_a_short_table() -> None:
         "     first 'http://a': no",
         "  1  task_manager.errors.WorkerDiedError",
         "     first 'b'",
+        "  1  task_manager.errors.WorkerDiedError",
+        "     first 300: killed by SIGSEGV: worker process 1234567, with this task in...",
+        "  1  x.E (as a TransportError)",
+        "     first 5: lost",
     ]
     assert "Summary(succeeded=1000, failed=3, duplicates=1, retries=7" in repr(summary)
     assert "\n" not in repr(summary)
@@ -103,8 +109,20 @@ def test_raise_for_errors() -> None:
         summary_of(["exit"]).raise_for_errors()
 
     assert "2 of 3 tasks failed" == group.value.message
+    assert ["KeyError", "ValueError"] == [note.split()[1] for note in group.value.__notes__]
     assert [KeyError, ValueError] == list(map(type, group.value.exceptions))
     assert not isinstance(base.value, ExceptionGroup)
+
+
+def test_the_first_error_of_each_kind_comes_first() -> None:
+    """Python prints some fifteen errors of a group: each kind is among them."""
+    summary = summary_of(["value"] * 30 + ["key"], deduplicate=False)
+    with pytest.raises(ExceptionGroup) as raised:
+        summary.raise_for_errors()
+
+    kinds = list(map(type, raised.value.exceptions))
+    assert [ValueError, KeyError, *[ValueError] * 29] == kinds
+    assert ["30 ValueError", "1 KeyError"] == [n.partition(" at ")[0] for n in raised.value.__notes__]
 
 
 def test_what_is_held_of_errors_that_nobody_keeps_is_bounded() -> None:

@@ -16,7 +16,7 @@ from ._bars.above import is_terminal
 from ._platform import this_process
 from ._repr import one_line, text_of
 from ._signals import ctrl_c_since
-from ._summary import Summary, was_shown
+from ._summary import Summary, left_of, was_shown
 from .events import Event, Failed, RunBegan, RunEnded
 
 LONGEST = 300  # characters of the first error
@@ -205,7 +205,7 @@ class Notice:
         else:
             tasks = _count(summary.succeeded, "task")
             kept = f"{tasks} had succeeded and {summary.failed} failed, none kept"
-        return ", ".join([kept, *summary.left(self._total)])
+        return ", ".join([kept, *left_of(summary, self._total)])
 
     def _where(self, stage: int | None) -> str:
         """The log: of this stage, or of the first that has one."""

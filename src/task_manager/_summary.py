@@ -170,27 +170,15 @@ class Summary:
         if self.retries:
             rows.append(("retries", f"{self.retries:,}"))
         if self.not_started:
-            rows.append(("not started", f"{self.not_started:,}{self._begun()}"))
+            rows.append(("not started", f"{self.not_started:,}{may_have_begun(self)}"))
         if self.ended_early is not None:
             rows.append(("ended early", self.ended_early))
         if self.journal is not None:
             rows.append(("journal", self.journal))
         return rows
 
-    def _begun(self) -> str:
-        return f", of which {self.interrupted:,} may have begun" if self.interrupted else ""
-
     def _more_kinds(self) -> str:
         return f"and {len(self.kinds) - SHOWN} more kinds of errors, in `kinds`"
-
-    def left(self, total: int | None) -> list[str]:
-        """What has no outcome, for a line: "3 not started, of which 1 may have begun", "7 not read".
-
-        total: Tasks in the input; None: not known, and neither is how many of them were not read.
-        """
-        unread = max(0, (total or 0) - self.taken) if self.ended_early is not None else 0
-        texts = [f"{self.not_started:,} not started{self._begun()}"] if self.not_started else []
-        return texts + [f"{unread:,} not read"] * bool(unread)
 
     def __copy__(self) -> Self:
         return self
@@ -233,6 +221,21 @@ def _row(kind: ErrorKind) -> tuple[str, str, str, str, str]:
 def _cut(line: str) -> str:
     """As much as a terminal shows in one line."""
     return line if len(line) <= WIDEST else f"{line[: WIDEST - 3]}..."
+
+
+def left_of(summary: Summary, total: int | None) -> list[str]:
+    """What has no outcome, for a line: "3 not started, of which 1 may have begun", "7 not read".
+
+    total: Tasks in the input; None: not known, and neither is how many of them were not read.
+    """
+    unread = max(0, (total or 0) - summary.taken) if summary.ended_early is not None else 0
+    left = f"{summary.not_started:,} not started{may_have_begun(summary)}"
+    return [left] * bool(summary.not_started) + [f"{unread:,} not read"] * bool(unread)
+
+
+def may_have_begun(summary: Summary) -> str:
+    """How many of those that are not started, to be put behind their number."""
+    return f", of which {summary.interrupted:,} may have begun" if summary.interrupted else ""
 
 
 def was_shown(summary: Summary) -> bool:

@@ -301,10 +301,9 @@ class TaskChain(Generic[T, R]):
         """given: The initial tasks; None for those that have failed."""
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
-            stop = Stop(signals)
             tasks = signals.through(given)
             error = None
-            with self._starts.one(self._wanted(mode), tasks, stop) as (book, source):
+            with self._starts.one(self._wanted(mode), tasks, Stop(signals)) as (book, source):
                 error = signals.through(CHAIN_MODES[mode].start, self.stages, source, book)
                 book.returned(error)
             return self._answer(error, source)
@@ -313,9 +312,8 @@ class TaskChain(Generic[T, R]):
         """The same, in the running event loop."""
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
-            stop = Stop(signals, in_loop=True)
             tasks = signals.through(given)
-            error = None
+            error, stop = None, Stop(signals, in_loop=True)
             with self._starts.one(self._wanted(self.chain_mode), tasks, stop) as (book, source):
                 try:
                     with signals.let_in():

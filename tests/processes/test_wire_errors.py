@@ -391,10 +391,10 @@ def test_an_error_without_a_text_arrives() -> None:
 def test_an_error_whose_traceback_cannot_be_formatted_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the traceback, and without a cause that would show an empty one."""
 
-    def refuse(error: BaseException) -> list[str]:
+    def refuse(*error: Any, **options: Any) -> list[str]:
         raise RuntimeError("a broken __notes__, in some versions of Python")
 
-    monkeypatch.setattr("traceback.format_exception", refuse)
+    monkeypatch.setattr("traceback.TracebackException", refuse)
     arrived, kind = there_and_back(KeyError("text"))
 
     assert (KeyError, ("text",), None) == (type(arrived), arrived.args, arrived.__cause__)

@@ -84,7 +84,7 @@ def test_in_serial_mode_another_thread_waits_for_the_call(how: str, tmp_path: Pa
 
     assert 11 == summary.succeeded
     assert 0 == summary.interrupted
-    assert AT_ONCE == summary.ended_early
+    assert summary.ended_early in ("stop()", AT_ONCE)  # the run may be over before it hears of it
 
 
 @pytest.mark.parametrize("how", STARTS)

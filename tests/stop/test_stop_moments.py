@@ -115,7 +115,8 @@ def test_f37_in_a_handler_at_a_random_line(mode: str, how: str, stops: int, mome
     finally:
         signal.signal(signal.SIGUSR1, before)
 
-    assert tasks.given == summary.taken
+    # The second one may interrupt the iterator itself, as it has counted a task and not given it.
+    assert tasks.given - summary.taken in range(stops)
     assert accounts(summary)
     assert 60 == summary.succeeded + again.succeeded
     assert {n: n for n in range(60)} == results

@@ -50,9 +50,9 @@ class Book:
 
     A ticket is the number of an initial task in the chain's ledger.
 
+    stop: Says when the start is to end before its input does.
     record: The open journal; None: there is none, and repeats are those within one start. With one, what
         has arrived in an earlier start is a repeat, and what has got somewhere goes on from there.
-    stop: Says when the start is to end before its input does.
     at: By stage, from 0: the tickets that have got there, and the task of each.
     """
 

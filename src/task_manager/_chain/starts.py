@@ -57,7 +57,7 @@ class Starts:
         self._stop: Stop | None = None  # of the start that is going on
 
     def stop(self) -> bool:
-        """Whether there was a start to stop."""
+        """As `TaskChain.stop`."""
         stop = self._stop
         return stop is not None and stop.stop()
 
@@ -65,7 +65,8 @@ class Starts:
     def one(self, wanted: Wanted, source: Input | None, stop: Stop) -> Iterator[tuple[Book, Input]]:
         """The time of a start. However it ends, its counts are kept, and the pools closed.
 
-        source: The initial tasks; None: those that have failed in earlier starts. stop: Of this start.
+        source: The initial tasks; None: those that have failed in earlier starts.
+        stop: Its own. That it was stopped at once is no error for who has started it.
 
         Raises ConfigurationError, and runs nothing, where there is no stage, or where nobody knows what
         has failed, and JournalError where the journal is refused.
@@ -95,7 +96,7 @@ class Starts:
                 book.began(source.remaining, wanted.mode)
                 for stage in stages:
                     at_the_end.callback(stage.shutdown_pools)
-                at_the_end.push(partial(self._stopped_at_once, stop))
+                at_the_end.push(partial(_stopped_at_once, stop))
                 at_the_end.push(partial(self._close, book, source))
                 yield book, source
 
@@ -131,16 +132,6 @@ class Starts:
         self.summary = Summary()
         self._known = Known(self._ledger.following)
 
-    def _stopped_at_once(
-        self,
-        stop: Stop,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        """As the exit of a context: that it was stopped at once is no error for who has started it."""
-        return isinstance(error, StoppedAtOnce) and error.stop is stop
-
     def _close(
         self,
         book: Book,
@@ -158,3 +149,13 @@ class Starts:
         kept = wanted.stages[-1].keep_results
         title = f"chain {', '.join(wanted.names)}"
         return Notice(title, drawn, logs, kept, self.unsaid, lambda: self.results.errors())
+
+
+def _stopped_at_once(
+    stop: Stop,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> bool:
+    """As the exit of a context, which goes no further then."""
+    return isinstance(error, StoppedAtOnce) and error.stop is stop

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._kinds import Kind, kind_of
 from .._repr import WHOLE, error_text, one_line, plain_reprs, short_repr, short_reprs
-from .._summary import Summary
+from .._summary import Summary, left_of
 from ..events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 from .file import Sink
 from .origin import origin_of
@@ -237,7 +237,7 @@ def _end(summary: Summary, total: int | None) -> str:
     ]:
         if number:
             counts.append(f"{number} {one if number == 1 else more}")
-    counts += summary.left(total)
+    counts += left_of(summary, total)
     text += f": {', '.join(counts)}"
     if summary.kinds:
         named = [f"{kind.count} {kind.name}{_at(kind.place)}" for kind in summary.kinds[:NAMED_KINDS]]

@@ -227,11 +227,12 @@ def _formatted(error: BaseException) -> tuple[str, str]:
 
     One that came from a process behind this one, and was not raised here, has the traceback from there.
     """
-    said = "".join(traceback.format_exception_only(error))
-    cause = _CAUSE.__get__(error)
-    if type(cause) is WorkerTraceback and _TRACEBACK.__get__(error) is None:
+    entries, cause = _TRACEBACK.__get__(error), _CAUSE.__get__(error)
+    printed = traceback.TracebackException(type(error), error, entries, compact=True)
+    said = "".join(printed.format_exception_only())
+    if type(cause) is WorkerTraceback and entries is None:
         return cause.text, said
-    text = "".join(traceback.format_exception(error))
+    text = "".join(printed.format())
     if text.endswith(said):
         return text.removesuffix(said), said
     return text, ""  # of a group, whose members come after what it says

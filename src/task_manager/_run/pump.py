@@ -56,10 +56,13 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals, s
                     break
                 runner.submit(batch)
             signals.deliver()
-            patience = run.patience(full=not room)
+            beside = bool(room) and run.dry and runner.wakes
+            patience = run.patience(full=not room, beside=beside)
             if run.waits_for_input:
                 answers: list[Answer] = []
                 await run.input(patience)
+            elif beside:
+                answers = await _collect_beside_input(run, runner, patience)
             else:
                 answers = await runner.collect(patience)
             end_a_copy(home)
@@ -74,6 +77,24 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals, s
         # selector there, which the copy shares with its parent.
         end_a_copy(home, error)
         raise
+
+
+async def _collect_beside_input(run: Run, runner: AwaitedRunner, patience: float) -> list[Answer]:
+    """Wait for outcomes, or until the source has something: a look at each in turn costs much more."""
+
+    def wake(waiting: asyncio.Future[None]) -> None:
+        runner.wake()
+
+    waiting = asyncio.ensure_future(run.input(patience))
+    waiting.add_done_callback(wake)
+    try:
+        return await runner.collect(patience)
+    finally:
+        waiting.remove_done_callback(wake)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        if not waiting.cancelled():
+            waiting.result()
 
 
 def refuse_running_loop(what: str, instead: str) -> None:

@@ -57,6 +57,7 @@ class Run:
     limit: Says when attempts may start, and how many; None: whenever there is room.
     stage: Where this run stands in a chain, from 1; None: in none.
     in_loop: The run flows in an event loop: a read may not wait.
+    dry: The source had nothing at the last look, and has not ended.
     record: The open journal, told of tasks before their calls; outcomes come to it as to an observer.
 
     From the moment a task is entered it is in one of three places, whatever raises: between two places,
@@ -109,7 +110,7 @@ class Run:
         self._between: list[int] = []  # indices: entered, or due again, and not yet in a batch
         self._waiting = WaitingAttempts()
         self._look_again: float | None = None
-        self._dry = False  # the source had nothing at the last look, and has not ended
+        self.dry = False
         self._dry_looks = 0  # in a row
         self._at_once = 0  # tasks to be read together, as those before them were not to be run
         self._read = 0  # tasks
@@ -131,7 +132,7 @@ class Run:
 
     def next_batch(self) -> Batch | None:
         """What may start now, or None: `patience` then says when to ask again."""
-        self._dry = False
+        self.dry = False
         if self._stop.asked:
             return None
         in_flight = 0 if self._limit is None else self._in_flight.count
@@ -147,14 +148,15 @@ class Run:
                 self._limit.start(self._clock(), len(batch))
         return batch
 
-    def patience(self, full: bool) -> float:
+    def patience(self, full: bool, beside: bool = False) -> float:
         """Seconds that may be spent on waiting for outcomes.
 
         full: No worker has room, so that only an outcome can change anything.
+        beside: A source that had nothing is waited for at the same time.
         """
         longest = TICK
         if not full and not self._stop.asked:
-            if self._look_again is not None:
+            if self._look_again is not None and not beside:
                 longest = min(longest, self._look_again)
             if self._waiting:
                 longest = min(longest, max(0.0, self._waiting.earliest - self._clock()))
@@ -163,7 +165,7 @@ class Run:
     @property
     def waits_for_input(self) -> bool:
         """Nothing is in flight, and the source had nothing."""
-        return self._dry and not self._in_flight
+        return self.dry and not self._in_flight
 
     async def input(self, seconds: float) -> None:
         """In an event loop: wait for the source, so many seconds at most."""
@@ -200,11 +202,11 @@ class Run:
         limit = max(size, self._at_once)
         read = source.read(limit, wait, self._signals)
         if not read:
-            self._dry = not source.ended
+            self.dry = not source.ended
             self._dry_looks += 1
             if not (self.waits_for_input and self._in_loop):
                 pause = DRY if self._dry_looks < 100 else 2 * DRY
-                self._look_again = pause if self._in_flight and self._dry else 0.0
+                self._look_again = pause if self._in_flight and self.dry else 0.0
             return None
         self._dry_looks = 0
         self._read += len(read)

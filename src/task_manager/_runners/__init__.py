@@ -22,11 +22,13 @@ class Runner(Protocol):
     workers: How many calls it makes at the same time.
     sharing: How many of them take from the same batch.
     calls_here: `collect` makes the calls itself, in its caller's thread.
+    wakes: `wake` has an effect. If not, a run that waits for something else too asks it again and again.
     """
 
     workers: int
     sharing: int
     calls_here: bool
+    wakes: bool
 
     def follow(self, stop: Stop) -> None:
         """A run begins. When it is asked to stop, no call begins any more: what has not begun comes
@@ -46,6 +48,10 @@ class Runner(Protocol):
         """The outcomes since the last time; waits up to `timeout` seconds for the first."""
         ...
 
+    def wake(self) -> None:
+        """Have a `collect` that waits return now. Any thread may say so, and a signal handler."""
+        ...
+
     def close(self) -> None:
         """End all workers, also those in the middle of a call. Closing twice is closing once."""
         ...
@@ -63,6 +69,7 @@ class AwaitedRunner(Protocol):
 
     workers: int
     sharing: int
+    wakes: bool
 
     def follow(self, stop: Stop) -> None: ...
 
@@ -71,6 +78,8 @@ class AwaitedRunner(Protocol):
     def submit(self, batch: Batch) -> None: ...
 
     async def collect(self, timeout: float) -> list[Answer]: ...
+
+    def wake(self) -> None: ...
 
     async def close(self) -> None: ...
 

@@ -39,6 +39,8 @@ TOO_OFTEN = 3  # times that workers fail with the same attempt, or without any; 
 
 
 class AsyncRunner:
+    wakes = True
+
     def __init__(self, func: Callable[..., Coroutine[Any, Any, Any]], orders: Orders) -> None:
         self.workers = self.sharing = orders.workers
         self._timeout = orders.task_timeout
@@ -134,7 +136,7 @@ class AsyncRunner:
         finally:
             self._news = None
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
@@ -143,7 +145,7 @@ class AsyncRunner:
         if threading.get_ident() == self._thread:
             self._keep_back()
         with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._wake)
+            self._loop.call_soon_threadsafe(self.wake)
 
     def _keep_back(self) -> None:
         """Take from the workers what none has taken yet. To be called in the loop's thread."""
@@ -254,7 +256,7 @@ class AsyncRunner:
         part = self._parts.get(worker.batch)
         if part is None:
             part = self._parts[worker.batch] = Part([], [], {}, [], [], [])
-            self._wake()
+            self.wake()
         try:
             part.values.append(value)
             part.seconds.append(seconds)
@@ -329,11 +331,11 @@ class AsyncRunner:
         except BaseException as error:
             if comes_from_a_handler(error):
                 self._end = error  # raised by `collect`: asyncio would keep an Exception to itself
-                self._wake()
+                self.wake()
                 return
             if not worker.left_alone:
                 self._failed = True
-                self._wake()
+                self.wake()
             raise
         finally:  # errors hold the frames that they came through, and with them this one
             worker.batch = NOTHING

@@ -57,6 +57,7 @@ class Awaited:
     def __init__(self, runner: Runner, signals: HeldSignals) -> None:
         self.workers = runner.workers
         self.sharing = runner.sharing
+        self.wakes = runner.wakes
         self._runner = runner
         self._signals = signals
         self._waiter = None if runner.calls_here else Waiter()
@@ -80,6 +81,9 @@ class Awaited:
             await asyncio.sleep(0.0 if answers else longest)
             return answers
         return await waiter.end(waiting)
+
+    def wake(self) -> None:
+        self._runner.wake()
 
     async def close(self) -> None:
         """Ends the waiting; the runner itself is the manager's, and may serve another run."""

@@ -51,6 +51,7 @@ from .places import Places
 class ProcessRunner:
     sharing = 1
     calls_here = False
+    wakes = False
 
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         refuse_daemons()
@@ -115,6 +116,9 @@ class ProcessRunner:
         self._hand_out()
         answers, self._answers = self._answers, []
         return answers
+
+    def wake(self) -> None:
+        """It would take two more files."""
 
     def close(self) -> None:
         if self._owner is not this_process():  # a copy in a forked child: nothing in it is its own

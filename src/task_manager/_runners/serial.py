@@ -22,6 +22,7 @@ class SerialRunner:
     workers = 1
     sharing = 1
     calls_here = True
+    wakes = False
 
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         self._func = func
@@ -62,6 +63,9 @@ class SerialRunner:
             return [(batch, outcomes)]
         finally:  # errors hold the frames that they came through, and with them this one
             del batch, outcomes
+
+    def wake(self) -> None:
+        """Nothing waits while there is something to call."""
 
     def close(self) -> None:
         self._batch = None

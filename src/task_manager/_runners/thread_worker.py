@@ -67,7 +67,7 @@ class ThreadWorker:
 def take_batches(
     func: Callable[..., Any],
     inbox: SimpleQueue[Batch | None],
-    outbox: SimpleQueue[Answer],
+    outbox: SimpleQueue[Answer | None],
     worker: ThreadWorker,
     followed: Followed,
 ) -> None:
@@ -100,7 +100,7 @@ def _next_batch(inbox: SimpleQueue[Batch | None], worker: ThreadWorker) -> Batch
 def _make_calls(
     func: Callable[..., Any],
     batch: Batch,
-    outbox: SimpleQueue[Answer],
+    outbox: SimpleQueue[Answer | None],
     worker: ThreadWorker,
     followed: Followed,
 ) -> None:
