@@ -34,7 +34,7 @@ class AtMostOnce(NoRecord):
     """In the process of a stage: what a dead worker of the stage may have called is not called again."""
 
     def returned(self, batch: Batch, unrun: Unrun, fail: Fail) -> Sequence[int]:
-        begun = set(unrun.begun).intersection(unrun.positions)  # the one that is charged is not here
+        begun = frozenset(unrun.begun)
         for place in sorted(begun):
             task = batch.tasks[place]
             fail(batch.indices[place], task, InDoubtError(task), batch.numbers[place])

@@ -62,5 +62,6 @@ def given_back(
                 answers.append((given.batch, outcomes))
         if unrun:
             begun = given.begun(int(worker.last_begun)) if isinstance(given, Sent) else ()
-            answers.append((given.batch, Unrun(unrun, begun)))
+            of_these = [position for position in begun if position in unrun]  # the charged one is not
+            answers.append((given.batch, Unrun(unrun, of_these)))
     return answers
