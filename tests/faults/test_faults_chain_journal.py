@@ -20,7 +20,7 @@ from steps import calls, once
 import functions as f
 from functions import stage
 from scripts import Script
-from task_manager import InDoubtError, Journal, StageDiedError, TaskChain, WorkerDiedError
+from task_manager import InDoubtError, Journal, JournalError, StageDiedError, TaskChain, WorkerDiedError
 from task_manager.events import Event, Passed
 
 both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
@@ -351,3 +351,32 @@ def test_f10_a_retry_in_a_stage_process_stays_noted_as_begun() -> None:
 
     assert InDoubtError is kinds(chain)[0]
     assert (1, 2) == (calls()["first"][0], calls()["second"][0])
+
+
+@both
+def test_f17_a_task_that_cannot_be_noted_is_not_called(chain_mode: str) -> None:
+    """in_doubt="error": its mark would be no mark. The start ends, and says why."""
+    chain = TaskChain([stage(f.same), stage(f.same)], chain_mode, journal=Journal("etl.db", **STRICT))
+    with pytest.raises(JournalError, match="cannot note what is about to be called"):
+        chain.start_chain([1, Unwritten(), 3])
+    summary = chain.get_summary()
+
+    assert (0, 0) == (summary.failed, summary.duplicates)
+    assert 1 <= summary.not_started
+
+
+class Unwritten:
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    def __reduce__(self) -> Any:
+        if "task_manager._journal.codec" in {frame.f_globals["__name__"] for frame in _stack()}:
+            raise TypeError("no journal holds it")
+        return Unwritten, ()
+
+
+def _stack() -> Any:
+    frame: Any = sys._getframe()
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
