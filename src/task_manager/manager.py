@@ -250,8 +250,9 @@ class TaskManager(Hooks[T, R]):
     def reset(self) -> None:
         """Forget what was done: results, errors, the summary, and which tasks were taken before.
 
-        The same tasks run again then. Workers are kept. With a journal it is the memory that is forgotten,
-        and not the file: the next start reads it again. Raises RuntimeError in the middle of a run.
+        The same tasks run again then. Workers are kept. With a journal it is the memory that is
+        forgotten, and not the file: the next start reads it again. Raises RuntimeError in the middle of
+        a run.
         """
         with self._runs.at_rest(repr(self)):
             self._runs.reset()
