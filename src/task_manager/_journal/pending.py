@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any
@@ -11,6 +10,7 @@ from .._repr import one_line, text_of
 from .._signals import let_through
 from .._warning import warn
 from .schema import PASSED, STARTED, TASK
+from .sqlite import sqlite3
 from .store import AT_THE_END, PATIENCE, Store
 
 MOST_TOGETHER = 500  # rows, before they are written
