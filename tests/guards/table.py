@@ -61,6 +61,8 @@ JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
 
 FILE, LISTS = "_report/file.py", "_report/lists.py"
 
+STOP, STOPS, STOPS_CHAIN = "_stop.py", "test_stop.py", "test_stop_chain.py"
+
 NONE = "ZeroDivisionError"  # an error that does not come
 
 # fmt: off
@@ -209,5 +211,13 @@ GUARDS = [
     Guard("F36", "a newer one is refused", FILE, "JournalFile._check", never("FORMAT"), "test_file.py", "a_wrong_file and newer"),
     Guard("F36", "a run that has ended since the look was not killed", "_report/reading.py", "seen_in", always("_last_without_end"), "test_file.py", "ends_while"),
     Guard("F36", "a reader who has enough ends it quietly", "_report/command.py", "main", catching(NONE), "test_command.py", "has_enough"),
+    Guard("F37", "a batch ends at a stop", STOP, "Stop.ask", without("exhaust"), STOPS, "a_function_that_calls_it and (serial or thread)"),
+    Guard("F37", "a worker process looks for it", WORKER, "_until_stopped", never("STOPPED"), STOPS, "a_batch_in_a_worker"),
+    Guard("F37", "workers of a loop get nothing more", ASYNC, "AsyncRunner._hear_stop", instead("lambda self: None"), STOPS, "a_function_that_calls_it and async"),
+    Guard("F37", "a forked copy stops nothing", STOP, "Stop.stop", never("_home"), STOPS, "a_copy_in_a_worker and fork"),
+    Guard("F37", "get_args is called for nothing more", "_run/hooks.py", "batch_of", turned("stop.take(stop, indices)", "iter(indices)"), STOPS, "get_args_is_called"),
+    Guard("F37", "a stage is told", "_chain/stage_process.py", "StageProcess.stop_run", instead("lambda self: None"), STOPS_CHAIN, "what_runs_at_a_stage and process-start"),
+    Guard("F37", "an input that was closed has not ended", "_run/async_source.py", "AsyncIterableSource._pull", turned("not self._closing", "True"), STOPS_CHAIN, "input_that_waits and async-process"),
+    Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
 ]
 # fmt: on

@@ -64,14 +64,12 @@ class Pending:
     def unmark(self, ids: Sequence[int]) -> None:
         """What was noted as started, and was not: the notes go, those that still wait here too."""
         unmarked = set(ids)
-        if any(row[STATE] == STARTED and row[0] in unmarked for row in self._rows):
-            kept: list[Row] = []
-            for row in self._rows:
-                if row[STATE] != STARTED or row[0] not in unmarked:
-                    kept.append(row)
-                elif row[STAGE] is not None:  # it has passed a stage of a chain, and waits for the next
-                    kept.append((*row[:STATE], PASSED, *row[STATE + 1 :]))
-            self._rows = kept
+        self._rows = [
+            row if row[STATE] != STARTED or row[0] not in unmarked else _passed(row)
+            for row in self._rows
+            # A note by itself goes; what also tells how far a task of a chain has got, still does.
+            if row[STATE] != STARTED or row[0] not in unmarked or row[STAGE] is not None
+        ]
         self._unmarked += ids
 
     def lose(self, count: int, why: str, what: str) -> None:
@@ -201,3 +199,7 @@ def _weight(row: Row) -> int:
 
 
 _NO_OUTCOME = (PASSED, STARTED)
+
+
+def _passed(row: Row) -> Row:
+    return (*row[:STATE], PASSED, *row[STATE + 1 :])
