@@ -168,6 +168,7 @@ GUARDS = [
     Guard("F33", "a copy uses no connection to a journal", "_journal/connections.py", "", without("after_fork"), "test_journal_lock.py", "f33"),
     Guard("F33", "a copy tells the journal nothing", JOURNALED, "Record.observe", never("this_process"), JOURNAL, "f33 and serial"),
     Guard("F17", "what a full disk refuses is kept for later", PENDING, "Pending.write", catching(NONE), JOURNAL, "f17_a_disk_that_has_room"),
+    Guard("F17", "a disk that refuses is not asked all the time", PENDING, "Pending.write_now", always("_refused"), JOURNAL, "not_asked and thread"),
     Guard("F17", "a row that no file takes goes alone", PENDING, "Pending._write", without("_write_each"), JOURNAL, "f17_one_row"),
     Guard("F27", "whatever our own steps raise, the run has its results", JOURNALED, "Record.observe", catching(NONE), JOURNAL, "f27"),
     Guard("F28", "a task that can be changed is noted as it enters", JOURNALED, "Record.entered", never("_marks"), "test_resume.py", "tasks_are_matched and serial"),

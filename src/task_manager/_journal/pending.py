@@ -91,6 +91,11 @@ class Pending:
         if self and (since >= AGAIN if self._refused else many or since >= SOON):
             self.write()
 
+    def write_now(self, sync: bool = False) -> None:
+        """Write, unless the disk has just refused: nobody is to wait for it again and again."""
+        if not self._refused or monotonic() - self._written >= AGAIN:
+            self.write(sync)
+
     def write(self, sync: bool = False, patience: float = PATIENCE) -> sqlite3.Error | None:
         """Write all now; what the disk refuses stays here, for the next time.
 
