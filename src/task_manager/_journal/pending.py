@@ -20,7 +20,7 @@ SYNCED = 0.5  # seconds between two times that the disk is asked to have them fo
 AGAIN = 0.5  # seconds until a disk that refused is tried again
 MOST_KEPT = 10_000  # rows, while it refuses
 MOST_BYTES = 1 << 26  # of them, then
-VALUE = TASK.index("value")
+STATE, STAGE, VALUE = map(TASK.index, ("state", "stage", "value"))
 
 Row = tuple[Any, ...]
 
@@ -63,9 +63,15 @@ class Pending:
 
     def unmark(self, ids: Sequence[int]) -> None:
         """What was noted as started, and was not: the notes go, those that still wait here too."""
-        if self._refused:
-            unmarked = set(ids)
-            self._rows = [row for row in self._rows if row[3] != STARTED or row[0] not in unmarked]
+        unmarked = set(ids)
+        if any(row[STATE] == STARTED and row[0] in unmarked for row in self._rows):
+            kept: list[Row] = []
+            for row in self._rows:
+                if row[STATE] != STARTED or row[0] not in unmarked:
+                    kept.append(row)
+                elif row[STAGE] is not None:  # it has passed a stage of a chain, and waits for the next
+                    kept.append((*row[:STATE], PASSED, *row[STATE + 1 :]))
+            self._rows = kept
         self._unmarked += ids
 
     def lose(self, count: int, why: str, what: str) -> None:
