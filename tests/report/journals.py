@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -10,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from task_manager._journal.schema import APPLICATION_ID, FORMAT, TABLES
+from task_manager._platform import is_alive
 from task_manager._report.file import JournalFile
 from task_manager._report.reading import seen_in
 from task_manager._report.seen import Seen
+
+DEATHS_ARE_KNOWN = is_alive(os.getpid()) is not None
+"""Whether this system tells if a process lives; if not, a run is taken to go on for a minute."""
 
 BEGAN = 1_800_000_000.0
 DONE, FAILED, PASSED, STARTED = 1, 2, 3, 4

@@ -90,7 +90,7 @@ def _goes_on(run: RunSeen, file: JournalFile) -> bool:
     if going is None and run.pid is not None and run.host == platform.node():
         going = is_alive(run.pid)
     if going is None:
-        going = time.time() - (run.last_at or run.began or 0.0) < RECENT
+        going = abs(time.time() - (run.last_at or run.began or 0.0)) < RECENT
     return going
 
 
