@@ -133,7 +133,8 @@ from report import journals as j
 path = Path({path!r})
 connection = j.opened(path)
 run = j.run(began=time.time(), ended=None, pid=os.getpid(), host=platform.node(), total=2000)
-j.fill(connection, [j.task(f"task {{n}}") for n in range(1000)], runs=[run])
+now = time.time()
+j.fill(connection, [j.task(f"task {{n}}", at=now) for n in range(1000)], runs=[run])
 lock = sqlite3.connect(f"{{path}}-lock", isolation_level=None, timeout=0)
 lock.execute("BEGIN EXCLUSIVE")
 """
