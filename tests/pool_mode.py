@@ -13,18 +13,23 @@ from typing import Any
 import functions
 from task_manager._call import IDLE, NEVER, TOO_LONG, call_batch, invoker
 from task_manager._runners import MODES, Answer, Mode, Orders
+from task_manager._stop import Stop
 from task_manager._task import Batch
 
 
 class PoolRunner:
     sharing = 1
     calls_here = False
+    wakes = False
 
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         self.workers = orders.workers
         self._func = func
         self._pool = ThreadPoolExecutor(orders.workers, "pool")
         self._running: dict[Future[list[Any]], Batch] = {}
+
+    def follow(self, stop: Stop) -> None:
+        """A pool keeps no worker from what it has."""
 
     def room(self, depth: int) -> bool:
         return len(self._running) < self.workers * depth
@@ -39,6 +44,8 @@ class PoolRunner:
             for batch, future in [(self._running.pop(future), future) for future in done]
             for outcomes in future.result()
         ]
+
+    def wake(self) -> None: ...
 
     def not_begun(self) -> None:
         """A pool does not tell."""

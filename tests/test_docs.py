@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -52,6 +53,7 @@ class Block(NamedTuple):
 class Example(NamedTuple):
     """A script, and what it prints; or all that is seen of it in a terminal, where that is shown.
 
+    commands: Blocks of commands that follow it on the page, each with what it prints.
     again: What it prints when it is started once more, after it was killed.
     """
 
@@ -60,6 +62,7 @@ class Example(NamedTuple):
     script: str
     output: str
     screen: str = ""
+    commands: tuple[str, ...] = ()
     again: str = ""
 
 
@@ -97,6 +100,11 @@ def shows_screen(block: Block) -> bool:
     return block.language == "console" and block.after == "```python"
 
 
+def shows_commands(block: Block) -> bool:
+    """Whether this is what a person types after the last example has run, and what that prints."""
+    return block.language == "console" and block.text.startswith("$ ")
+
+
 def examples_of(page: Path) -> list[Example]:
     examples: list[Example] = []
     for block in blocks_of(page):
@@ -104,6 +112,8 @@ def examples_of(page: Path) -> list[Example]:
             examples.append(Example(block.page, block.line, block.text, output=""))
         elif shows_output(block):
             examples[-1] = examples[-1]._replace(output=block.text)
+        elif shows_commands(block):
+            examples[-1] = examples[-1]._replace(commands=(*examples[-1].commands, block.text))
         elif shows_screen(block):
             examples[-1] = examples[-1]._replace(screen=block.text)
         elif block.language == "text killed":
@@ -189,6 +199,43 @@ def test_an_example_looks_like_that_in_a_terminal(example: Example, tmp_path: Pa
     screen = run_in_terminal(example.script, tmp_path)
 
     assert timeless(example.screen.splitlines()) == timeless(screen)
+
+
+@pytest.mark.parametrize(
+    "example", [pytest.param(e, id=f"{e.page}:{e.line}") for e in EXAMPLES if e.commands]
+)
+def test_commands_print_what_is_shown(example: Example, tmp_path: Path) -> None:
+    """In the folder of the example, after it has run; but for what differs from run to run."""
+    script = tmp_path / "crawl.py"
+    script.write_text(example.script, encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    python = shlex.quote(sys.executable)
+
+    def run(command: str) -> str:
+        done = subprocess.run(
+            re.sub(r"\bpython\b", lambda _: python, command),
+            shell=True,
+            capture_output=True,
+            encoding="utf-8",
+            cwd=tmp_path,
+            env=environment,
+            timeout=PATIENCE,
+        )
+        assert ("", 0) == (done.stderr, done.returncode)
+        return done.stdout.replace(str(tmp_path.resolve()), "/home/me")
+
+    run("python crawl.py")
+    for block in example.commands:
+        command, _, shown = block.removeprefix("$ ").partition("\n")
+
+        assert clockless(shown) == clockless(run(command))
+
+
+def clockless(text: str) -> list[str]:
+    """The lines of a report without what the clock has written, and the spaces that follow from that."""
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME", text)
+    text = re.sub(r"(?<=,)\d+\.\d{6}(?=,)|\b\d+(\.\d+)? (s|task/s)\b", "SECONDS", text)
+    return re.sub(r"(?<=\S) +", " ", text).splitlines()
 
 
 def timeless(lines: list[str]) -> list[str]:

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SCENARIOS = ["transcode_files", "download_parse_insert", "nightly_reports"]
+SCENARIOS = [
+    "transcode_files",
+    "paid_api",
+    "download_parse_insert",
+    "simulate_overnight",
+    "nightly_reports",
+    "watch_folder",
+]
 MOST_LINES = 20
 MADE = "# ----"  # begins what makes the data, and the server that has it; it ends at the guard
 GUARD = 'if __name__ == "__main__":'

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sized
 from functools import partial
+from pathlib import Path
 from typing import Any, Unpack, assert_type
 
-from task_manager import ProgressManager, Summary, TaskChain, TaskLogger, TaskManager
+from task_manager import Journal, ProgressManager, Summary, TaskChain, TaskLogger, TaskManager
 from task_manager.events import Attempted, Event
 from task_manager.options import ChainMode, ExecutionMode, ManagerOptions
 
@@ -142,6 +143,18 @@ def options(mode: ExecutionMode, chain_mode: ChainMode) -> None:
     TaskManager(length, start_method="forks")  # type: ignore[call-overload]
     TaskChain((), chain_mode).set_chain_mode("proces")  # type: ignore[arg-type]
     TaskChain((), "thread")  # type: ignore[call-overload]
+
+
+def journals(manager: TaskManager[str, int], chain: TaskChain[str, int]) -> None:
+    TaskManager(length, journal="run.db").start(["a"])
+    TaskManager(length, journal=Path("run.db")).start(["a"])
+    TaskManager(length, journal=Journal("run.db", started=True, in_doubt="error")).start(["a"])
+    TaskChain((manager,), journal=Journal(Path("run.db"), codec="json")).start(["a"])
+    TaskManager(length, journal=5)  # type: ignore[call-overload]
+    Journal("run.db", codec="yaml")  # type: ignore[arg-type]
+    Journal("run.db", "json")  # type: ignore[call-arg]
+    assert_type(manager.journal, Journal | None)
+    assert_type(chain.journal, Journal | None)
 
 
 def attributes(manager: TaskManager[str, int]) -> None:

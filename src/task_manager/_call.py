@@ -7,6 +7,7 @@ import gc
 import inspect
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from operator import is_
@@ -54,8 +55,11 @@ def call_batch(
     passing: Callable[[BaseException], bool] | None = None,
     patience: float = math.inf,
     worker: int = 0,
+    taking: Iterator[Any] | None = None,
 ) -> Iterator[Outcomes | Unrun]:
     """Make the calls in turn; yield outcomes after each slow call, and at the end.
+
+    taking: The calls as they are taken, one by one: where it ends early, the others are given back.
 
     numbers: Those of the calls, for the slot; None: the positions.
     patience: Seconds after which a slow call is the last one; the others are given back, so that
@@ -71,7 +75,8 @@ def call_batch(
     first_began = begun = clock()
     too_late = begun + patience
     positions = range(len(calls))
-    for position, number, call in zip(positions, numbers or positions, calls, strict=True):
+    going = iter(calls) if taking is None else taking
+    for call, position, number in zip(going, positions, numbers or positions):  # noqa: B905 - it may end early
         slot[1] = begun
         slot[0] = number
         try:
@@ -99,23 +104,26 @@ def call_batch(
             )
             first, values, failures, seconds = position + 1, [], {}, []
             first_began = ended = clock()
-            if ended >= too_late and first < len(calls):
-                yield Unrun(range(first, len(calls)))
+            if ended >= too_late:
+                deque(going, maxlen=0)  # what is not taken is let go of
                 break
         begun = ended
     slot[1] = NEVER
+    made = first + len(values)
     if values:
         _refuse_coroutines(values, failures, first)
         yield Outcomes(
-            range(first, first + len(values)),
+            range(first, made),
             values,
             failures,
             seconds,
             InTurn(first_began, seconds),
             [worker] * len(seconds),
         )
+    if interrupt is None and made < len(positions):
+        yield Unrun(range(made, len(positions)))
     # Errors hold the frames that they came through, and with them this one: it is to hold nothing.
-    calls = values = failures = seconds = call = value = None  # type: ignore[assignment]
+    calls = going = taking = values = failures = seconds = call = value = None  # type: ignore[assignment]
     if interrupt is not None:
         raise interrupt
 

@@ -9,7 +9,7 @@ from typing import Any
 from ._hooks import Hooks, check_assigned_hooks
 from ._repr import name_of
 from ._rules.retry import RetryPolicy
-from ._run.runs import Plan
+from ._run.plan import Plan
 from ._runners import MODES, Orders
 from .events import Observer
 from .progress import ProgressObserver

@@ -32,6 +32,7 @@ _last_ctrl_c = -math.inf  # when SIGINT came last while some were active, by `mo
 
 _context: Any = vars(BaseException)["__context__"]  # whatever an error's class makes of the name
 
+_wanted: list[list[BaseException]] = []  # for each handler that goes on, what is to be raised after it
 _callers: set[CodeType] = set()
 _active: list[HeldSignals] = []  # in the main thread, in the order of their beginnings
 _raised: list[BaseException] = []  # by handlers, while some were active
@@ -117,14 +118,32 @@ class HeldSignals:
         if self._waiting:
             raise self._waiting.pop()
 
+    def raise_after_handler(self, error: BaseException, innermost: bool) -> None:
+        """Called in a handler of the script that has interrupted this run: it raises this at its end.
+
+        Called elsewhere this does nothing, as in a handler that was set up since the run has begun.
+        innermost: Only if no run that has begun later goes on, which would be met first.
+        """
+        if threading.current_thread() is not threading.main_thread() or not _wanted:
+            return
+        if self in _active[-1:] or (self in _active and not innermost):
+            _wanted[-1][:] = [error]
+
+    def forget(self, whose: Callable[[BaseException], bool]) -> None:
+        """What is held back, and is like this, is not raised any more."""
+        self._waiting[:] = [error for error in self._waiting if not whose(error)]
+
     def _take(self, number: int, frame: FrameType | None) -> None:
         """The handler in place of the script's."""
         global _last_ctrl_c
         now = monotonic()
         if number == signal.SIGINT:
             _last_ctrl_c = now
+        _wanted.append([])
         try:
             self._handlers[number](number, frame)
+            for error in _wanted[-1]:
+                raise error
         except BaseException as error:
             if self._over:
                 raise
@@ -136,6 +155,7 @@ class HeldSignals:
                 raise
             self._hold_back(error)
         finally:
+            _wanted.pop()
             if not self.allowed:
                 self._since = min(self._since, now)
 

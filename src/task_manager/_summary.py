@@ -8,6 +8,7 @@ from html import escape
 from typing import Any, Self
 
 from ._repr import one_line, short_repr, text_of
+from ._stop import StoppedAtOnce
 from .errors import TaskManagerError, TransportError
 
 SHOWN = 10  # kinds of errors in a printed summary
@@ -44,14 +45,14 @@ class Summary:
     duplicates: Tasks met before, and not run again.
     retries: Attempts after the first, all tasks together.
     seconds: From the call of `start` until the last outcome was recorded.
-    not_started: Tasks taken whose outcome is unknown since the run was broken off; otherwise 0.
+    not_started: Tasks taken that have no outcome, since the run was broken off or stopped; otherwise 0.
     interrupted: How many of these had a call begun, or may have: they are not safe to repeat where a
         call does something that must not be done twice. It is never too few. In a chain an initial task
         counts if any stage may have been called for it; in process mode so does all that the first
         stage had taken.
     kinds: Of the errors, the most frequent first; beyond 100 the others are one, "other kinds".
-    ended_early: Why the run was broken off, as "KeyboardInterrupt", or that its input raised; None: it
-        went to its end.
+    ended_early: Why the run was broken off, as "KeyboardInterrupt", or stopped, "stop()", or that its
+        input raised; None: it went to its end.
     errors: Of the run, in the order in which they came: all where the manager keeps errors, and
         otherwise the first 20.
     journal: Why the journal lacks outcomes of this run, as "12 outcomes are missing: database or disk
@@ -244,6 +245,8 @@ def was_shown(summary: Summary) -> bool:
 
 def why(error: BaseException) -> str:
     """An error as a reason to have ended, in one line: "KeyboardInterrupt"."""
+    if isinstance(error, StoppedAtOnce):
+        return str(error)
     return one_line(text_of(error).removesuffix(": "))
 
 

@@ -42,6 +42,17 @@ class Batch:
     unpack: bool
     numbers: list[int]
 
+    @classmethod
+    def of(cls, attempts: Sequence[Attempt]) -> Batch:
+        """Attempts that were looked at one by one, as a batch."""
+        return cls(
+            [attempt.index for attempt in attempts],
+            [attempt.task for attempt in attempts],
+            [attempt.args for attempt in attempts],
+            True,
+            [attempt.number for attempt in attempts],
+        )
+
     def __len__(self) -> int:
         return len(self.indices)
 

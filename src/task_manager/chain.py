@@ -20,6 +20,7 @@ from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.source import Input, Source
 from ._runners.kept import Turn
 from ._signals import HeldSignals
+from ._stop import Stop
 from ._summary import Summary
 from .errors import ConfigurationError
 from .events import Observer
@@ -252,6 +253,16 @@ class TaskChain(Generic[T, R]):
         """The same, awaited in the caller's event loop."""
         return await self._start_async(_failed)
 
+    def stop(self) -> bool:
+        """End the start that is going on: calls that run are finished, at any stage, and none begins.
+
+        As `TaskManager.stop`: from anywhere, also by the manager of a stage. What has not come to its
+        end is `not_started`. A second call ends what runs as a Ctrl-C does.
+
+        Returns whether there was a start to stop.
+        """
+        return self._starts.stop()
+
     def get_final_result_dict(self) -> Mapping[T, R]:
         """Initial task to the result of the last stage, in the order in which they were first taken.
 
@@ -288,7 +299,8 @@ class TaskChain(Generic[T, R]):
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
             tasks = signals.through(given)
-            with self._starts.one(self._wanted(mode), tasks) as (book, source):
+            error = None
+            with self._starts.one(self._wanted(mode), tasks, Stop(signals)) as (book, source):
                 error = signals.through(CHAIN_MODES[mode].start, self.stages, source, book)
                 book.returned(error)
             return self._answer(error, source)
@@ -298,7 +310,8 @@ class TaskChain(Generic[T, R]):
         signals = HeldSignals()
         with signals.held(), self._turn.one_run("this chain"):
             tasks = signals.through(given)
-            with self._starts.one(self._wanted(self.chain_mode), tasks) as (book, source):
+            error, stop = None, Stop(signals, in_loop=True)
+            with self._starts.one(self._wanted(self.chain_mode), tasks, stop) as (book, source):
                 try:
                     with signals.let_in():
                         start = CHAIN_MODES[self.chain_mode].start_async

@@ -13,7 +13,8 @@ from ._hooks import HOOKS, Hooks, check_hooks, warn_of_near_names
 from ._notice import Notice
 from ._plan import name_of_function, plan_of
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
-from ._run.runs import Plan, Runs
+from ._run.plan import Plan
+from ._run.runs import Runs
 from ._run.source import Input, IterableSource
 from ._signals import HeldSignals
 from ._summary import Summary
@@ -195,6 +196,19 @@ class TaskManager(Hooks[T, R]):
         with HeldSignals().held() as signals:
             source = signals.through(awaited_input_of, task_list, _AWAITED)
             return await self._runs.start_async(plan_of(self, self._told(source)), source, signals)
+
+    def stop(self) -> bool:
+        """End the run that is going on: calls that run are finished, nothing more is begun or read.
+
+        May be called from any thread, hook, observer or signal handler, and from the function unless it
+        runs in another process. `start` then returns its summary: `ended_early` is "stop()", and what
+        was taken and not run is `not_started`; it may be run again. A second call ends what runs as a
+        Ctrl-C does, and `start` still returns its summary.
+
+        Returns whether there was a run to stop. If not, nothing happens: the next run is not stopped.
+        Of a manager that is a stage, the chain is stopped.
+        """
+        return self._runs.stop()
 
     def retry_failed(self) -> Summary:
         """Run what failed once more, as `start(get_error_dict())` does; the summary is of that run.

@@ -253,11 +253,8 @@ def test_f09_a_ctrl_c_while_a_queue_waits(
     """Back at once with KeyboardInterrupt, the result kept, no child left."""
     text = WAITING_RUN.replace("START", STARTS[start]).replace("MODE", repr(mode))
     running = script(text.replace("CHAIN", repr(start.split()[-1] if "chain" in start else "")))
-    if start.endswith("process"):
-        time.sleep(1.0)  # the hook prints in the process of the stage
-    else:
-        running.wait_for("working")
-    time.sleep(0.3)
+    running.wait_for("working")
+    time.sleep(0.6 if start.endswith("process") else 0.3)  # the stage that has printed it tells of it
     os.killpg(running.process.pid, signal.SIGINT)
     out, err = running.process.communicate(timeout=LONG)
 

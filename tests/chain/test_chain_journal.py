@@ -272,8 +272,8 @@ def test_a_value_that_cannot_be_held_goes_back_to_the_last_that_can() -> None:
 
     assert (2, 1, None) == (summary.succeeded, summary.failed, summary.journal)
     assert text.startswith(
-        "the journal etl.db cannot hold what stage 2 has made of the task 0: a "
-        "Unpicklable cannot be pickled: TypeError: stays here"
+        "the journal etl.db cannot hold what stage 2 has made of the task 0: pickle refuses a value of "
+        "type Unpicklable: TypeError: stays here"
     )
     assert [(1, 2, 2)] == [tuple(calls()[name][1] for name in ("first", "second", "third"))]
 

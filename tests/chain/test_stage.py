@@ -76,10 +76,16 @@ def slot() -> list[float]:
     return [IDLE, NEVER]
 
 
+class Silent:
+    """A parent that says nothing."""
+
+    def look(self) -> None: ...
+
+
 @pytest.fixture
 def source(link: tuple[Send, Link], told: Told, slot: list[float]) -> LinkSource:
     """Of stage 1, the second."""
-    return LinkSource(1, link[1], told, Tickets(first=0), slot)  # type: ignore[arg-type]
+    return LinkSource(1, link[1], told, Tickets(first=0), slot, Silent())  # type: ignore[arg-type]
 
 
 def send(link: tuple[Send, Link], *batches: StageBatch) -> None:

@@ -23,7 +23,7 @@ from task_manager._runners.thread_worker import ThreadWorker
 TASKS = range(120)
 
 STEPS: list[tuple[str, Any, str]] = [
-    *(("async", AsyncRunner, name) for name in ["_record", "_wake", "_more", "_work", "_deliver"]),
+    *(("async", AsyncRunner, name) for name in ["_record", "wake", "_more", "_work", "_deliver"]),
     *(
         ("async", AsyncRunner, name)
         for name in ["submit", "room", "collect", "_start_workers", "_wait", "close"]

@@ -1,6 +1,6 @@
 """The guards, and the test that needs each.
 
-A row is a demand of FAULTS.md (F1 to F35), what the guard is for, the file and the function that it
+A row is a demand (F1 to F36, docs/contributing.md), what the guard is for, the file and the function that it
 stands in, the edit that takes it out, a file of tests, and what pytest's -k selects there.
 """
 
@@ -54,7 +54,11 @@ RUN, RECORDER = "_run/run.py", "_run/recorder.py"
 ROUND, INTAKE, LINK, STAGE = "_chain/round.py", "_chain/intake.py", "_chain/link.py", "_chain/stage.py"
 
 JOURNALED, PENDING = "_journal/record.py", "_journal/pending.py"
+STORE, DOOR = "_journal/store.py", "_journal/door.py"
+FILES, STORED = "test_journal_door.py", "test_journal_store.py"
 JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
+
+FILE, LISTS = "_report/file.py", "_report/lists.py"
 
 NONE = "ZeroDivisionError"  # an error that does not come
 
@@ -169,13 +173,30 @@ GUARDS = [
     Guard("F28", "a task that can be changed is noted as it enters", JOURNALED, "Record.entered", never("_marks"), "test_resume.py", "tasks_are_matched and serial"),
     Guard("F10", "what is about to be called is noted first", RUN, "Run.next_batch", without("leaving"), DOUBT, "what_was_started_is_in_doubt and serial"),
     Guard("F10", "in serial mode no outcome waits for the end of the next call", JOURNALED, "Record.leaving", without("resting"), JOURNAL, "before_the_next_call"),
+    Guard("F1", "what a dead worker had begun is in doubt, and not called again", JOURNALED, "Record.returned", always("not self._strict"), DOUBT, "what_had_begun"),
     Guard("F9", "what had not begun is not in doubt", RUN, "Run.break_off", without("_record.not_begun"), DOUBT, "after_a_ctrl_c"),
-    Guard("F1", "a task that is charged for a death is not in doubt as well", JOURNALED, "Record.returned", turned("set(unrun.begun).intersection(unrun.positions)", "set(unrun.begun)"), DOUBT, "what_had_begun"),
     Guard("F34", "a text is one line", "_repr.py", "one_line", instead("lambda text: text"), "test_faults_text.py", "f34_text_is_one or f34_no_task"),
+    Guard("F34", "a task in a list is one line", LISTS, "_escaped", instead("lambda text: text"), "test_shown.py", "f34_whatever"),
+    Guard("F34", "a task in a table is no formula", LISTS, "_field", never("FORMULAS"), "test_shown.py", "f34_no_task_is_a_formula"),
+    Guard("F34", "a line of a traceback is harmless", "_report/traces.py", "lines_of", without("one_line"), "test_shown.py", "f34_whatever"),
     Guard("F35", "nobody is asked by signal 0 where that is a Ctrl-C", ENDS, "has_died", never("_killpg"), PLATFORM, "load"),
     Guard("F35", "no selector is asked where nothing is registered", ENDS, "when_ready", never("get_map"), PLATFORM, "only_one"),
     Guard("F35", "no selector is given what is no socket", CHILD, "tells_of_death", turned("CAN_POLL", "True"), PLATFORM, "load"),
     Guard("F35", "the slot is an argument where no file can be passed", "_platform/sharing.py", "shared_by_argument", always("PASSES_FILES"), PLATFORM, "load"),
     Guard("F35", "a child ends with its parent", WATCH, "end_with_parent", never("sentinel is not None"), PLATFORM, "end_with_their_parent"),
+    Guard("F36", "one run at a time has a journal", "_journal/lock.py", "Lock.__init__", without("BEGIN EXCLUSIVE"), "test_journal_lock.py", "second_run"),
+    Guard("F36", "a journal that others can write is refused", DOOR, "Door.check_place", never("hands is not None"), FILES, "others_can_write and 438"),
+    Guard("F36", "what lay beside a journal that was removed is not taken", DOOR, "Door.make", without("beside(ending).unlink(missing_ok"), FILES, "left_beside"),
+    Guard("F36", "one of another function is read without a trace", STORE, "Store._open", never("door.meta()"), FILES, "killed_process_left"),
+    Guard("F36", "what is to be certain is synced", STORE, "Store.write", turned("'FULL' if sync else 'NORMAL'", "'NORMAL'"), STORED, "to_be_synced"),
+    Guard("F36", "what came last is synced while nothing comes", PENDING, "Pending.write", turned("sync and self._unsynced", "False"), "test_journal_synced.py", "came_last"),
+    Guard("F36", "a write that fails leaves nothing open", STORE, "Store.write", without("roll_back"), STORED, "in_the_middle"),
+    Guard("F36", "a journal that is gone is noticed", STORE, "Store.write", never("_file_at"), STORED, "removed_or_replaced"),
+    Guard("F36", "to look at one that was closed makes no file", FILE, "JournalFile._look", turned("'mode=ro&immutable=1'", "'mode=ro'"), "test_file.py", "one_that_was_closed"),
+    Guard("F36", "what a run has changed meanwhile is looked at again", FILE, "JournalFile._unchanged", instead("lambda self, since: None"), "test_file.py", "begins_while"),
+    Guard("F36", "a copy without its -shm is read elsewhere", FILE, "JournalFile._look", turned("self._copy_of(before)", "_uri(self.path, 'mode=ro')"), "test_file.py", "copied_in_part"),
+    Guard("F36", "a newer one is refused", FILE, "JournalFile._check", never("FORMAT"), "test_file.py", "a_wrong_file and newer"),
+    Guard("F36", "a run that has ended since the look was not killed", "_report/reading.py", "seen_in", always("_last_without_end"), "test_file.py", "ends_while"),
+    Guard("F36", "a reader who has enough ends it quietly", "_report/command.py", "main", catching(NONE), "test_command.py", "has_enough"),
 ]
 # fmt: on

@@ -25,7 +25,10 @@ ROOT = HAS_OWNERS and os.geteuid() == 0
 needs_owners = pytest.mark.skipif(not HAS_OWNERS, reason="needs a system with owners and modes")
 NOBODY = 65534
 UNCHANGED = "; nothing was changed in it"
-ADVICE = "Give each a file of its own; after a change that was meant, begin with a new one"
+ADVICE = (
+    "Give each a file of its own; if it is the same under a new name, docs/api.md says how the journal "
+    "learns that"
+)
 
 
 def as_they_are() -> dict[str, Any]:

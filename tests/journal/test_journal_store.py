@@ -51,19 +51,34 @@ def test_a_row_has_what_was_written() -> None:
     assert [
         (0, 0, DONE, None, 5, 1, 0.5, None),
         (1, 1, FAILED, None, None, 1, 0.5, error_row(1)[1:]),
-        (2, 2, FAILED, None, "half", 1, 0.5, None),
-        (3, "t", PASSED, 2, b"v", None, None, None),
+        (2, 2, FAILED, None, None, 1, 0.5, None),
+        (3, "t", PASSED, 2, None, None, None, None),
     ] == found
 
 
 def test_what_is_not_wanted_is_not_read() -> None:
-    """Results are no memory's business where nobody keeps them; from where a chain goes on is."""
+    """Results are no memory's business where nobody keeps them."""
     store = opened()
     store.write([row(0, 5), row(1, 6, state=FAILED), row(2, 7, state=PASSED)], [error_row(1)], False)
     found = [one for portion in store.rows(values=False, errors=False) for one in portion]
     store.close()
 
-    assert [(0, None, None), (1, 6, None), (2, 7, None)] == [(one[0], one[4], one[7]) for one in found]
+    assert [(0, None, None), (1, None, None), (2, None, None)] == [(x[0], x[4], x[7]) for x in found]
+
+
+def test_from_where_a_chain_goes_on_is_read_for_those_that_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where they have passed a stage; in the order of their numbers, however many are asked for."""
+    monkeypatch.setattr("task_manager._journal.store.VARIABLES", 3)
+    store = opened()
+    for number in range(10):
+        state = DONE if number == 4 else PASSED
+        store.write([(number, number, None, state, number % 2, f"v{number}", 1, 0.5, 1.0, 1)], [], False)
+    found = store.partly(range(2, 20))
+    store.close()
+
+    assert [(3, 1, "v3"), (5, 1, "v5"), (7, 1, "v7"), (9, 1, "v9")] == found
 
 
 def test_the_last_row_of_a_task_stands() -> None:
@@ -96,7 +111,7 @@ def test_a_task_stays_as_it_was_first_written() -> None:
     [
         ([], []),
         ([row(0, state=FAILED)], [(0, FAILED, None)]),
-        ([(0, 0, None, PASSED, 2, "v", 1, 0.5, 1.0, 1)], [(0, PASSED, "v")]),
+        ([(0, 0, None, PASSED, 2, "v", 1, 0.5, 1.0, 1)], [(0, PASSED, None)]),
     ],
     ids=["new", "failed", "passed"],
 )

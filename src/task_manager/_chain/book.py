@@ -14,10 +14,12 @@ from .._run.ledger import Ledger
 from .._run.notes import annotate
 from .._run.recorder import Recorder
 from .._run.source import Source
+from .._stop import Stop
 from .._summary import Summary, input_raised, why
 from ..errors import InDoubtError
 from ..events import (
     Attempted,
+    Event,
     Failed,
     Passed,
     Repeated,
@@ -48,6 +50,7 @@ class Book:
 
     A ticket is the number of an initial task in the chain's ledger.
 
+    stop: Says when the start is to end before its input does.
     record: The open journal; None: there is none, and repeats are those within one start. With one, what
         has arrived in an earlier start is a repeat, and what has got somewhere goes on from there.
     at: By stage, from 0: the tickets that have got there, and the task of each.
@@ -60,11 +63,13 @@ class Book:
         names: Sequence[str],
         distinct: bool,
         record: ChainRecord | None = None,
+        stop: Stop | None = None,
     ) -> None:
         if record is None:
             ledger.forget()
         else:
             ledger.begin_run()
+        self.stop = Stop() if stop is None else stop
         self._ledger = ledger
         self.record = record
         self._names = names
@@ -73,7 +78,7 @@ class Book:
         self._taken = 0
         self.at: list[dict[int, Any]] = [{} for _ in names]
         self._began = monotonic()
-        self.recorder = recorder
+        self._recorder = recorder
         self._returned: BaseException | None = None
         self._begun: set[int] = set()
         self._interrupted_at_first = 0
@@ -86,7 +91,7 @@ class Book:
         self._initial.update(entered)
         self.at[0].update(entered)
         if repeats:
-            self.recorder.record(Repeated(repeats, stage=1))
+            self._recorder.record(Repeated(repeats, stage=1))
         if self.record is None:
             return Entry(tickets, fresh, repeats, {})
         return self._go_on(self.record, tickets, fresh, repeats)
@@ -149,12 +154,12 @@ class Book:
 
     def began(self, total: int | None, mode: str | None = None) -> None:
         """The initial tasks come from here on. total, mode: As of `RunBegan`."""
-        self.recorder.record(RunBegan(total, mode=mode, run=next_run()))
+        self._recorder.record(RunBegan(total, mode=mode, run=next_run()))
 
     @property
     def watched(self) -> bool:
         """Observers are told of this start; otherwise nobody asks for what is only for them."""
-        return self.recorder.watched
+        return self._recorder.watched
 
     def attempted(self, event: Attempted, tickets: Sequence[int]) -> None:
         """Calls of a stage, told with its own numbers. tickets: Whose they were, one for each."""
@@ -165,7 +170,7 @@ class Book:
                 if index in event.failed
             )
             event = replace(event, failed=failed)
-        self.recorder.record(replace(event, indices=tickets))
+        self._recorder.record(replace(event, indices=tickets))
 
     def initial(self, ticket: int) -> Any:
         """The initial task of one who is on the way."""
@@ -181,21 +186,25 @@ class Book:
     ) -> None:
         """These have their results of this stage, and go on; from the last stage, arrive."""
         arrived = stage + 1 == len(self._names)
-        if not arrived:
-            self.at[stage + 1].update(zip(tickets, results, strict=True))
+        event: Event | None = None
         if arrived or self.watched or self.record is not None:
             initial = list(map(self._initial.__getitem__, tickets))
             kind = Succeeded if arrived else Passed
-            self.recorder.record(kind(tickets, initial, results, seconds, attempts, stage + 1))
+            event = kind(tickets, initial, results, seconds, attempts, stage + 1)
+            self._recorder.keep(event)
         if arrived:
             forget = self._initial.pop
             for ticket in tickets:
                 forget(ticket)
+        else:
+            self.at[stage + 1].update(zip(tickets, results, strict=True))
         leave = self.at[stage].pop
         for ticket in tickets:
             leave(ticket)
         if self._begun:
             self._begun.difference_update(tickets)
+        if event is not None:  # now, as an observer may end the start
+            self._recorder.tell(event)
 
     def failed(
         self,
@@ -211,11 +220,13 @@ class Book:
             error = InDoubtError(task)  # a stage knows its own task only
         place = f"stage {stage + 1} of {len(self._names)} ({self._names[stage]})"
         annotate(error, f"task_manager: in {place}, for the initial task {short_repr(task)}")
-        self.recorder.record(Failed(ticket, task, error, attempts, seconds, stage + 1))
+        event = Failed(ticket, task, error, attempts, seconds, stage + 1)
+        self._recorder.keep(event)
         if self.record is not None:
             self._ledger.fail(ticket)
         del self.at[stage][ticket]
         del self._initial[ticket]
+        self._recorder.tell(event)
 
     def stranded(self, stage: int) -> list[int]:
         """The tickets that have not passed this stage, which is the end of the way for them."""
@@ -227,11 +238,11 @@ class Book:
     def retrying(self, stage: int, ticket: int, error: BaseException, number: int, delay: float) -> None:
         """This one is tried again where it is."""
         task = self._initial[ticket]
-        self.recorder.record(Retrying(ticket, task, error, number, delay, stage + 1))
+        self._recorder.record(Retrying(ticket, task, error, number, delay, stage + 1))
 
     def waiting(self) -> None:
         """Nothing has come for a while."""
-        self.recorder.record(Waiting())
+        self._recorder.record(Waiting())
 
     def interrupted_at_first(self, count: int) -> None:
         """So many of those at the first stage had a call begun when its run was broken off."""
@@ -251,7 +262,7 @@ class Book:
         else:
             for ticket in chain(*self.at):
                 self._ledger.fail(ticket)
-        counts = self.recorder.tally.summary(monotonic() - self._began, not_started=0)
+        counts = self._recorder.tally.summary(monotonic() - self._began, not_started=0)
         not_started = self._taken + source.dropped - counts.taken
         first, *later = self.at
         interrupted = self._interrupted_at_first + sum(map(len, later))
@@ -259,6 +270,9 @@ class Book:
         if error is None and (not_started or not source.ended):
             error = self._returned  # of a stage that could not go on; others of handle_error only
         ended_early = None if error is None else why(error)
+        all_read = source.ended or source.remaining == 0
+        if ended_early is None and (not_started or not all_read):
+            ended_early = self.stop.reason
         if ended_early is None and source.error is not None:
             ended_early = input_raised(source.error)
         summary = replace(
@@ -269,7 +283,7 @@ class Book:
         )
         if self.record is not None:
             summary = self.record.close(summary)
-        self.recorder.close(summary)
+        self._recorder.close(summary)
         return summary
 
 

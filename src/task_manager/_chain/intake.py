@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
+from contextlib import suppress
+from itertools import chain, count
 from typing import Any
 
 from .._call import clock, release
@@ -26,6 +27,7 @@ from .reports import (
     StageBatch,
     StageNote,
     StageReport,
+    StoppingReport,
     TookReport,
     WrittenReport,
     no_memory,
@@ -57,6 +59,7 @@ class Intake:
         if stage.garbled:
             return
         for frame in stage.channel.receive():
+            stage.in_hand = frame
             if stage.number > self._first:
                 self.drain(self.before(stage))
             if isinstance(frame, TooLarge):
@@ -65,15 +68,26 @@ class Intake:
             report = self._report_of(stage, frame)
             if report is not None:
                 self._take(stage, report)
+            stage.in_hand = None
         stage.garbled |= stage.channel.garbled
 
+    def take_in_rest(self) -> None:
+        """The stages have ended: what they have done until then is no more in doubt."""
+        for stage in self._stages:
+            with suppress(Exception):  # as of a stage that tells of its own end, or of an observer
+                self.drain(stage)
+
     def taken_unread(self, stage: StageProcess) -> list[int]:
-        """The tickets that it has told to have taken, in reports that nobody has read before its end."""
+        """The tickets that it has told to have taken, in reports that nobody has read before its end.
+
+        One of these may be in hand: something was raised as those of a stage before were taken in first.
+        """
         if stage.garbled:
             return []
+        in_hand = [] if stage.in_hand is None else [stage.in_hand]
         reports = [
             self._report_of(stage, frame)
-            for frame in stage.channel.receive()
+            for frame in chain(in_hand, stage.channel.receive())
             if not isinstance(frame, TooLarge)
         ]
         return [
@@ -136,6 +150,8 @@ class Intake:
                 self._book.retrying(stage.number, ticket, error, number, delay)
                 index = stage.index_of(ticket)
                 stage.recorder.record(Retrying(index, task, error, number, delay, stage.number + 1))
+            case StoppingReport(at_once):
+                self._book.stop.obey(at_once)
             case ConcludingReport():
                 stage.concluding = True
             case GarbledLinkReport():
@@ -145,6 +161,8 @@ class Intake:
             case EndedReport(cell, through):
                 stage.concluding = False
                 self._deaths.concluded.add(stage.number)
+                if stage.number == 0:
+                    self._book.interrupted_at_first(report.interrupted)
                 if cell is not None:
                     error = wire.unpack_failure(wire.ErrorCell(*cell)).error
                     if not through:

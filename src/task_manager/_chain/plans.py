@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .._journal.no_record import Fail, NoRecord
 from .._plan import plan_of
-from .._run.runs import Plan
+from .._run.plan import Plan
 from .._task import Batch, Unrun
 from ..errors import InDoubtError
 from ..manager import TaskManager

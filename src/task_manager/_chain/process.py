@@ -104,14 +104,14 @@ class _Rounds:
         plans = plans_of(stages)
         recorders = [runs_of(stage).recorder(plan) for stage, plan in zip(stages, plans, strict=True)]
         runs = [
-            runs_of(stage).made_elsewhere(plan, recorder, initial.remaining)
+            runs_of(stage).made_elsewhere(plan, recorder, initial.remaining, book.stop)
             for stage, plan, recorder in zip(stages, plans, recorders, strict=True)
         ]
         with InOrder(runs):
             yield cls(stages, recorders, initial, book, signals, in_loop)
 
     def next(self) -> Round | None:
-        if self._first >= len(self._stages):
+        if self._first >= len(self._stages) or self._book.stop.asked:
             return None
         return Round(
             self._stages,
@@ -134,7 +134,7 @@ class _Rounds:
         self.error = self.error or round_.error
         if died is None:
             self._first = len(self._stages)
-        elif self._deaths.too_many:
+        elif self._deaths.too_many and not self._book.stop.asked:
             round_.give_up(died)
             self._first = died.number + 1
             if not self._initial.ended:  # its length is unknown, and nobody is left to take the rest

@@ -17,6 +17,7 @@ from .._call import IDLE, NEVER, Slot
 from .._platform import end_a_copy, this_process, without_signal
 from .._processes import wire
 from .._processes.channel import CHUNK, send_frame
+from .._stop import Stop
 from .._task import Failure
 from ..errors import TransportError
 from ..events import Attempted, Event, Failed, Retrying, Succeeded
@@ -30,6 +31,7 @@ from .reports import (
     RetryingReport,
     StageBatch,
     StageReport,
+    StoppingReport,
     WrittenReport,
     note_of,
     noted,
@@ -41,7 +43,7 @@ from .reports import (
 class Reporter:
     """The observer of a stage's run: tells the parent, and passes results on.
 
-    slot: Told whose result or error is being pickled.
+    slot: Told whose result or error is being pickled. stop: Of the run.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Reporter:
         outgoing: Writer | None,
         tickets: Tickets,
         slot: Slot,
+        stop: Stop,
     ) -> None:
         without_signal(pipe)
         self._home = this_process()
@@ -59,6 +62,8 @@ class Reporter:
         self._outgoing = outgoing
         self._tickets = tickets
         self._slot = slot
+        self._stop = stop
+        self._told: StoppingReport | None = None  # what was said last
         self._before = b""  # the frame of a report that goes with the next one
 
     def report(self, report: StageReport) -> None:
@@ -92,12 +97,18 @@ class Reporter:
         if self._outgoing is not None:
             self._outgoing.send(frame, note)
 
-    def end(self, through: bool, error: wire.ErrorCell | None) -> None:
+    def tell_stop(self) -> None:
+        """If somebody here, as a hook, has asked for it, the parent is to hear of it."""
+        if self._stop.asked and self._told != (said := StoppingReport(self._stop.at_once)):
+            self._told = said
+            self.report(said)
+
+    def end(self, through: bool, error: wire.ErrorCell | None, interrupted: int) -> None:
         """Tell that the run is over, and when all that goes on is in the pipe of the queue.
 
         The parent takes no notice of how this process ends after that, and has to before.
         """
-        self.report(EndedReport(error, through))
+        self.report(EndedReport(error, through, interrupted))
         if self._outgoing is not None and through:
             self._outgoing.end(END)
         elif self._outgoing is not None:
@@ -118,6 +129,7 @@ class Reporter:
         self.report(FailedReport(ticket, pack_error(error), attempts))
 
     def observe(self, event: Event) -> None:
+        self.tell_stop()
         match event:
             case Attempted(indices):
                 tickets = [self._tickets.of(index) for index in indices]

@@ -90,16 +90,24 @@ class GarbledLinkReport(NamedTuple):
     """What came out of the link is nothing that the stage before says."""
 
 
+class StoppingReport(NamedTuple):
+    """Somebody there, as a hook, has called `stop`: the chain is to stop."""
+
+    at_once: bool
+
+
 class EndedReport(NamedTuple):
     """The run of the stage is over. What it has passed on may be on its way still.
 
     error: What it raised, or None.
     through: It has taken all there was, and raised at its end, as handle_error does; otherwise it was
         broken off, and nobody takes what the stage before passes on.
+    interrupted: How many of the tasks that it leaves had a call.
     """
 
     error: wire.ErrorCell | None
     through: bool
+    interrupted: int = 0
 
 
 class WrittenReport(NamedTuple):
@@ -115,6 +123,7 @@ StageReport = (
     | FailedReport
     | RetryingReport
     | ConcludingReport
+    | StoppingReport
     | GarbledLinkReport
     | EndedReport
     | WrittenReport

@@ -95,6 +95,7 @@ class Round:
         )
         self._steps = self._feed.steps()
         self._fed = False
+        self._stopping = False
         self._home = this_process()
         self._vigil = Vigil(self._stages, self._intake)
         self._told = monotonic()  # when something came, or observers were told that nothing does
@@ -107,6 +108,7 @@ class Round:
         try:
             self._start()
             while not self._over:
+                self._obey()
                 more = self._fill()
                 if not more and self._may_nap():
                     self._signals.through(time.sleep, NAP)
@@ -137,6 +139,9 @@ class Round:
             stage.kill()
         for stage in asked:
             stage.end()
+        if self._book.marks:
+            self._intake.take_in_rest()
+        for stage in asked:
             self._book.begun([*stage.held, *self._intake.taken_unread(stage)])
         self._book.note_not_begun()
 
@@ -148,6 +153,7 @@ class Round:
             self._start()
             while not self._over:
                 self._signals.deliver()
+                self._obey()
                 more = self._fill()
                 end_a_copy(home)
                 patience = 0.0 if more else self._feed.patience
@@ -178,6 +184,21 @@ class Round:
             finally:
                 self._stop()
 
+    def _obey(self) -> None:
+        """Once the chain is to stop: let nothing more enter, and have the stages begin nothing more."""
+        stop = self._book.stop
+        stop.check()
+        if stop.asked and not self._stopping:
+            self._stopping = True
+            self._steps = iter(())
+            self._feed.dry = False
+            self._tell_stages()
+
+    def _tell_stages(self) -> None:
+        """In whatever thread, and more than once. One that is being started just now is told later."""
+        for stage in tuple(self._started):
+            stage.stop_run()
+
     @property
     def _over(self) -> bool:
         return all(stage.ended for stage in self._stages)
@@ -206,6 +227,7 @@ class Round:
     # ------------------------------------------------------------------ processes
 
     def _start(self) -> None:
+        self._book.stop.follow(self._tell_stages)
         outgoing: LinkQueue | None = None
         for stage in reversed(self._stages):
             with uninterrupted(), refusals_named("stage process"):

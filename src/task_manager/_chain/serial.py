@@ -8,10 +8,11 @@ from typing import Any
 
 from .._journal.chain_record import ChainRecord
 from .._journal.no_record import Fail, NoRecord
+from .._run.plan import Plan
 from .._run.pump import refuse_running_loop
 from .._run.recorder import Recorder
 from .._run.run import MOST_AT_ONCE
-from .._run.runs import Plan, Runs
+from .._run.runs import Runs
 from .._run.source import IterableSource, Source
 from .._signals import HeldSignals, let_through
 from .._task import Batch, Unrun
@@ -30,7 +31,7 @@ def run_in_serial(stages: Sequence[TaskManager], initial: Source, book: Book) ->
     for runs, plan, source, recorder in _stage_runs(stages, plans, initial, book):
         try:
             with HeldSignals().held() as signals:
-                runs.start(plan, source, signals, recorder)
+                runs.start(plan, source, signals, recorder, book.stop)
         except Exception as error:
             let_through(error)
             first_error = first_error or error
@@ -45,7 +46,7 @@ async def run_in_serial_async(
     for runs, plan, source, recorder in _stage_runs(stages, plans_of(stages), initial, book):
         try:
             with HeldSignals().held() as signals:
-                await runs.start_async(plan, source, signals, recorder)
+                await runs.start_async(plan, source, signals, recorder, book.stop)
         except Exception as error:
             let_through(error)
             first_error = first_error or error
@@ -57,6 +58,8 @@ def _stage_runs(
 ) -> Iterator[tuple[Runs, Plan, Source, Recorder]]:
     """What the run of each stage is made of; that of a stage when the one before is over."""
     for number, (stage, plan) in enumerate(zip(stages, plans, strict=True)):
+        if book.stop.asked:
+            return
         runs = runs_of(stage)
         tickets = Tickets(first=runs.following)
         if book.record is not None:

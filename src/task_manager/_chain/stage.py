@@ -20,11 +20,14 @@ from .._call import IDLE, NEVER, Slot
 from .._processes import wire
 from .._processes.channel import TooLarge
 from .._processes.launch import refusal
+from .._run.run import TICK
 from .._signals import HeldSignals
+from .._stop import Stop, StoppedAtOnce
 from ..errors import TransportError
 from ..manager import TaskManager, runs_of
 from .book import Tickets
 from .link import Frame, Link, LinkQueue, Reader, WayIn, Writer
+from .parent import Parent
 from .plans import AtMostOnce, plan_of_stage
 from .reporter import Reporter, pack_error
 from .reports import (
@@ -51,13 +54,20 @@ class LinkSource:
     error: Exception | None = None
 
     def __init__(
-        self, stage: int, link: Link, reporter: Reporter, tickets: Tickets, slot: Slot | None
+        self,
+        stage: int,
+        link: Link,
+        reporter: Reporter,
+        tickets: Tickets,
+        slot: Slot | None,
+        parent: Parent,
     ) -> None:
         self._stage = stage
         self._link = link
         self._reporter = reporter
         self._tickets = tickets
         self._slot = slot
+        self._parent = parent
         self._arrived: deque[tuple[int, Any]] = deque()
         self._over = False
 
@@ -66,6 +76,7 @@ class LinkSource:
         return self._over and not self._arrived
 
     def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
+        self._parent.look()
         self._receive(limit)
         if wait > 0 and not self._arrived and not self._over:
             self._link.wait(wait)
@@ -84,6 +95,17 @@ class LinkSource:
 
     async def close(self) -> None:
         """The link is the process's, and goes with it."""
+
+    def discard(self) -> None:
+        """Of a stage that is stopped: throw away what comes, until the one before it has ended.
+
+        That one would wait for room in the link for ever. Where the tasks are, the parent knows.
+        """
+        while not (self._over or self._link.ended):
+            for frame in self._link.receive():
+                self._over |= frame == END
+            if not self._over:
+                self._link.wait(TICK)
 
     def _receive(self, enough: int) -> None:
         """Open what has come, until there are enough tasks or bytes. The rest stays in the link."""
@@ -171,7 +193,8 @@ def run_stage(
     slot: Slot = [IDLE, NEVER] if beside else shared
     tickets = Tickets(first=0)
     writer = None if outgoing is None else Writer(outgoing)
-    reporter = Reporter(stage, pipe, writer, tickets, slot)
+    stop = Stop()
+    reporter = Reporter(stage, pipe, writer, tickets, slot, stop)
     try:
         manager: TaskManager = wire.loads(packed) if isinstance(packed, bytes) else packed
     except BaseException as error:
@@ -202,15 +225,22 @@ def run_stage(
     )
     runs = runs_of(manager)
     link = Reader(incoming) if isinstance(incoming, LinkQueue) else WayIn(incoming)
-    source = LinkSource(stage, link, reporter, tickets, None if beside else slot)
+    parent = Parent(pipe, stop)
+    parent.listen()
+    source = LinkSource(stage, link, reporter, tickets, None if beside else slot, parent)
     through, cell = True, None
     try:
         with HeldSignals().held() as signals:
-            runs.start(plan, source, signals, runs.recorder(plan, reporter))
+            runs.start(plan, source, signals, runs.recorder(plan, reporter), stop)
+    except StoppedAtOnce:  # the parent ends the chain when it hears of it
+        through = False
     except BaseException as error:
-        through, cell = source.ended, pack_error(error)
+        through, cell = source.ended or stop.asked, pack_error(error)
+    reporter.tell_stop()
+    if stop.asked and through:
+        source.discard()
     manager.shutdown_pools()
-    reporter.end(through, cell)
+    reporter.end(through, cell, runs.summary.interrupted)
 
 
 def charge_nobody(slot: Slot) -> None:

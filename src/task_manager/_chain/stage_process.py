@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 from .._call import NEVER
+from .._processes.channel import TooLarge
 from .._processes.child import Child
 from .._processes.function import pack_object
 from .._run.recorder import Recorder
@@ -26,6 +27,7 @@ class StageProcess(Child):
     attempts: By ticket, the number of its last attempt, where that was not the first.
     opening: The tickets that may be unpickled there just now, where the slot does not tell which.
     held: The tickets that it has taken, and the number of each there, in the order taken, from 0.
+    in_hand: The frame of a report that is being taken in.
     concluding: It has told all about its tasks, and calls `handle_error`.
     ended: It has said that it is through, and that all it had to pass on is in the pipe of its queue.
     garbled: What came out of its pipe, or of its link to the next stage, is nothing that it says.
@@ -43,6 +45,7 @@ class StageProcess(Child):
         self.opening: list[int] = []
         self.held: dict[int, int] = {}
         self.taken = 0
+        self.in_hand: memoryview | TooLarge | None = None
         self.concluding = False
         self.ended = False
         self.garbled = False
@@ -78,6 +81,11 @@ class StageProcess(Child):
             outgoing,
             name=f"task_manager-stage-{self.number + 1}",
         )
+
+    def stop_run(self) -> None:
+        """It is to finish what runs there, and to begin nothing more. Any thread may say so."""
+        for channel in tuple(self._channels):
+            channel.nudge()
 
     @property
     def waits(self) -> bool:

@@ -21,6 +21,7 @@ from .._run.ledger import Ledger
 from .._run.recorder import Recorder
 from .._run.results import Results
 from .._run.source import Input, IterableSource, Source
+from .._stop import Stop, StoppedAtOnce
 from .._summary import Summary
 from ..errors import ConfigurationError
 from ..events import Observer
@@ -53,12 +54,19 @@ class Starts:
         self.summary: Summary = Summary()
         self.unsaid = Unsaid()
         self._known = Known()
+        self._stop: Stop | None = None  # of the start that is going on
+
+    def stop(self) -> bool:
+        """As `TaskChain.stop`."""
+        stop = self._stop
+        return stop is not None and stop.stop()
 
     @contextmanager
-    def one(self, wanted: Wanted, source: Input | None) -> Iterator[tuple[Book, Input]]:
+    def one(self, wanted: Wanted, source: Input | None, stop: Stop) -> Iterator[tuple[Book, Input]]:
         """The time of a start. However it ends, its counts are kept, and the pools closed.
 
         source: The initial tasks; None: those that have failed in earlier starts.
+        stop: Its own. That it was stopped at once is no error for who has started it.
 
         Raises ConfigurationError, and runs nothing, where there is no stage, or where nobody knows what
         has failed, and JournalError where the journal is refused.
@@ -80,11 +88,15 @@ class Starts:
                 essential.append(record)
             observers = [*wanted.observers, *source.observers]
             recorder = Recorder(essential, observers, keeps_errors=bool(keeps))
-            book = Book(self._ledger, recorder, names, stages[0].deduplicate, record)
-            book.began(source.remaining, wanted.mode)
+            book = Book(self._ledger, recorder, names, stages[0].deduplicate, record, stop)
             with ExitStack() as at_the_end:  # each of these, whatever another one raises
+                at_the_end.callback(stop.over)
+                at_the_end.callback(setattr, self, "_stop", None)
+                self._stop = stop
+                book.began(source.remaining, wanted.mode)
                 for stage in stages:
                     at_the_end.callback(stage.shutdown_pools)
+                at_the_end.push(partial(_stopped_at_once, stop))
                 at_the_end.push(partial(self._close, book, source))
                 yield book, source
 
@@ -137,3 +149,13 @@ class Starts:
         kept = wanted.stages[-1].keep_results
         title = f"chain {', '.join(wanted.names)}"
         return Notice(title, drawn, logs, kept, self.unsaid, lambda: self.results.errors())
+
+
+def _stopped_at_once(
+    stop: Stop,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+) -> bool:
+    """As the exit of a context, which goes no further then."""
+    return isinstance(error, StoppedAtOnce) and error.stop is stop

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from traceback import format_exception_only
 from typing import Any
 
 from .._kinds import kind_of
 from .._processes.wire import ErrorCell, pack_failure, unpack_failure
+from .._signals import let_through
 from .._task import Failure
 from .codec import storable
 
@@ -41,4 +43,16 @@ def error_in(row: tuple[Any, ...], pickles: bool) -> BaseException:
     """
     error, kind, _, said, traceback = row
     packed = error if pickles else None
-    return unpack_failure(ErrorCell(packed, None, kind or "", said or "", traceback or "")).error
+    cell = ErrorCell(packed, None, kind or "", said or "", traceback or "")
+    made = unpack_failure(cell).error
+    return unpack_failure(cell._replace(head=_head(cell.traceback, made))).error
+
+
+def _head(text: str, error: BaseException) -> int:
+    """How much of the traceback stands before what the error itself says, and will say again."""
+    try:
+        last = "".join(format_exception_only(error))
+    except BaseException as broken:
+        let_through(broken)
+        return len(text)
+    return len(text.removesuffix(last))

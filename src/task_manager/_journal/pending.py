@@ -40,6 +40,7 @@ class Pending:
         self._unmarked: list[int] = []
         self._written = self._synced = monotonic()
         self._bytes = 0  # of the values
+        self._unsynced = False  # the file has rows that a power cut may take
         self._refused = False  # at the last try
         self._warned: set[str] = set()
         self.missing = 0
@@ -96,11 +97,10 @@ class Pending:
         sync: Not until it is certain that the disk has it. patience: Seconds that another connection may
             keep the file.
         """
-        if not self:
+        sync = sync or monotonic() - self._synced >= SYNCED
+        if not self and not (sync and self._unsynced):
             return None
         try:
-            now = monotonic()
-            sync = sync or now - self._synced >= SYNCED
             self._write(sync, patience)
         except sqlite3.Error as error:
             let_through(error)
@@ -111,6 +111,7 @@ class Pending:
             self._written = monotonic()
         if sync:
             self._synced = self._written
+        self._unsynced = not sync
         self._unmarked, self._rows, self._errors = [], [], []
         self._bytes = 0
         self._refused = False

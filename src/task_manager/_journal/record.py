@@ -152,7 +152,7 @@ class Record(NoRecord):
     def returned(self, batch: Batch, unrun: Unrun, fail: Fail) -> Sequence[int]:
         if not self._marks or self._home is not this_process():
             return unrun.positions
-        begun = set(unrun.begun).intersection(unrun.positions)  # the one that is charged is not here
+        begun = set(unrun.begun)
         self.not_begun(batch.indices[place] for place in unrun.positions if place not in begun)
         if not self._strict:
             self._touched.update(batch.indices[place] for place in begun)

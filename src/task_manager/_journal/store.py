@@ -34,6 +34,8 @@ VARIABLES = 500  # of one statement, which may have 999 in an old SQLite
 # macOS tells a disk to be done with a write only where it is asked twice.
 PRAGMAS = ("PRAGMA synchronous=NORMAL", "PRAGMA fullfsync=ON", "PRAGMA checkpoint_fullfsync=ON")
 
+SIGN = "REPLACE INTO meta VALUES('holder', ?)"
+
 Row = tuple[Any, ...]
 
 _KINDS = {"0": "the function", "1": "a chain of"}
@@ -117,7 +119,7 @@ class Store:
     def _sign(self, connection: Connection) -> None:
         """Say who has it. On a full disk that cannot be said, and the run goes on."""
         try:
-            connection.execute("REPLACE INTO meta VALUES('holder', ?)", (json.dumps(_here()),))
+            connection.execute(SIGN, _signature())
         except sqlite3.OperationalError as error:
             if not may_pass(error):
                 raise
@@ -131,8 +133,8 @@ class Store:
             raise self._door.refusal("is damaged: it does not say what it is of") from None
         if had != have:
             raise self._door.refusal(
-                f"is of {had}, and this run is of {have}. Give each a file of its own; after a change "
-                "that was meant, begin with a new one"
+                f"is of {had}, and this run is of {have}. Give each a file of its own; if it is the "
+                "same under a new name, docs/api.md says how the journal learns that"
             )
         if codec != wanted["codec"]:
             raise self._door.refusal(f"was made with codec={codec!r}; got codec={wanted['codec']!r}")
@@ -203,8 +205,9 @@ class Store:
         """One transaction: rows as `schema.TASK` and `schema.ERROR` name their columns.
 
         unmarked: First, these are no longer started: they are again what they were before.
-        sync: Wait until it is on the disk, with all before it; otherwise it outlives this process, and a
-            power cut perhaps not. patience: Seconds to wait for another connection.
+        sync: Wait until it is on the disk, with all before it, also where no row is given; otherwise it
+            outlives this process, and a power cut perhaps not. patience: Seconds to wait for another
+            connection.
 
         Raises sqlite3.Error, and has written nothing, where the disk is full or fails, another
         connection holds the file, or the file is gone.
@@ -222,6 +225,8 @@ class Store:
                 connection.execute_many(WRITE_TASK, tasks)
             if errors:
                 connection.execute_many(WRITE_ERROR, errors)
+            if sync and not (tasks or errors):  # to commit nothing would sync nothing
+                connection.execute(SIGN, _signature())
             connection.execute("COMMIT")
         except BaseException:
             connection.roll_back()
@@ -274,6 +279,10 @@ class Store:
 
 def _names(meta: Mapping[str, str]) -> str:
     return ", ".join(json.loads(meta["functions"]))
+
+
+def _signature() -> tuple[str]:
+    return (json.dumps(_here()),)
 
 
 def _here() -> tuple[int, str]:

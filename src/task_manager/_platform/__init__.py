@@ -5,6 +5,8 @@
      processes  deaths, ends, what dies with whom   kill(pid, 0), process groups, poll
      watch      a process ends with its parent      poll, SIGIO
      sharing    sockets and memory of two processes passing of files, memfd
+     locks      whether a file is locked            F_GETLK of Linux
+     terminal   escapes are taken for what they are a console of Windows
      owners     whose a file is                     owners, modes
      servants   processes of multiprocessing's own  fork server, resource tracker
 
@@ -13,6 +15,7 @@ each does what can be done, or nothing, so that no other module asks.  What is l
 """
 
 from .copies import CAN_FORK, after_fork, end_a_copy, this_process
+from .locks import is_locked
 from .owners import HAS_OWNERS, foreign_hands, make_private, may_use
 from .processes import (
     CAN_POLL,
@@ -20,6 +23,7 @@ from .processes import (
     cores,
     end_with_group,
     has_died,
+    is_alive,
     kill_left_behind,
     lead_a_group,
     wait_for_end,
@@ -36,6 +40,7 @@ from .sharing import (
     without_signal,
 )
 from .signals import blocked, blocked_for_start, unblock_after_start, without_sigpipe
+from .terminal import takes_escapes
 from .watch import end_with_parent
 
 __all__ = [
@@ -57,6 +62,8 @@ __all__ = [
     "foreign_hands",
     "forget_locks_of_servants",
     "has_died",
+    "is_alive",
+    "is_locked",
     "kill_left_behind",
     "lead_a_group",
     "make_private",
@@ -65,6 +72,7 @@ __all__ = [
     "pair_of_sockets",
     "ready_servants",
     "shared_by_argument",
+    "takes_escapes",
     "this_process",
     "track_semaphores",
     "unblock_after_start",

@@ -60,6 +60,41 @@ def has_died(process: BaseProcess) -> bool:
     return False
 
 
+def is_alive(pid: int) -> bool | None:
+    """Whether there is a process of this number; None: there is no way to ask.
+
+    It may be another one than was meant, as numbers are given again.
+    """
+    if pid <= 0:
+        return False
+    if _killpg is None:
+        return _is_alive_on_windows(pid)
+    try:
+        _kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _is_alive_on_windows(pid: int) -> bool | None:
+    try:
+        import ctypes
+
+        kernel: Any = ctypes.windll.kernel32  # type: ignore[attr-defined, unused-ignore]
+    except (ImportError, AttributeError):
+        return None
+    may_ask, still_active = 0x1000, 259  # PROCESS_QUERY_LIMITED_INFORMATION, STILL_ACTIVE
+    handle = kernel.OpenProcess(may_ask, False, pid)
+    if not handle:
+        return False
+    code = ctypes.c_ulong()
+    known = kernel.GetExitCodeProcess(handle, ctypes.byref(code))
+    kernel.CloseHandle(handle)
+    return not known or code.value == still_active
+
+
 def wait_for_end(process: BaseProcess, seconds: float) -> None:
     """Until it has ended, as its sentinel says, and not longer than so many seconds."""
     if CAN_POLL:

@@ -12,6 +12,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from .._platform import NO_SIGNAL, end_a_copy, memory_of_machine, this_process, without_signal
@@ -91,6 +92,11 @@ class Channel:
             return
         except OSError:  # the other side is gone; reading says so too
             self._outgoing.clear()
+
+    def nudge(self) -> None:
+        """Send a byte that is no frame, where the other side takes none. Any thread may, at any time."""
+        with suppress(OSError):
+            self._pipe.send(b"!", NO_SIGNAL)
 
     def receive(self) -> Iterator[memoryview | TooLarge]:
         """The frames that have arrived whole, each to be used up before the next one is asked for.

@@ -91,6 +91,12 @@ class Child:
             raise RuntimeError(f"the process {self.pid} has ended")
         return self._slot
 
+    def stop(self, run: int) -> None:
+        """No call of this run is to begin there. Any thread may say so, at any time."""
+        slot = self._slot
+        if slot is not None:
+            slot.stop(run)
+
     @property
     def busy_or_ended(self) -> bool:
         """A call goes on in it, by its slot, or there is no such slot any more."""

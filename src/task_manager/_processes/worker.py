@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from .._call import TOO_LONG, Slot, call_batch, invoker
 from .._platform import end_with_group, this_process
+from .._stop import exhaust
 from . import wire
 from .arguments import unnamed
 from .channel import receive_frame, send_frame
 from .report import reports_of
+from .slot import STOPPED
 
 READY = b"ready"  # what a worker says first
 GOODBYE = b"goodbye"  # what a worker is told that is to end by itself
+GROUP = 32  # calls of less than a millisecond each, between two looks whether the run is stopped
 
 
 def work(pipe: socket.socket, slot: Slot, packed_function: bytes) -> None:
@@ -46,17 +50,30 @@ def _serve(pipe: socket.socket, slot: Slot, packed_function: bytes) -> None:
     while (frame := receive_frame(pipe)) != GOODBYE:
         if frame is None:
             raise EOFError
-        unpack, *packed = wire.loads(frame)
+        run, unpack, *packed = wire.loads(frame)
         del frame
         column = wire.Column(*packed)
         invoke = invoker(func, unpack) if column.plain else _loading(invoker(func, unpack))
         numbers = range(base, base + len(column.cells))
-        for outcomes in call_batch(invoke, column.cells, slot, numbers, patience=TOO_LONG):
+        taking = chain.from_iterable(_until_stopped(column.cells, slot, run))
+        for outcomes in call_batch(
+            invoke, column.cells, slot, numbers, patience=TOO_LONG, taking=taking
+        ):
             for report, note in reports_of(outcomes, slot, base):
                 send_frame(pipe, report, note)
             del report, note
+            if slot[STOPPED] >= run:  # after each slow call
+                exhaust(taking)
         base += len(column.cells)
-        del packed, column, outcomes
+        del packed, column, outcomes, taking
+
+
+def _until_stopped(calls: Sequence[Any], slot: Slot, run: int) -> Iterator[Sequence[Any]]:
+    """The calls in groups, as long as the run is not stopped. A look for each call would cost 4 %."""
+    for first in range(0, len(calls), GROUP):
+        if slot[STOPPED] >= run:
+            return
+        yield calls[first : first + GROUP]
 
 
 def _loading(invoke: Callable[[Any], Any]) -> Callable[[bytes], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Protocol
 
 
@@ -25,3 +26,11 @@ class Limit(Protocol):
     def start(self, now: float, count: int) -> None:
         """Take note: so many have been started."""
         ...
+
+
+def most_to_start(limit: Limit | None, now: float, in_flight: int) -> tuple[int, float | None]:
+    """Attempts that may start now, and where there are none, the seconds after which to ask again."""
+    if limit is None:
+        return sys.maxsize, None
+    most = limit.room(now, in_flight)
+    return (most, None) if most > 0 else (0, max(0.0, limit.due(now) - now))

@@ -105,7 +105,7 @@ class AsyncIterableSource:
                 self.error = error
             else:
                 self._end = error
-        self._over = True
+        self._over = not self._closing  # what was closed has not come to its end
         self._news.set()
         close = getattr(self._tasks, "aclose", None)
         if self._closing and close is not None:

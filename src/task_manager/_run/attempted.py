@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from .._task import Batch, Failure, Outcomes
 from ..events import Attempted
@@ -22,6 +23,18 @@ def attempted(
         outcomes.seconds,
         frozenset(batch.indices[position] for position in failures),
         stage,
+    )
+
+
+def succeeded(
+    outcomes: Outcomes, failures: dict[int, Failure]
+) -> tuple[list[int], list[Any], list[float]]:
+    """The positions, values and seconds of those that are not among these failures."""
+    good = [place for place, position in enumerate(outcomes.positions) if position not in failures]
+    return (
+        [outcomes.positions[place] for place in good],
+        [outcomes.values[place] for place in good],
+        [outcomes.seconds[place] for place in good] if outcomes.seconds else [],
     )
 
 

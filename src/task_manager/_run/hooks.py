@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .._call import NEVER, Slot
 from .._repr import text_of
 from .._signals import HeldSignals, let_through
+from .._stop import Stop
 from .._task import Batch, has_tuples, is_tuple
 from ..errors import GetArgsError, ProcessResultError
 from .notes import caused
@@ -20,12 +21,16 @@ def batch_of(
     slot: Slot,
     signals: HeldSignals,
     fail: Callable[[int, Any, BaseException, int], None],
+    stop: Stop,
 ) -> Batch:
-    """First attempts for these tasks. get_args: The hook, or None. Otherwise as `calls_of`."""
+    """First attempts for these tasks. get_args: The hook, or None. Otherwise as `calls_of`.
+
+    stop: Of the run: once it is asked, the hook is called for no more of them.
+    """
     calls: list[Any] = tasks
     unpack = get_args is not None or has_tuples(tasks)
     if get_args is not None:
-        indices, tasks, calls = calls_of(get_args, indices, tasks, slot, signals, fail)
+        indices, tasks, calls = calls_of(get_args, stop.take(stop, indices), tasks, slot, signals, fail)
     elif unpack:
         calls = [task if is_tuple(task) else (task,) for task in tasks]
     return Batch(indices, tasks, calls, unpack, [1] * len(tasks))
@@ -33,7 +38,7 @@ def batch_of(
 
 def calls_of(
     get_args: Callable[[Any], Any],
-    indices: list[int],
+    indices: Iterator[int],
     tasks: list[Any],
     slot: Slot,
     signals: HeldSignals,
@@ -45,7 +50,7 @@ def calls_of(
     fail: Called with the index, the task, its error and 0 attempts, where the hook raised.
     """
     done: list[tuple[int, Any, tuple[Any, ...]]] = []
-    for index, task in zip(indices, tasks, strict=True):
+    for index, task in zip(indices, tasks):  # noqa: B905 - where the run is stopped they end early
         slot[0] = index
         slot[1] = 0.0
         try:

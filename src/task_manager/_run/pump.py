@@ -12,14 +12,16 @@ import contextlib
 from .._platform import end_a_copy, this_process
 from .._runners import Answer, AwaitedRunner, Runner
 from .._signals import HeldSignals
+from .._stop import Stop
 from ..errors import ConfigurationError
 from .run import Run
 
 
-def pump(run: Run, runner: Runner, signals: HeldSignals) -> None:
-    """Let the run flow through the runner until it is over."""
+def pump(run: Run, runner: Runner, signals: HeldSignals, stop: Stop) -> None:
+    """Let the run flow through the runner until it is over. Raises StoppedAtOnce if that is wanted."""
     home = this_process()
     while not run.over:
+        stop.check()
         while room := runner.room(run.depth):
             batch = run.next_batch()
             end_a_copy(home)
@@ -38,13 +40,15 @@ def pump(run: Run, runner: Runner, signals: HeldSignals) -> None:
             end_a_copy(home)
         if not answers:
             run.idle()
+    run.end()
 
 
-async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals) -> None:
+async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals, stop: Stop) -> None:
     """The same, in an event loop that others use as well."""
     home = this_process()
     try:
         while not run.over:
+            stop.check()
             while room := runner.room(run.depth):
                 batch = run.next_batch()
                 end_a_copy(home)
@@ -52,10 +56,13 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals) -
                     break
                 runner.submit(batch)
             signals.deliver()
-            patience = run.patience(full=not room)
+            beside = bool(room) and run.dry and runner.wakes
+            patience = run.patience(full=not room, beside=beside)
             if run.waits_for_input:
                 answers: list[Answer] = []
                 await run.input(patience)
+            elif beside:
+                answers = await _collect_beside_input(run, runner, patience)
             else:
                 answers = await runner.collect(patience)
             end_a_copy(home)
@@ -64,11 +71,30 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals) -
                 end_a_copy(home)
             if not answers:
                 run.idle()
+        run.end()
     except BaseException as error:
         # A copy must not come to the end of the loop: asyncio takes the loop's wake-up pipe out of the
         # selector there, which the copy shares with its parent.
         end_a_copy(home, error)
         raise
+
+
+async def _collect_beside_input(run: Run, runner: AwaitedRunner, patience: float) -> list[Answer]:
+    """Wait for outcomes, or until the source has something: a look at each in turn costs much more."""
+
+    def wake(waiting: asyncio.Future[None]) -> None:
+        runner.wake()
+
+    waiting = asyncio.ensure_future(run.input(patience))
+    waiting.add_done_callback(wake)
+    try:
+        return await runner.collect(patience)
+    finally:
+        waiting.remove_done_callback(wake)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        if not waiting.cancelled():
+            waiting.result()
 
 
 def refuse_running_loop(what: str, instead: str) -> None:

@@ -33,8 +33,16 @@ class Recorder:
         self._home = this_process()
 
     def record(self, event: Event) -> None:
+        self.keep(event)
+        self.tell(event)
+
+    def keep(self, event: Event) -> None:
+        """Record it for those who keep and count; whoever calls this calls `tell` next."""
         for observer in self._essential:
             observer.observe(event)
+
+    def tell(self, event: Event) -> None:
+        """Tell the others, who may end the run."""
         if self._others and self._home is this_process():
             for observer in tuple(self._others):
                 try:

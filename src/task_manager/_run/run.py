@@ -11,7 +11,6 @@ so that tests turn them by hand.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,15 +18,16 @@ from typing import Any
 from .._call import IDLE, NEVER, Slot
 from .._journal.no_record import NoRecord
 from .._rules.batch_size import BatchSize
-from .._rules.limits import Limit
+from .._rules.limits import Limit, most_to_start
 from .._rules.retry import RetryPolicy
 from .._rules.timeouts import too_late
 from .._runners import NotBegun
 from .._signals import HeldSignals
-from .._summary import Summary, input_raised, why
+from .._stop import Stop
+from .._summary import Summary, input_raised
 from .._task import Attempt, Batch, Failure, Outcomes, Unrun
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
-from .attempted import attempted, is_whole
+from .attempted import attempted, is_whole, succeeded
 from .begun import Begun, not_begun_of
 from .hooks import batch_of, process_results
 from .in_flight import InFlight
@@ -52,10 +52,12 @@ class Run:
     get_args, process_result: The hooks, or None where nobody overrode them.
     clock: Seconds, from anywhere. chance: As `random.random`.
     signals: Let through while the input is read and a hook is called, held back by the caller otherwise.
+    stop: Says when the run is to end before its input does, and why.
     slot: Told for which task a hook is called, as the hook may end this process.
     limit: Says when attempts may start, and how many; None: whenever there is room.
     stage: Where this run stands in a chain, from 1; None: in none.
     in_loop: The run flows in an event loop: a read may not wait.
+    dry: The source had nothing at the last look, and has not ended.
     record: The open journal, told of tasks before their calls; outcomes come to it as to an observer.
 
     From the moment a task is entered it is in one of three places, whatever raises: between two places,
@@ -77,6 +79,7 @@ class Run:
         chance: Callable[[], float],
         task_timeout: float | None = None,
         signals: HeldSignals,
+        stop: Stop | None = None,
         slot: Slot | None = None,
         limit: Limit | None = None,
         stage: int | None = None,
@@ -95,6 +98,7 @@ class Run:
         self._chance = chance
         self._task_timeout = task_timeout
         self._signals = signals
+        self._stop = Stop() if stop is None else stop
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
         self._limit = limit
         self._stage = stage
@@ -106,18 +110,20 @@ class Run:
         self._between: list[int] = []  # indices: entered, or due again, and not yet in a batch
         self._waiting = WaitingAttempts()
         self._look_again: float | None = None
-        self._dry = False  # the source had nothing at the last look, and has not ended
+        self.dry = False
         self._dry_looks = 0  # in a row
         self._at_once = 0  # tasks to be read together, as those before them were not to be run
         self._read = 0  # tasks
         self._begun = Begun()
         self._interrupted = 0
-        self._broken_off: BaseException | None = None  # what it was broken off by
+        self._broken_off: str | None = None  # why it was broken off, or what a stop has left undone
 
     @property
     def over(self) -> bool:
-        """Nothing is in flight, nothing waits, and the source has no more."""
-        return self._source.ended and not self._in_flight and not self._waiting
+        """Nothing is in flight, and nothing more is to come: it is stopped, or all is done."""
+        if self._in_flight:
+            return False
+        return self._stop.asked or (self._source.ended and not self._waiting)
 
     @property
     def depth(self) -> int:
@@ -126,10 +132,14 @@ class Run:
 
     def next_batch(self) -> Batch | None:
         """What may start now, or None: `patience` then says when to ask again."""
-        self._look_again = None
-        self._dry = False
-        most = self._most_to_start()
+        self.dry = False
+        if self._stop.asked:
+            return None
+        in_flight = 0 if self._limit is None else self._in_flight.count
+        most, self._look_again = most_to_start(self._limit, self._clock(), in_flight)
         batch = (self._due(most) or self._fresh(most)) if most else None
+        if self._stop.asked:  # meanwhile, as by a hook: what was taken stays between two places
+            return None
         if batch is not None:
             self._record.leaving(batch.indices)
             self._in_flight.add(batch)
@@ -138,24 +148,15 @@ class Run:
                 self._limit.start(self._clock(), len(batch))
         return batch
 
-    def _most_to_start(self) -> int:
-        """Attempts that may start now. Where the limit says none, `patience` knows when to ask again."""
-        if self._limit is None:
-            return sys.maxsize
-        now = self._clock()
-        most = self._limit.room(now, self._in_flight.count)
-        if most <= 0:
-            self._look_again = max(0.0, self._limit.due(now) - now)
-        return max(0, most)
-
-    def patience(self, full: bool) -> float:
+    def patience(self, full: bool, beside: bool = False) -> float:
         """Seconds that may be spent on waiting for outcomes.
 
         full: No worker has room, so that only an outcome can change anything.
+        beside: A source that had nothing is waited for at the same time.
         """
         longest = TICK
-        if not full:
-            if self._look_again is not None:
+        if not full and not self._stop.asked:
+            if self._look_again is not None and not beside:
                 longest = min(longest, self._look_again)
             if self._waiting:
                 longest = min(longest, max(0.0, self._waiting.earliest - self._clock()))
@@ -164,7 +165,7 @@ class Run:
     @property
     def waits_for_input(self) -> bool:
         """Nothing is in flight, and the source had nothing."""
-        return self._dry and not self._in_flight
+        return self.dry and not self._in_flight
 
     async def input(self, seconds: float) -> None:
         """In an event loop: wait for the source, so many seconds at most."""
@@ -187,13 +188,7 @@ class Run:
             due.append(self._waiting.take())
         if not due:
             return None
-        return Batch(
-            [attempt.index for attempt in due],
-            [attempt.task for attempt in due],
-            [attempt.args for attempt in due],
-            True,
-            [attempt.number for attempt in due],
-        )
+        return Batch.of(due)
 
     def _fresh(self, most: int) -> Batch | None:
         """New tasks from the source; so many at most."""
@@ -207,11 +202,11 @@ class Run:
         limit = max(size, self._at_once)
         read = source.read(limit, wait, self._signals)
         if not read:
-            self._dry = not source.ended
+            self.dry = not source.ended
             self._dry_looks += 1
             if not (self.waits_for_input and self._in_loop):
                 pause = DRY if self._dry_looks < 100 else 2 * DRY
-                self._look_again = pause if self._in_flight and self._dry else 0.0
+                self._look_again = pause if self._in_flight and self.dry else 0.0
             return None
         self._dry_looks = 0
         self._read += len(read)
@@ -220,7 +215,9 @@ class Run:
         if repeats:
             self._recorder.record(Repeated(repeats, self._stage))
         indices, tasks = self._record.taken(indices, tasks, self._fail)
-        batch = batch_of(self._get_args, indices, tasks, self._slot, self._signals, self._fail)
+        batch = batch_of(
+            self._get_args, indices, tasks, self._slot, self._signals, self._fail, self._stop
+        )
         self._at_once = 0 if len(batch) else min(2 * len(read), MOST_AT_ONCE)
         if not len(batch):
             self._look_again = 0.0
@@ -248,10 +245,7 @@ class Run:
                     self._recorder.record(attempted(batch, outcomes, failures, self._stage))
                 spent = dict(zip(positions, seconds)) if failures else {}  # noqa: B905 - seconds may be unknown
                 if failures:
-                    good = [i for i, position in enumerate(positions) if position not in failures]
-                    positions = [positions[i] for i in good]
-                    values = [values[i] for i in good]
-                    seconds = [seconds[i] for i in good]
+                    positions, values, seconds = succeeded(outcomes, failures)
                 if positions:
                     self._succeed(batch, positions, values, seconds)
                 for position, failure in failures.items():
@@ -309,12 +303,18 @@ class Run:
         self._recorder.record(failed)
         self._begun.settle([index])
 
-    def break_off(self, error: BaseException, not_begun: NotBegun | None = None) -> None:
-        """The run ends here, by this error: what has no outcome may be run again by the next run.
+    def end(self) -> None:
+        """It is over. What a stop has left may be run again by the next run."""
+        all_read = self._source.ended or self._source.remaining == 0
+        if self._stop.reason is not None and (self._between or self._waiting or not all_read):
+            self.break_off(self._stop.reason, ())
+
+    def break_off(self, reason: str, not_begun: NotBegun | None = None) -> None:
+        """The run ends here, for this reason: what has no outcome may be run again by the next run.
 
         not_begun: As a runner says it.
         """
-        self._broken_off = error
+        self._broken_off = reason
         in_flight = self._in_flight.indices
         others = [*self._between, *(attempt.index for attempt in self._waiting)]
         for index in [*others, *in_flight]:
@@ -343,8 +343,7 @@ class Run:
         return replace(
             settled,
             not_started=not_started,
-            interrupted=min(
-                self._interrupted, not_started
-            ),  # one may be counted, and still be in flight
-            ended_early=why(self._broken_off),
+            # One may be counted, and still be in flight.
+            interrupted=min(self._interrupted, not_started),
+            ended_early=self._broken_off,
         )

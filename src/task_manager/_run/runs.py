@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any
 
@@ -20,54 +19,21 @@ from .._journal.no_record import NoRecord
 from .._journal.record import Record
 from .._notice import Unsaid
 from .._rules.batch_size import BatchSize
-from .._rules.limits import Limit
-from .._rules.retry import RetryPolicy
-from .._runners import AwaitedRunner, Mode, NotBegun, Orders, Runner
+from .._runners import AwaitedRunner, NotBegun, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
 from .._signals import HeldSignals
+from .._stop import Stop, StoppedAtOnce
 from .._summary import Summary, why
 from ..errors import ConfigurationError
 from ..events import Observer, RunBegan, next_run
-from ..journal import Journal
 from .ledger import Ledger
+from .plan import Plan
 from .pump import pump, pump_awaiting, refuse_running_loop
 from .recorder import Recorder
-from .results import Keeps, Results
+from .results import Results
 from .run import Run
 from .source import Source
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a manager wants of one run: its options and hooks, as they are when it starts.
-
-    owner, name: The manager and its function, for people.
-    orders: What the runner is made with.
-    keeps: Results and errors are kept; "errors": only these. distinct: Repeats are not run.
-    get_args, process_result: The hooks; None where nobody overrode them.
-    handle_error: Called at the end. observers: Those of this run.
-    limit: As of `Run`. stage: Of a chain, from 1; None: of none. journal: None: there is none.
-    record: Without a journal of its own, who is told what begins: in a chain, what notes it in that of
-        the chain.
-    """
-
-    owner: str
-    name: str
-    func: Callable[..., Any]
-    mode: Mode
-    orders: Orders
-    retry: RetryPolicy
-    keeps: Keeps
-    distinct: bool
-    get_args: Callable[[Any], Any] | None
-    process_result: Callable[[Any, Any], Any] | None
-    handle_error: Callable[[], None]
-    observers: tuple[Observer, ...]
-    limit: Limit | None = None
-    stage: int | None = None
-    journal: Journal | None = None
-    record: NoRecord | None = None
 
 
 class Runs:
@@ -83,6 +49,7 @@ class Runs:
         self._known = Known()
         self.unsaid = Unsaid()
         self._runner = KeptRunner()
+        self._stop: Stop | None = None  # of the run that is going on
 
     # ------------------------------------------------------------------ verbs
 
@@ -92,23 +59,25 @@ class Runs:
         source: Source,
         signals: HeldSignals,
         recorder: Recorder | None = None,
+        stop: Stop | None = None,
     ) -> Summary:
         """Make one run, in this thread.
 
         signals: Held back by the caller, from before it looked at anything of the user's: what a
             handler raises in that look must not be taken for a fault of what is looked at.
         recorder: As `recorder` makes it; None: a new one.
+        stop: Of the chain that this run belongs to; None: it has one of its own.
         """
         if plan.mode.awaits:  # the signals are held before the loop is made: it has no safe places
             refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
-            return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals))
-        with self._runner.one_run(plan.owner), self._recording(plan) as record:
+            return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals, stop))
+        with self._one_run(plan, stop, signals) as (one, record):
             recorder = recorder or self.recorder(plan, *record.observers)
             runner = self._kept_runner(plan)
             record.calls_here = runner.calls_here
-            run = self._new_run(plan, source, recorder, runner, signals, record)
-            with self._ending(run, plan, recorder, runner, record):
-                pump(run, runner, signals)
+            run = self._new_run(plan, source, recorder, runner, signals, record, one)
+            with self._ending(run, plan, recorder, runner, record, own=stop is None):
+                pump(run, runner, signals, one)
         return signals.through(self._conclude, run, plan)
 
     async def start_async(
@@ -117,9 +86,15 @@ class Runs:
         source: Source,
         signals: HeldSignals,
         recorder: Recorder | None = None,
+        stop: Stop | None = None,
     ) -> Summary:
         """The same, in the running event loop."""
-        return await self._start_awaiting(plan, source, recorder, signals)
+        return await self._start_awaiting(plan, source, recorder, signals, stop)
+
+    def stop(self) -> bool:
+        """As `TaskManager.stop`."""
+        stop = self._stop
+        return stop is not None and stop.stop()
 
     def failed(self, plan: Plan) -> list[Any]:
         """The tasks that have failed in earlier runs; with a journal, also those of other processes.
@@ -138,11 +113,16 @@ class Runs:
             return list(self.results.errors()) if plan.keeps else record.failed_tasks()
 
     @contextlib.contextmanager
-    def made_elsewhere(self, plan: Plan, recorder: Recorder, total: int | None) -> Iterator[None]:
-        """The time of a run whose calls are made in another process: in that of a chain's stage."""
+    def made_elsewhere(
+        self, plan: Plan, recorder: Recorder, total: int | None, stop: Stop
+    ) -> Iterator[None]:
+        """The time of a run whose calls are made in another process: in that of a chain's stage.
+
+        stop: Of the chain.
+        """
         began = monotonic()
         ended_early: str | None = None
-        with self._runner.one_run(plan.owner):
+        with self._runner.one_run(plan.owner), self._stopped_by(stop):
             self.results.begin_run(repeats=True, keeps=plan.keeps)
             workers = plan.orders.workers
             recorder.record(RunBegan(total, plan.stage, plan.mode.name, workers, next_run()))
@@ -153,6 +133,7 @@ class Runs:
                 raise
             finally:
                 seconds = monotonic() - began
+                ended_early = ended_early or stop.reason
                 self.summary = recorder.tally.summary(seconds, 0, ended_early=ended_early)
                 recorder.close(self.summary, plan.stage)
 
@@ -193,31 +174,69 @@ class Runs:
     # ------------------------------------------------------------------ inside
 
     async def _start_in_own_loop(
-        self, plan: Plan, source: Source, recorder: Recorder | None, signals: HeldSignals
+        self,
+        plan: Plan,
+        source: Source,
+        recorder: Recorder | None,
+        signals: HeldSignals,
+        stop: Stop | None,
     ) -> Summary:
         """In an event loop that ends with the run."""
         try:
-            return await self._start_awaiting(plan, source, recorder, signals)
+            return await self._start_awaiting(plan, source, recorder, signals, stop)
         finally:
             signals.ends_allowed = True
 
     async def _start_awaiting(
-        self, plan: Plan, source: Source, recorder: Recorder | None, signals: HeldSignals
+        self,
+        plan: Plan,
+        source: Source,
+        recorder: Recorder | None,
+        signals: HeldSignals,
+        stop: Stop | None,
     ) -> Summary:
-        with self._runner.one_run(plan.owner), self._recording(plan) as record:
+        with self._one_run(plan, stop, signals, in_loop=True) as (one, record):
             recorder = recorder or self.recorder(plan, *record.observers)
             runner = self._awaited_runner(plan, signals)
             record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
-            run = self._new_run(plan, source, recorder, runner, signals, record, in_loop=True)
-            with self._ending(run, plan, recorder, runner, record):
+            run = self._new_run(plan, source, recorder, runner, signals, record, one, in_loop=True)
+            with self._ending(run, plan, recorder, runner, record, own=stop is None):
                 try:
-                    await pump_awaiting(run, runner, signals)
+                    await pump_awaiting(run, runner, signals, one)
                 finally:
                     try:
                         await source.close()  # first: what it has read until then is counted
                     finally:
                         await runner.close()
         return signals.through(self._conclude, run, plan)
+
+    @contextlib.contextmanager
+    def _one_run(
+        self, plan: Plan, stop: Stop | None, signals: HeldSignals, in_loop: bool = False
+    ) -> Iterator[tuple[Stop, NoRecord]]:
+        """The time of a run: what stops it, and its journal."""
+        with (
+            self._runner.one_run(plan.owner),
+            self._stopped_by(stop, signals, in_loop) as one,
+            self._recording(plan) as record,
+        ):
+            yield one, record
+
+    @contextlib.contextmanager
+    def _stopped_by(
+        self, given: Stop | None, signals: HeldSignals | None = None, in_loop: bool = False
+    ) -> Iterator[Stop]:
+        """The time in which a run can be stopped.
+
+        given: Of a chain; None: the run has one of its own. in_loop: As of `Stop`.
+        """
+        self._stop = stop = Stop(signals, in_loop) if given is None else given
+        try:
+            yield stop
+        finally:
+            self._stop = None
+            if given is None:
+                stop.over()
 
     @contextlib.contextmanager
     def _recording(self, plan: Plan) -> Iterator[NoRecord]:
@@ -244,8 +263,10 @@ class Runs:
         runner: Runner | AwaitedRunner,
         signals: HeldSignals,
         record: NoRecord,
+        stop: Stop,
         in_loop: bool = False,
     ) -> Run:
+        runner.follow(stop)
         self._restore(plan, record)
         self._ledger.begin_run()
         began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
@@ -263,6 +284,7 @@ class Runs:
             chance=random.random,
             task_timeout=plan.orders.task_timeout,
             signals=signals,
+            stop=stop,
             slot=plan.orders.slot,
             limit=plan.limit,
             stage=plan.stage,
@@ -278,10 +300,12 @@ class Runs:
         recorder: Recorder,
         runner: Runner | AwaitedRunner,
         record: NoRecord,
+        own: bool,
     ) -> Iterator[None]:
         """However the run ends, its counts are kept and its observers told.
 
         A run that is broken off leaves its runner in the middle of things; the runner goes with it.
+        own: What stops it at once is its own, and no error for those who started it.
         """
         try:
             yield
@@ -291,8 +315,9 @@ class Runs:
                 self._runner.close()
                 not_begun = runner.not_begun()
             finally:
-                run.break_off(error, not_begun)
-            raise
+                run.break_off(why(error), not_begun)
+            if not (own and isinstance(error, StoppedAtOnce) and error.stop is self._stop):
+                raise
         finally:
             self.summary = record.close(run.summary)
             recorder.close(self.summary, plan.stage)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from .._call import Slot
 from .._platform import cores
+from .._stop import Stop
 from .._task import Batch, Outcomes, Unrun
 
 Answer = tuple[Batch, Outcomes | Unrun]
@@ -21,11 +22,19 @@ class Runner(Protocol):
     workers: How many calls it makes at the same time.
     sharing: How many of them take from the same batch.
     calls_here: `collect` makes the calls itself, in its caller's thread.
+    wakes: `wake` has an effect. If not, a run that waits for something else too asks it again and again.
     """
 
     workers: int
     sharing: int
     calls_here: bool
+    wakes: bool
+
+    def follow(self, stop: Stop) -> None:
+        """A run begins. When it is asked to stop, no call begins any more: what has not begun comes
+        home as Unrun. A runner that cannot keep a worker from beginning a call may let it.
+        """
+        ...
 
     def room(self, depth: int) -> bool:
         """Whether one more batch may be submitted, where a worker may hold `depth` of them."""
@@ -37,6 +46,10 @@ class Runner(Protocol):
 
     def collect(self, timeout: float) -> list[Answer]:
         """The outcomes since the last time; waits up to `timeout` seconds for the first."""
+        ...
+
+    def wake(self) -> None:
+        """Have a `collect` that waits return now. Any thread may say so, and a signal handler."""
         ...
 
     def close(self) -> None:
@@ -56,12 +69,17 @@ class AwaitedRunner(Protocol):
 
     workers: int
     sharing: int
+    wakes: bool
+
+    def follow(self, stop: Stop) -> None: ...
 
     def room(self, depth: int) -> bool: ...
 
     def submit(self, batch: Batch) -> None: ...
 
     async def collect(self, timeout: float) -> list[Answer]: ...
+
+    def wake(self) -> None: ...
 
     async def close(self) -> None: ...
 

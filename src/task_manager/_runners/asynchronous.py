@@ -14,8 +14,10 @@ finds out which from what is queued, current, and recorded, and queues it again.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from operator import is_, length_hint
 from types import CoroutineType
@@ -23,7 +25,8 @@ from typing import Any
 
 from .._call import LOOK_AGAIN, NEVER, clock, failure_of, refuse_coroutine
 from .._signals import comes_from_a_handler, makes_calls
-from .._task import Batch, Failure, Outcomes
+from .._stop import Stop
+from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError
 from . import Answer, NotBegun, Orders
 from .async_worker import AsyncWorker, Part, heard, shed_cancellation
@@ -36,6 +39,8 @@ TOO_OFTEN = 3  # times that workers fail with the same attempt, or without any; 
 
 
 class AsyncRunner:
+    wakes = True
+
     def __init__(self, func: Callable[..., Coroutine[Any, Any, Any]], orders: Orders) -> None:
         self.workers = self.sharing = orders.workers
         self._timeout = orders.task_timeout
@@ -58,6 +63,14 @@ class AsyncRunner:
         self._failed_looks = 0  # looks in a row that found such workers, and nothing else
         self._news: asyncio.Future[None] | None = None
         self._untaken: list[tuple[Batch, list[int]]] = []  # when this was closed
+        self._stop = Stop()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._kept_back: deque[tuple[Batch, int, Any]] = deque()  # from the workers, as it is stopped
+
+    def follow(self, stop: Stop) -> None:
+        self._stop = stop
+        stop.follow(self._hear_stop)
 
     def room(self, depth: int) -> bool:
         return self._ahead < self.workers
@@ -86,6 +99,8 @@ class AsyncRunner:
         ]
         answers += self._given_up
         self._given_up = []
+        if self._stop.asked:
+            answers += self._give_back()
         for batch, outcomes in answers:
             self._deliver(batch, outcomes.positions)
         return answers
@@ -97,6 +112,7 @@ class AsyncRunner:
             for batch, position in one.untaken()
             if (batch, position) not in self._dropped
         ]
+        self._untaken += [(batch, [position]) for batch, position, _ in self._kept_back]
         self._queued.clear()
         self._behind = 0
         self._opened = Opened.of(NOTHING, [], [])
@@ -120,9 +136,32 @@ class AsyncRunner:
         finally:
             self._news = None
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
+
+    def _hear_stop(self) -> None:
+        """In whatever thread, and in this one between any two steps, as in a call or in a handler."""
+        if threading.get_ident() == self._thread:
+            self._keep_back()
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self.wake)
+
+    def _keep_back(self) -> None:
+        """Take from the workers what none has taken yet. To be called in the loop's thread."""
+        for one in (self._opened, *self._queued):
+            self._kept_back.extend(one.feed)
+
+    def _give_back(self) -> list[Answer]:
+        """What no worker has taken. Here nothing is between two steps, so nothing is missed."""
+        self._keep_back()
+        self._queued.clear()
+        self._behind = 0
+        unrun: dict[Batch, list[int]] = {}
+        while self._kept_back:
+            batch, position, _ = self._kept_back.popleft()
+            unrun.setdefault(batch, []).append(position)
+        return [(batch, Unrun(positions)) for batch, positions in unrun.items()]
 
     @property
     def _ahead(self) -> int:
@@ -191,6 +230,7 @@ class AsyncRunner:
             return
         held = {(worker.batch, worker.position) for worker in self._working}
         held.update(*(one.untaken() for one in (self._opened, *self._queued)))
+        held.update((batch, position) for batch, position, _ in self._kept_back)
         for batch, delivered in self._open.items():
             recorded = self._parts[batch].positions if batch in self._parts else ()
             for position in set(range(len(batch))).difference(delivered, recorded):
@@ -216,7 +256,7 @@ class AsyncRunner:
         part = self._parts.get(worker.batch)
         if part is None:
             part = self._parts[worker.batch] = Part([], [], {}, [], [], [])
-            self._wake()
+            self.wake()
         try:
             part.values.append(value)
             part.seconds.append(seconds)
@@ -291,11 +331,11 @@ class AsyncRunner:
         except BaseException as error:
             if comes_from_a_handler(error):
                 self._end = error  # raised by `collect`: asyncio would keep an Exception to itself
-                self._wake()
+                self.wake()
                 return
             if not worker.left_alone:
                 self._failed = True
-                self._wake()
+                self.wake()
             raise
         finally:  # errors hold the frames that they came through, and with them this one
             worker.batch = NOTHING

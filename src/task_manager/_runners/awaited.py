@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from .._signals import HeldSignals
+from .._stop import Stop
 from .._task import Batch
 from . import Answer, NotBegun, Runner
 
@@ -56,9 +57,13 @@ class Awaited:
     def __init__(self, runner: Runner, signals: HeldSignals) -> None:
         self.workers = runner.workers
         self.sharing = runner.sharing
+        self.wakes = runner.wakes
         self._runner = runner
         self._signals = signals
         self._waiter = None if runner.calls_here else Waiter()
+
+    def follow(self, stop: Stop) -> None:
+        self._runner.follow(stop)
 
     def room(self, depth: int) -> bool:
         return self._runner.room(depth)
@@ -76,6 +81,9 @@ class Awaited:
             await asyncio.sleep(0.0 if answers else longest)
             return answers
         return await waiter.end(waiting)
+
+    def wake(self) -> None:
+        self._runner.wake()
 
     async def close(self) -> None:
         """Ends the waiting; the runner itself is the manager's, and may serve another run."""

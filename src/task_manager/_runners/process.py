@@ -16,6 +16,7 @@ import multiprocessing
 import selectors
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from time import sleep  # by name: tests of other code put something else into the module
 from typing import Any
 
@@ -39,6 +40,7 @@ from .._processes.life import refusals_named, refuse_daemons, uninterrupted
 from .._processes.report import refusal_in
 from .._processes.worker import GOODBYE, READY, work
 from .._rules.suspects import Suspects
+from .._stop import Stop
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerDiedError, WorkerStartError
 from . import Answer, NotBegun, Orders
@@ -49,6 +51,7 @@ from .places import Places
 class ProcessRunner:
     sharing = 1
     calls_here = False
+    wakes = False
 
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         refuse_daemons()
@@ -67,9 +70,16 @@ class ProcessRunner:
         self._places = Places()
         self._owner = this_process()
         self._parts: deque[Unsent] = deque()  # that no worker has yet
+        self._stop = Stop()
+        self._run = 0  # its number, from 1: a stop of an earlier one is of no account
         self._ended: list[Worker] = []  # when this was closed
 
     # ------------------------------------------------------------------ the verbs
+
+    def follow(self, stop: Stop) -> None:
+        self._stop = stop
+        self._run += 1
+        stop.follow(partial(self._tell_workers, self._run))
 
     def room(self, depth: int) -> bool:
         held = sum(worker.load for worker in self._running)
@@ -101,9 +111,14 @@ class ProcessRunner:
         if self._timeout is not None:
             self._end_overdue(self._timeout)
             self._end_hanging(self._timeout)
+        if self._stop.asked:
+            self._hand_back()
         self._hand_out()
         answers, self._answers = self._answers, []
         return answers
+
+    def wake(self) -> None:
+        """It would take two more files."""
 
     def close(self) -> None:
         if self._owner is not this_process():  # a copy in a forked child: nothing in it is its own
@@ -132,6 +147,34 @@ class ProcessRunner:
             found += [(sent.batch, sent.left[len(sent.begun(number)) :]) for sent in worker.sent]
             found += [(unsent.batch, unsent.left) for unsent in worker.unsent]
         return found
+
+    # ------------------------------------------------------------------ a stop
+
+    def _tell_workers(self, run: int) -> None:
+        """In whatever thread. A worker that is being started just now is told by `_hand_back`."""
+        for worker in tuple(self._running):
+            worker.stop(run)
+
+    def _hand_back(self) -> None:
+        """What was not sent comes home from here, and the rest by the workers, which make no call of it.
+
+        Those that are not ready yet are not waited for.
+        """
+        self._answers += [(part.batch, Unrun(part.left)) for part in self._parts]
+        self._parts.clear()
+        for worker in list(self._running):
+            worker.stop(self._run)
+            if not worker.ready:
+                self._read(worker)  # one that says so after this has seen the line before
+            if worker.ready:
+                self._answers += [(part.batch, Unrun(part.left)) for part in worker.unsent]
+                worker.unsent.clear()
+            elif worker.load:
+                self._remove(worker)
+                worker.kill()
+                worker.end()
+                self._answers += given_back(worker, None, None, None)
+                worker.close()
 
     # ------------------------------------------------------------------ workers come and go
 
@@ -198,11 +241,7 @@ class ProcessRunner:
 
         overdue: The call that it was killed for by us; None if it died by itself.
         """
-        self._running.remove(worker)
-        self._places.give_back(worker.place)
-        self._selector.unregister(worker.channel)
-        if self._sentinels_tell:
-            self._selector.unregister(worker.process.sentinel)
+        self._remove(worker)
         number = int(worker.slot[0])
         alive = overdue is None and lives_on(worker)
         worker.end(0.0 if alive else TIME_TO_END)
@@ -223,6 +262,14 @@ class ProcessRunner:
             worker.close()
         if not worker.ready and self._failed_starts.too_many(worker):
             self._go_on_without(worker)
+
+    def _remove(self, worker: Worker) -> None:
+        """It is none of the workers any more."""
+        self._running.remove(worker)
+        self._places.give_back(worker.place)
+        self._selector.unregister(worker.channel)
+        if self._sentinels_tell:
+            self._selector.unregister(worker.process.sentinel)
 
     def _go_on_without(self, failed: Worker) -> None:
         """No further worker can be had: those that are ready go on; if there is none, the run ends."""
@@ -262,7 +309,7 @@ class ProcessRunner:
                 self._answers.append((part.batch, _failed(failures)))
                 positions = [position for position in positions if position not in failures]
             if positions:
-                frame = wire.dumps((part.batch.unpack, *share.column))
+                frame = wire.dumps((self._run, part.batch.unpack, *share.column))
                 worker.has_sent(part.batch, positions, len(frame))
                 del share
                 worker.channel.send(frame)

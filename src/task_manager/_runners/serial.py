@@ -8,6 +8,7 @@ from typing import Any
 
 from .._call import IDLE, call_batch, invoker
 from .._signals import comes_from_a_handler
+from .._stop import Stop
 from .._task import Batch, Outcomes, Unrun
 from . import Answer, NotBegun, Orders
 
@@ -21,13 +22,18 @@ class SerialRunner:
     workers = 1
     sharing = 1
     calls_here = True
+    wakes = False
 
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         self._func = func
         self._slot = [IDLE, 0.0] if orders.slot is None else orders.slot
+        self._stop = Stop()
         self._batch: Batch | None = None
         self._last: Batch | None = None
         self._calling: Iterator[Outcomes | Unrun] = iter(())
+
+    def follow(self, stop: Stop) -> None:
+        self._stop = stop
 
     def room(self, depth: int) -> bool:
         return self._batch is None
@@ -35,7 +41,14 @@ class SerialRunner:
     def submit(self, batch: Batch) -> None:
         self._batch = self._last = batch
         invoke = invoker(self._func, batch.unpack)
-        self._calling = call_batch(invoke, batch.calls, self._slot, batch.indices, passing=_ends_the_run)
+        self._calling = call_batch(
+            invoke,
+            batch.calls,
+            self._slot,
+            batch.indices,
+            passing=_ends_the_run,
+            taking=self._stop.take(self, batch.calls),
+        )
 
     def collect(self, timeout: float) -> list[Answer]:
         batch = self._batch
@@ -50,6 +63,9 @@ class SerialRunner:
             return [(batch, outcomes)]
         finally:  # errors hold the frames that they came through, and with them this one
             del batch, outcomes
+
+    def wake(self) -> None:
+        """Nothing waits while there is something to call."""
 
     def close(self) -> None:
         self._batch = None

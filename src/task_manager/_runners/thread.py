@@ -23,6 +23,7 @@ from typing import Any
 from .._call import LOOK_AGAIN, NEVER, PROMPT, clock
 from .._platform import this_process
 from .._processes.life import uninterrupted
+from .._stop import Followed, Stop
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
 from . import Answer, NotBegun, Orders
@@ -36,6 +37,7 @@ MOST_ENDED = 3  # threads in a row that end by themselves, with no outcome betwe
 class ThreadRunner:
     sharing = 1
     calls_here = False
+    wakes = True
 
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         self.workers = orders.workers
@@ -43,7 +45,7 @@ class ThreadRunner:
         self._look = 0.0  # when a call may be overdue
         self._func = func
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
-        self._outbox: SimpleQueue[Answer] = SimpleQueue()
+        self._outbox: SimpleQueue[Answer | None] = SimpleQueue()  # None: a `wake`
         self._working: dict[ThreadWorker, threading.Thread] = {}
         self._left: dict[ThreadWorker, threading.Thread] = {}  # left alone, and not known to have ended
         self._open: dict[Batch, int] = {}  # batches in flight, and how many outcomes of each have come
@@ -51,8 +53,14 @@ class ThreadRunner:
         self._ended_in_a_row = 0
         self._places = Places()
         self._owner = this_process()
+        self._followed = Followed()
         self._handing: list[Batch] = []  # the batch that `submit` has, until it lies in the inbox
         self._ended: list[ThreadWorker] = []  # when this was closed
+
+    def follow(self, stop: Stop) -> None:
+        """What lies in the inbox comes home by the threads, as they take it, and call none of it."""
+        self._followed.stop = stop
+        stop.follow(self.wake)
 
     def room(self, depth: int) -> bool:
         return len(self._open) < self.workers * depth
@@ -76,6 +84,9 @@ class ThreadRunner:
         if self._timeout is not None and clock() >= self._look:
             answers += self._leave_overdue(self._timeout)
         return answers
+
+    def wake(self) -> None:
+        self._outbox.put(None)  # which a signal handler may do in the middle of another put
 
     def close(self) -> None:
         if self._owner is not this_process():  # a copy in a forked child: its threads are not here
@@ -113,12 +124,12 @@ class ThreadRunner:
         """What lies in the outbox; waits for the first, but not longer than a call may take."""
         if self._timeout is not None:
             timeout = min(timeout, max(0.0, self._look - clock()))
-        arrived: list[Answer] = []
+        arrived: list[Answer | None] = []
         with suppress(Empty):
             arrived.append(self._outbox.get(timeout=timeout))
             while True:
                 arrived.append(self._outbox.get_nowait())
-        return arrived
+        return [answer for answer in arrived if answer is not None]
 
     def _take_in(self, batch: Batch, outcomes: Outcomes | Unrun) -> bool:
         """Count these outcomes, which are no longer in flight; False where they are not waited for."""
@@ -134,7 +145,7 @@ class ThreadRunner:
         worker = ThreadWorker(self._places.take())
         thread = threading.Thread(
             target=take_batches,
-            args=(self._func, self._inbox, self._outbox, worker),
+            args=(self._func, self._inbox, self._outbox, worker, self._followed),
             name="task_manager-worker",
             daemon=True,
         )

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from .._call import IDLE, NEVER, TOO_LONG, call_batch, clock, invoker
 from .._platform import this_process
-from .._task import Batch, Failure, Outcomes
+from .._stop import Followed
+from .._task import Batch, Failure, Outcomes, Unrun
 from . import Answer
 
 
@@ -66,13 +67,14 @@ class ThreadWorker:
 def take_batches(
     func: Callable[..., Any],
     inbox: SimpleQueue[Batch | None],
-    outbox: SimpleQueue[Answer],
+    outbox: SimpleQueue[Answer | None],
     worker: ThreadWorker,
+    followed: Followed,
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
     try:
         while not worker.left_alone and (batch := _next_batch(inbox, worker)) is not None:
-            _make_calls(func, batch, outbox, worker)
+            _make_calls(func, batch, outbox, worker, followed)
             if not worker.left_alone:
                 worker.batch = None
             del batch
@@ -96,15 +98,21 @@ def _next_batch(inbox: SimpleQueue[Batch | None], worker: ThreadWorker) -> Batch
 
 
 def _make_calls(
-    func: Callable[..., Any], batch: Batch, outbox: SimpleQueue[Answer], worker: ThreadWorker
+    func: Callable[..., Any],
+    batch: Batch,
+    outbox: SimpleQueue[Answer | None],
+    worker: ThreadWorker,
+    followed: Followed,
 ) -> None:
     """Make the calls of a batch, and put their outcomes into the outbox."""
     here = this_process()
+    stop = followed.stop  # of the run that has this batch: it does not end before the batch is home
     invoke = invoker(func, batch.unpack)
     done = 0
     try:
+        taking = stop.take(worker, batch.calls)
         for outcomes in call_batch(
-            invoke, batch.calls, worker.slot, patience=TOO_LONG, worker=worker.number
+            invoke, batch.calls, worker.slot, patience=TOO_LONG, worker=worker.number, taking=taking
         ):
             if here is not this_process():  # the function has forked, and the child returned
                 os._exit(0)
@@ -115,6 +123,9 @@ def _make_calls(
             del outcomes
     except BaseException:  # of our own code, as where memory has run out
         for position in range(done, len(batch)):
+            if stop.asked:
+                outbox.put((batch, Unrun(range(position, len(batch)))))
+                return
             alone = _call_alone(invoke, batch.calls[position], position, worker)
             if here is not this_process():
                 os._exit(0)

@@ -1,0 +1,47 @@
+"""What a run is made of, besides its source: the values that a manager gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .._journal.no_record import NoRecord
+from .._rules.limits import Limit
+from .._rules.retry import RetryPolicy
+from .._runners import Mode, Orders
+from ..events import Observer
+from ..journal import Journal
+from .results import Keeps
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a manager wants of one run: its options and hooks, as they are when it starts.
+
+    owner, name: The manager and its function, for people.
+    orders: What the runner is made with.
+    keeps: Results and errors are kept; "errors": only these. distinct: Repeats are not run.
+    get_args, process_result: The hooks; None where nobody overrode them.
+    handle_error: Called at the end. observers: Those of this run.
+    limit: As of `Run`. stage: Of a chain, from 1; None: of none. journal: None: there is none.
+    record: Without a journal of its own, who is told what begins: in a chain, what notes it in that of
+        the chain.
+    """
+
+    owner: str
+    name: str
+    func: Callable[..., Any]
+    mode: Mode
+    orders: Orders
+    retry: RetryPolicy
+    keeps: Keeps
+    distinct: bool
+    get_args: Callable[[Any], Any] | None
+    process_result: Callable[[Any, Any], Any] | None
+    handle_error: Callable[[], None]
+    observers: tuple[Observer, ...]
+    limit: Limit | None = None
+    stage: int | None = None
+    journal: Journal | None = None
+    record: NoRecord | None = None

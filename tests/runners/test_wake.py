@@ -1,0 +1,87 @@
+"""What waits for outcomes can be woken; an input beside calls is waited for, and not looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import functions as f
+from task_manager._run.async_source import AsyncIterableSource
+from task_manager._runners import Orders
+from task_manager._runners.asynchronous import AsyncRunner
+from task_manager._runners.thread import ThreadRunner
+
+LONG = 100.0  # seconds; nothing waits for so long
+
+
+def test_a_thread_runner_is_woken() -> None:
+    """By another thread, or before it waits; and it has nothing then."""
+    runner = ThreadRunner(f.same, Orders(1))
+    threading.Timer(0.05, runner.wake).start()
+    began = time.monotonic()
+    found = [runner.collect(LONG)]
+    runner.wake()
+    found.append(runner.collect(LONG))
+    runner.close()
+
+    assert [[], []] == found
+    assert time.monotonic() - began < LONG / 2
+
+
+def test_an_async_runner_is_woken() -> None:
+    """In its loop."""
+
+    async def main() -> list[Any]:
+        runner = AsyncRunner(f.nothing, Orders(1))  # type: ignore[arg-type]
+        asyncio.get_running_loop().call_later(0.05, runner.wake)
+        found = await runner.collect(LONG)
+        await runner.close()
+        return found
+
+    assert [] == asyncio.run(main())
+
+
+@pytest.mark.parametrize("mode", ["thread", "async"])
+def test_an_input_that_waits_is_not_looked_at(mode: str) -> None:
+    """While a call goes on there are a few looks a second; what comes is begun beside that call."""
+    looks: list[int] = []
+    read = AsyncIterableSource.read
+
+    def counted(source: AsyncIterableSource, *args: Any) -> list[Any]:
+        looks.append(1)
+        return read(source, *args)
+
+    event = threading.Event()
+
+    def call(task: int) -> int:
+        if task == 1:
+            assert event.wait(LONG)
+        event.set()
+        return task
+
+    async def call_in_loop(task: int) -> int:
+        while task == 1 and not event.is_set():
+            await asyncio.sleep(0.005)
+        event.set()
+        return task
+
+    async def tasks() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.sleep(1.0)
+        yield 2
+
+    func = call_in_loop if mode == "async" else call
+    with (
+        mock.patch.object(AsyncIterableSource, "read", counted),
+        f.TaskManager(func, mode, worker_limit=2, logger=None) as manager,  # type: ignore[call-overload]
+    ):
+        summary = asyncio.run(manager.start_async(tasks()))
+
+    assert 2 == summary.succeeded
+    assert len(looks) < 50
