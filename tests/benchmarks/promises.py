@@ -7,10 +7,13 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from task_manager import TaskManager
+from tests.kills.driver import run
 
 
 def crashes(n: int) -> int:
@@ -88,12 +91,21 @@ def a_ctrl_c() -> str:
     return f"{kept}, {'a child' if left else 'no child'} left, {took:.2f} s"
 
 
+def kills() -> str:
+    """Of a script with a journal, at random moments, until it is done."""
+    with tempfile.TemporaryDirectory() as folder:
+        story = run(Path(folder), "thread", 20_000, 20, "run", seed=1)
+    assert not story.faults, story.faults
+    return f"one outcome for each, {story.calls:,} calls, {story.excess} of them a second time"
+
+
 PROMISES: dict[str, Callable[[], str]] = {
     "1,000 tasks in 2 processes, one dies of a segmentation fault": a_crash,
     "100 tasks in 2 processes, one hangs, task_timeout=1.0": a_hang,
     "1,000 tasks in 4 threads, each fails once, retry_delay=1.0": waiting_retries,
     "10,000,000 tasks out of a generator, nothing kept": flat_memory,
     "Ctrl-C in the middle of a run in 2 processes": a_ctrl_c,
+    "20,000 tasks in 4 threads, with a journal, the script killed 20 times": kills,
 }
 
 
