@@ -132,7 +132,7 @@ GUARDS = [
     Guard("F16", "get_args", "_run/hooks.py", "calls_of", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "process_result", "_run/hooks.py", "process_results", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "handle_error of a stage, in turn", "_chain/serial.py", "run_in_serial", catching(NONE), CHAIN, "f16 and serial"),
-    Guard("F17", "a log that cannot be opened is left out", RECORDER, "Recorder.record", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
+    Guard("F17", "a log that cannot be opened is left out", RECORDER, "Recorder.tell", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
     Guard("F17", "of two observers that are equal the one that failed is left out", RECORDER, "Recorder._detach", turned("other is not observer", "other != observer"), "test_recorder.py", "named_by_its_class"),
     Guard("F18", "workers that die while they log are replaced", DEATHS, "given_back", never("unrun"), WORKERS, "f18 and fork"),
     Guard("F19", "a waiting retry lies in the heap until it is due", RUN, "Run._due", turned("self._waiting.earliest <= now", "bool(self._waiting)"), CONFORMANCE, "f19 and (serial or thread or async or fork)"),
