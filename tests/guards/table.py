@@ -61,6 +61,8 @@ JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
 
 FILE, LISTS = "_report/file.py", "_report/lists.py"
 
+STOP, STOPS, STOPS_CHAIN = "_stop.py", "test_stop.py", "test_stop_chain.py"
+
 NONE = "ZeroDivisionError"  # an error that does not come
 
 # fmt: off
@@ -130,7 +132,7 @@ GUARDS = [
     Guard("F16", "get_args", "_run/hooks.py", "calls_of", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "process_result", "_run/hooks.py", "process_results", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "handle_error of a stage, in turn", "_chain/serial.py", "run_in_serial", catching(NONE), CHAIN, "f16 and serial"),
-    Guard("F17", "a log that cannot be opened is left out", RECORDER, "Recorder.record", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
+    Guard("F17", "a log that cannot be opened is left out", RECORDER, "Recorder.tell", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
     Guard("F17", "of two observers that are equal the one that failed is left out", RECORDER, "Recorder._detach", turned("other is not observer", "other != observer"), "test_recorder.py", "named_by_its_class"),
     Guard("F18", "workers that die while they log are replaced", DEATHS, "given_back", never("unrun"), WORKERS, "f18 and fork"),
     Guard("F19", "a waiting retry lies in the heap until it is due", RUN, "Run._due", turned("self._waiting.earliest <= now", "bool(self._waiting)"), CONFORMANCE, "f19 and (serial or thread or async or fork)"),
@@ -196,7 +198,7 @@ GUARDS = [
     Guard("F35", "the slot is an argument where no file can be passed", "_platform/sharing.py", "shared_by_argument", always("PASSES_FILES"), PLATFORM, "load"),
     Guard("F35", "a child ends with its parent", WATCH, "end_with_parent", never("sentinel is not None"), PLATFORM, "end_with_their_parent"),
     Guard("F36", "one run at a time has a journal", "_journal/lock.py", "Lock.__init__", without("BEGIN EXCLUSIVE"), "test_journal_lock.py", "second_run"),
-    Guard("F36", "a journal that others can write is refused", DOOR, "Door.check_place", never("hands is not None"), FILES, "others_can_write and 438"),
+    Guard("F36", "a journal that others can write is refused", DOOR, "Door.check_place", never("hands is not None"), "test_journal_owners.py", "others_can_write and 438"),
     Guard("F36", "what lay beside a journal that was removed is not taken", DOOR, "Door.make", without("beside(ending).unlink(missing_ok"), FILES, "left_beside"),
     Guard("F36", "one of another function is read without a trace", STORE, "Store._open", never("door.meta()"), FILES, "killed_process_left"),
     Guard("F36", "what is to be certain is synced", STORE, "Store.write", turned("'FULL' if sync else 'NORMAL'", "'NORMAL'"), STORED, "to_be_synced"),
@@ -209,5 +211,13 @@ GUARDS = [
     Guard("F36", "a newer one is refused", FILE, "JournalFile._check", never("FORMAT"), "test_file.py", "a_wrong_file and newer"),
     Guard("F36", "a run that has ended since the look was not killed", "_report/reading.py", "seen_in", always("_last_without_end"), "test_file.py", "ends_while"),
     Guard("F36", "a reader who has enough ends it quietly", "_report/command.py", "main", catching(NONE), "test_command.py", "has_enough"),
+    Guard("F37", "a batch ends at a stop", STOP, "Stop.ask", without("exhaust"), STOPS, "a_function_that_calls_it and (serial or thread)"),
+    Guard("F37", "a worker process looks for it", WORKER, "_until_stopped", never("STOPPED"), STOPS, "a_batch_in_a_worker"),
+    Guard("F37", "workers of a loop get nothing more", ASYNC, "AsyncRunner._hear_stop", instead("lambda self: None"), STOPS, "a_function_that_calls_it and async"),
+    Guard("F37", "a forked copy stops nothing", STOP, "Stop.stop", never("_home"), STOPS, "a_copy_in_a_worker and fork"),
+    Guard("F37", "get_args is called for nothing more", "_run/hooks.py", "batch_of", turned("stop.take(stop, indices)", "iter(indices)"), STOPS, "get_args_is_called"),
+    Guard("F37", "a stage is told", "_chain/stage_process.py", "StageProcess.stop_run", instead("lambda self: None"), STOPS_CHAIN, "what_runs_at_a_stage and process-start"),
+    Guard("F37", "an input that was closed has not ended", "_run/async_source.py", "AsyncIterableSource._pull", turned("not self._closing", "True"), STOPS_CHAIN, "input_that_waits and async-process"),
+    Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
 ]
 # fmt: on

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any
@@ -11,6 +10,7 @@ from .._repr import one_line, text_of
 from .._signals import let_through
 from .._warning import warn
 from .schema import PASSED, STARTED, TASK
+from .sqlite import sqlite3
 from .store import AT_THE_END, PATIENCE, Store
 
 MOST_TOGETHER = 500  # rows, before they are written
@@ -64,14 +64,12 @@ class Pending:
     def unmark(self, ids: Sequence[int]) -> None:
         """What was noted as started, and was not: the notes go, those that still wait here too."""
         unmarked = set(ids)
-        if any(row[STATE] == STARTED and row[0] in unmarked for row in self._rows):
-            kept: list[Row] = []
-            for row in self._rows:
-                if row[STATE] != STARTED or row[0] not in unmarked:
-                    kept.append(row)
-                elif row[STAGE] is not None:  # it has passed a stage of a chain, and waits for the next
-                    kept.append((*row[:STATE], PASSED, *row[STATE + 1 :]))
-            self._rows = kept
+        self._rows = [
+            row if row[STATE] != STARTED or row[0] not in unmarked else _passed(row)
+            for row in self._rows
+            # A note by itself goes; what also tells how far a task of a chain has got, still does.
+            if row[STATE] != STARTED or row[0] not in unmarked or row[STAGE] is not None
+        ]
         self._unmarked += ids
 
     def lose(self, count: int, why: str, what: str) -> None:
@@ -201,3 +199,7 @@ def _weight(row: Row) -> int:
 
 
 _NO_OUTCOME = (PASSED, STARTED)
+
+
+def _passed(row: Row) -> Row:
+    return (*row[:STATE], PASSED, *row[STATE + 1 :])

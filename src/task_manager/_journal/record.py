@@ -8,7 +8,6 @@ A task is known by its index here, and by its id in the file; `Known` has which 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import repeat
@@ -31,6 +30,7 @@ from .no_record import Fail, NoRecord
 from .pending import Pending, said
 from .restoring import Ledger, Results, failed_tasks, restore
 from .schema import DONE, FAILED, PASSED, STARTED
+from .sqlite import sqlite3
 from .store import Store
 
 Functions = Sequence[Callable[..., Any]]
