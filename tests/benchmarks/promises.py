@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from task_manager import TaskManager
 from tests.kills.driver import run
+
+from task_manager import TaskManager
 
 
 def crashes(n: int) -> int:
