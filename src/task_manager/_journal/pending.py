@@ -20,7 +20,7 @@ SYNCED = 0.5  # seconds between two times that the disk is asked to have them fo
 AGAIN = 0.5  # seconds until a disk that refused is tried again
 MOST_KEPT = 10_000  # rows, while it refuses
 MOST_BYTES = 1 << 26  # of them, then
-VALUE = TASK.index("value")
+STATE, STAGE, VALUE = map(TASK.index, ("state", "stage", "value"))
 
 Row = tuple[Any, ...]
 
@@ -63,9 +63,13 @@ class Pending:
 
     def unmark(self, ids: Sequence[int]) -> None:
         """What was noted as started, and was not: the notes go, those that still wait here too."""
-        if self._refused:
-            unmarked = set(ids)
-            self._rows = [row for row in self._rows if row[3] != STARTED or row[0] not in unmarked]
+        unmarked = set(ids)
+        self._rows = [
+            row if row[STATE] != STARTED or row[0] not in unmarked else _passed(row)
+            for row in self._rows
+            # A note by itself goes; what also tells how far a task of a chain has got, still does.
+            if row[STATE] != STARTED or row[0] not in unmarked or row[STAGE] is not None
+        ]
         self._unmarked += ids
 
     def lose(self, count: int, why: str, what: str) -> None:
@@ -90,6 +94,11 @@ class Pending:
         many = len(self) >= MOST_TOGETHER or self._bytes >= LARGEST_TOGETHER
         if self and (since >= AGAIN if self._refused else many or since >= SOON):
             self.write()
+
+    def write_now(self, sync: bool = False) -> None:
+        """Write, unless the disk has just refused: nobody is to wait for it again and again."""
+        if not self._refused or monotonic() - self._written >= AGAIN:
+            self.write(sync)
 
     def write(self, sync: bool = False, patience: float = PATIENCE) -> sqlite3.Error | None:
         """Write all now; what the disk refuses stays here, for the next time.
@@ -190,3 +199,7 @@ def _weight(row: Row) -> int:
 
 
 _NO_OUTCOME = (PASSED, STARTED)
+
+
+def _passed(row: Row) -> Row:
+    return (*row[:STATE], PASSED, *row[STATE + 1 :])

@@ -140,8 +140,9 @@ class Record(NoRecord):
                 self._marked.add(index)
             elif self._strict:
                 self._refuse(new, f"the task {short_repr(self._tasks[index])}: {cell}")
-        error = self._pending.write(sync=True)
-        if error is not None and self._strict:
+        if not self._strict:
+            self._pending.write_now(sync=True)
+        elif (error := self._pending.write(sync=True)) is not None:
             self._refuse(new, said(error))
 
     def _refuse(self, indices: list[int], why: str) -> NoReturn:
@@ -153,7 +154,7 @@ class Record(NoRecord):
 
     def resting(self) -> None:
         if self._pending and self._home is this_process():
-            self._pending.write()
+            self._pending.write_now()
 
     def returned(self, batch: Batch, unrun: Unrun, fail: Fail) -> Sequence[int]:
         if not self._marks or self._home is not this_process():
@@ -185,7 +186,7 @@ class Record(NoRecord):
         try:
             self._note(event)
             if type(event) is Waiting:
-                self._pending.write()
+                self._pending.write_now()
             else:
                 self._pending.write_if_due()
         except Exception as error:
