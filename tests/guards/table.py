@@ -1,6 +1,6 @@
 """The guards, and the test that needs each.
 
-A row is a demand (F1 to F36, docs/contributing.md), what the guard is for, the file and the function that it
+A row is a demand (F1 to F37, docs/contributing.md), what the guard is for, the file and the function that it
 stands in, the edit that takes it out, a file of tests, and what pytest's -k selects there.
 """
 
