@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from journals import as_they_are, made, opened, other, read, refusal, rows, work
+from journals import as_they_are, made, of_posix, opened, other, read, refusal, rows, work
 from task_manager import JournalError
 from task_manager._journal.schema import APPLICATION_ID, FORMAT
 from task_manager._platform import HAS_OWNERS
@@ -80,6 +80,7 @@ def test_a_second_start_has_what_the_first_has_written() -> None:
     assert [(number, number * 2) for number in range(9)] == read()[:9]
 
 
+@of_posix
 @pytest.mark.parametrize(
     "name", [":memory:", "file:run.db?mode=memory", "a b#c?d%20e.db", "'\".db", "é\n.db"]
 )
@@ -99,6 +100,7 @@ def test_a_path_may_be_relative_absolute_or_an_object(tmp_path: Path) -> None:
     assert read("run.db") == read(Path("run.db")) == read(tmp_path / "run.db") == read("./run.db")
 
 
+@of_posix
 def test_a_link_is_followed() -> None:
     """The lock, and what SQLite keeps, lies beside the file itself: two ways to it are one journal."""
     Path("deep").mkdir()
@@ -185,6 +187,7 @@ def test_a_socket_is_refused() -> None:
     assert "journal 'run.db' is no plain file" == said
 
 
+@of_posix
 def test_a_link_to_nothing_is_refused() -> None:
     """Nobody makes us write where he wants."""
     Path("run.db").symlink_to("gone.db")

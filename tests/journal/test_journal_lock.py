@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from journals import made, opened, read, rows
+from journals import made, of_posix, opened, read, rows
 from scripts import Script
 from task_manager import JournalError
 from task_manager._journal.lock import Lock
@@ -95,6 +95,7 @@ def test_what_is_there_already_is_locked_as_well() -> None:
     assert 10 == len(read())
 
 
+@of_posix
 def test_a_lock_that_is_taken_away_in_the_middle_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """By one who was refused, and has removed what it had made: nobody would meet us there."""
     take = Lock._take
