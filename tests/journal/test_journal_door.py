@@ -252,9 +252,34 @@ def test_a_damaged_file_is_refused(kept: int) -> None:
     assert before == Path("run.db").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM meta WHERE name = 'functions'",
+        "UPDATE meta SET value = 'x' WHERE name = 'chain'",
+        "UPDATE meta SET value = '[1' WHERE name = 'functions'",
+        "UPDATE meta SET value = NULL WHERE name = 'functions'",
+        "DELETE FROM meta",
+    ],
+)
+def test_one_that_does_not_say_what_it_is_of_is_refused(damage: str) -> None:
+    """Somebody has written in it."""
+    made()
+    connection = sqlite3.connect("run.db")
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+    with pytest.raises(
+        JournalError, match=r"^journal 'run\.db' is damaged: it does not say what it is of$"
+    ):
+        opened()
+
+
 WITHOUT_SQLITE = """
 import sys
-sys.modules["_sqlite3"] = None
+
+kept = {name: sys.modules.pop(name) for name in list(sys.modules) if "sqlite3" in name}
+sys.modules["sqlite3"] = None
 from task_manager import JournalError, TaskManager
 
 print(TaskManager(abs, logger=None).start([-1]).succeeded)
@@ -262,6 +287,8 @@ try:
     TaskManager(abs, logger=None, journal="run.db").start([-1])
 except JournalError as error:
     print(error)
+del sys.modules["sqlite3"]
+sys.modules.update(kept)  # of a measurement of coverage
 """
 
 
