@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from task_manager import Journal
+import pytest
+
+from task_manager import Journal, JournalError
 from task_manager._journal.schema import DONE, FAILED
 from task_manager._journal.store import Store
 
@@ -60,3 +62,21 @@ def read(path: Any = "run.db", **options: Any) -> list[tuple[Any, ...]]:
         return [(one[0], one[4]) for portion in store.rows() for one in portion]
     finally:
         store.close()
+
+
+def as_they_are() -> dict[str, Any]:
+    """All that is in this folder: the bytes and the time of each file."""
+    return {
+        str(path): (path.read_bytes(), path.stat().st_mtime_ns) if path.is_file() else None
+        for path in sorted(Path().rglob("*"))
+    }
+
+
+def refusal(path: Any = "run.db", **options: Any) -> str:
+    """What is said of it; nothing is changed."""
+    before = as_they_are()
+    with pytest.raises(JournalError) as caught:
+        opened(path, **options)
+
+    assert before == as_they_are()
+    return str(caught.value)

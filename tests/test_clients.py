@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import operator
 import socket
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.error import URLError
 
@@ -86,7 +89,7 @@ GETS: list[tuple[str, str, Callable[[str], Any]]] = [
     ("urllib3", "process", by_urllib3),
     ("urllib3", "thread", by_urllib3_with_retries),
     ("openai", "thread", by_openai),
-    ("openai", "process", by_openai),  # its errors cannot be unpickled: their type is known
+    ("openai", "process", by_openai),  # pickle cannot call the constructors of its errors
 ]
 
 
@@ -197,3 +200,62 @@ def test_f27_a_reason_that_raises_counts_for_nothing() -> None:
 
     assert {2: 2} == manager.get_result_dict()
     assert [Unasked] == list(map(type, manager.get_error_dict().values()))
+
+
+# ------------------------------------------------------------------ what they raise for an answer
+
+
+class Busy(BaseHTTPRequestHandler):
+    """Answers with 503, whatever is asked."""
+
+    def do_GET(self) -> None:
+        self.send_error(503)
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[str]:
+    """The address of a server that is too busy to answer."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def status_of_urllib(url: str) -> None:
+    urllib.request.urlopen(url)
+
+
+def status_of_requests(url: str) -> None:
+    importlib.import_module("requests").get(url).raise_for_status()
+
+
+def status_of_httpx(url: str) -> None:
+    importlib.import_module("httpx").get(url, trust_env=False).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("get", "name", "code"),
+    [
+        (status_of_urllib, "urllib.error.HTTPError", "code"),
+        (status_of_requests, "requests.exceptions.HTTPError", "response.status_code"),
+        (status_of_httpx, "httpx.HTTPStatusError", "response.status_code"),
+    ],
+)
+def test_an_answer_that_is_an_error_arrives_whole(
+    get: Callable[[str], None], name: str, code: str, busy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F4: from a worker process, with its code, though pickle can hardly send one; and it is retried."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    module, _, kind = name.rpartition(".")
+    expected = getattr(pytest.importorskip(module), kind)
+    options: Any = {"max_retries": 1, "retry_delay": 0.0, "retry_exceptions": expected}
+    with TaskManager(get, "process", 1, **options, logger=None) as manager:
+        summary = manager.start([busy])
+        (error,) = manager.get_error_dict().values()
+
+    assert (expected, 503, 1) == (type(error), operator.attrgetter(code)(error), summary.retries)

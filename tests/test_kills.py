@@ -18,6 +18,8 @@ from kills.driver import run
         ("process", "run"),
         ("process", "error"),
         ("async", "error"),
+        ("chain-serial", "run"),
+        ("chain-process", "error"),
     ],
 )
 def test_a_script_that_is_killed_goes_on(mode: str, in_doubt: str, tmp_path: Path) -> None:

@@ -107,12 +107,13 @@ class TaskChain(Generic[T, R]):
         stage that is too fast waits for the next one.
     observers: Objects of yours that are told the news of each start, as `task_manager.events` says:
         of the initial tasks, with the stage. Those of a stage's manager are told of its own tasks.
-    journal: As of a TaskManager: every outcome of an initial task goes to this file, and where it has
-        got to. A later start of the same script goes on there.
+    journal: As of a TaskManager: every outcome of an initial task goes to this file, and what each stage
+        has made of it. A later start of the same script goes on from there, in either mode. It is bound
+        to the functions of the stages.
 
     Initial tasks are followed by their number, so that equal results on the way stay apart. If the
-    first stage deduplicates, repeats among the initial tasks of a start run once; the stages
-    themselves take what comes, one for one.
+    first stage deduplicates, as with a journal it must, repeats among the initial tasks of a start run
+    once; the stages themselves take what comes, one for one.
 
     For editors a chain is generic, from its first task to its last result: `TaskChain[str, int]`. That
     is known by itself where the stages come as a tuple.
@@ -209,9 +210,11 @@ class TaskChain(Generic[T, R]):
 
         Each start runs its tasks, also those that an earlier one has run, as the stages may have
         changed: repeats are those within one start. Results and errors add up over starts, and of
-        each task the last outcome stands. `start_chain(get_final_error_dict())` runs the failures
-        again. Raises ConfigurationError (a ValueError) if the chain has no stage, and
-        RuntimeError in the middle of another start.
+        each task the last outcome stands. With a journal, what has arrived in any earlier start is a
+        repeat as well, and what has not begins at the stage that it had got to.
+
+        Raises ConfigurationError (a ValueError) if the chain has no stage, JournalError if its journal
+        is refused, and RuntimeError in the middle of another start.
         """
         return self._start(partial(input_of, tasks, _AWAITED), self.chain_mode)
 
@@ -282,8 +285,8 @@ class TaskChain(Generic[T, R]):
     def reset(self) -> None:
         """Forget what was done: results, errors and the summary, here and in the stages' managers.
 
-        Workers are kept. Raises RuntimeError, and forgets nothing, in the middle of a start or of a run
-        of a stage.
+        Not what a journal has: the next start reads it again. Workers are kept. Raises RuntimeError, and
+        forgets nothing, in the middle of a start or of a run of a stage.
         """
         with self._turn.one_run("this chain"), ExitStack() as resting:
             for stage in self.stages:

@@ -14,6 +14,7 @@ from ._notice import Notice
 from ._plan import name_of_function, plan_of
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.plan import Plan
+from ._run.pump import refuse_running_loop
 from ._run.runs import Runs
 from ._run.source import Input, IterableSource
 from ._signals import HeldSignals
@@ -218,7 +219,11 @@ class TaskManager(Hooks[T, R]):
         with keep_results=False and no journal.
         """
         with HeldSignals().held() as signals:
-            return self._runs.start(*self._again(), signals)
+            plan, source = self._again()
+            if plan.mode.awaits:
+                what = "retry_failed() of a manager in async mode"
+                refuse_running_loop(what, "await manager.retry_failed_async()")
+            return self._runs.start(plan, source, signals)
 
     async def retry_failed_async(self) -> Summary:
         """The same, awaited in the caller's event loop."""
@@ -245,7 +250,9 @@ class TaskManager(Hooks[T, R]):
     def reset(self) -> None:
         """Forget what was done: results, errors, the summary, and which tasks were taken before.
 
-        The same tasks run again then. Workers are kept. Raises RuntimeError in the middle of a run.
+        The same tasks run again then. Workers are kept. With a journal it is the memory that is
+        forgotten, and not the file: the next start reads it again. Raises RuntimeError in the middle of
+        a run.
         """
         with self._runs.at_rest(repr(self)):
             self._runs.reset()

@@ -278,6 +278,68 @@ def test_a_value_that_cannot_be_held_goes_back_to_the_last_that_can() -> None:
     assert [(1, 2, 2)] == [tuple(calls()[name][1] for name in ("first", "second", "third"))]
 
 
+class Gone:
+    """As if its class had been renamed since: what was pickled is not found any more."""
+
+    def __reduce__(self) -> Any:
+        return _made, ()
+
+
+def _made() -> Gone:
+    if Path("gone").exists():
+        raise LookupError("the class is gone")
+    return Gone()
+
+
+def makes_one(n: int) -> Gone:
+    steps.call("second", n)
+    return Gone()
+
+
+def takes_one(one: Gone) -> str:
+    steps.call("third", 0)
+    return "taken"
+
+
+@both
+def test_a_value_that_cannot_be_read_any_more(chain_mode: str) -> None:
+    """One warning, and its task runs from the first stage again."""
+    stages = [steps.first, makes_one, takes_one]
+    steps.refuse("third", 0)
+    TaskChain([stage(one) for one in stages], chain_mode, journal="etl.db").start_chain(range(3))
+    steps.allow("third", 0)
+    Path("gone").touch()
+    chain = TaskChain([stage(one) for one in stages], "serial", journal="etl.db")
+    with pytest.warns(RuntimeWarning, match="cannot be read from the journal etl.db any more") as caught:
+        chain.start_chain(range(3))
+
+    assert 1 == len(caught)
+    assert dict.fromkeys(range(3), "taken") == chain.get_final_result_dict()
+    assert dict.fromkeys(range(3), 2) == calls()["first"]
+
+
+@both
+def test_a_value_that_json_cannot_hold(chain_mode: str) -> None:
+    """codec="json": it is named, and the run is whole."""
+    chain = TaskChain([stage(as_set), stage(len)], chain_mode, journal=Journal("etl.db", codec="json"))
+    with pytest.warns(RuntimeWarning, match="what stage 1 has made of the task 1: .*set"):
+        summary = chain.start_chain([1])
+
+    assert ({1: 1}, None) == (chain.get_final_result_dict(), summary.journal)
+
+
+def as_set(n: int) -> set[int]:
+    return {n}
+
+
+def test_what_has_arrived_leaves_nothing_in_memory() -> None:
+    """Of where it had got to."""
+    chain = steps.chain("serial", keep_results=False)
+    chain.start_chain(range(20))
+
+    assert set() == chain._starts._known.partly
+
+
 def test_a_value_is_held_as_it_was_passed_on() -> None:
     """A function that changes what it is given, and fails: the next start gives it what it was."""
     TaskChain([stage(as_list), stage(spoil)], journal="etl.db").start_chain([1])

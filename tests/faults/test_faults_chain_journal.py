@@ -20,7 +20,7 @@ from steps import calls, once
 import functions as f
 from functions import stage
 from scripts import Script
-from task_manager import InDoubtError, Journal, StageDiedError, TaskChain, WorkerDiedError
+from task_manager import InDoubtError, Journal, JournalError, StageDiedError, TaskChain, WorkerDiedError
 from task_manager.events import Event, Passed
 
 both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
@@ -138,6 +138,56 @@ def test_f09_a_start_that_is_broken_off_calls_nothing_twice(chain_mode: str, num
     assert not twice
     assert {n: n * 10 for n in range(60)} == dict(sorted(chain.get_final_result_dict().items()))
     assert {} == chain.get_final_error_dict()
+
+
+class StopAt:
+    """An observer that stops its chain when a task has passed this stage."""
+
+    chain: TaskChain
+
+    def __init__(self, stage: int, task: int) -> None:
+        self.stage = stage
+        self.task = task
+
+    def observe(self, event: Event) -> None:
+        if isinstance(event, Passed) and event.stage == self.stage and self.task in event.tasks:
+            self.chain.stop()
+
+
+@both
+@pytest.mark.parametrize("number", [1, 2])
+def test_f09_a_chain_that_is_stopped_leaves_nothing_in_doubt(chain_mode: str, number: int) -> None:
+    """What runs is finished: the rest goes on where it had got to, and nothing is called twice."""
+    funcs = (steps.first, steps.second, steps.third)
+    journal = Journal("etl.db", **STRICT)
+    stop = StopAt(number, 20)
+    stopped = TaskChain([stage(one) for one in funcs], chain_mode, observers=[stop], journal=journal)
+    stop.chain = stopped
+    summary = stopped.start_chain(range(200))
+    chain = TaskChain([stage(one) for one in funcs], chain_mode, journal=journal)
+    chain.start_chain(range(200))
+
+    assert "stop()" == summary.ended_early
+    assert {} == chain.get_final_error_dict()
+    assert {n: n * 10 for n in range(200)} == dict(sorted(chain.get_final_result_dict().items()))
+    assert never_twice()
+
+
+def test_f09_what_had_not_begun_is_not_in_doubt() -> None:
+    """In process mode all is noted as it enters: what no stage had taken goes on as if nothing was."""
+    steps.wait("first", 0)
+    one = script("process", **STRICT)
+    until(lambda: calls()["first"][0] == 1)
+    killed(one, signal.SIGINT)
+    steps.allow("first", 0)
+    chain = TaskChain(
+        [stage(func) for func in (steps.first, steps.second, steps.third)],
+        "process",
+        journal=Journal("etl.db", **STRICT),
+    )
+    chain.start_chain(range(30))
+
+    assert [0] == list(chain.get_final_error_dict())
 
 
 # ------------------------------------------------------------------ F10: the process is killed
@@ -301,3 +351,32 @@ def test_f10_a_retry_in_a_stage_process_stays_noted_as_begun() -> None:
 
     assert InDoubtError is kinds(chain)[0]
     assert (1, 2) == (calls()["first"][0], calls()["second"][0])
+
+
+@both
+def test_f17_a_task_that_cannot_be_noted_is_not_called(chain_mode: str) -> None:
+    """in_doubt="error": its mark would be no mark. The start ends, and says why."""
+    chain = TaskChain([stage(f.same), stage(f.same)], chain_mode, journal=Journal("etl.db", **STRICT))
+    with pytest.raises(JournalError, match="cannot note what is about to be called"):
+        chain.start_chain([1, Unwritten(), 3])
+    summary = chain.get_summary()
+
+    assert (0, 0) == (summary.failed, summary.duplicates)
+    assert 1 <= summary.not_started
+
+
+class Unwritten:
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    def __reduce__(self) -> Any:
+        if "task_manager._journal.codec" in {frame.f_globals["__name__"] for frame in _stack()}:
+            raise TypeError("no journal holds it")
+        return Unwritten, ()
+
+
+def _stack() -> Any:
+    frame: Any = sys._getframe()
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

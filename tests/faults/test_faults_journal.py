@@ -82,6 +82,25 @@ def test_f17_a_disk_that_has_room_again_has_all(monkeypatch: pytest.MonkeyPatch)
     assert 2000 == make().start(range(2000)).duplicates
 
 
+@pytest.mark.parametrize("way", ["serial", "thread"])
+def test_f17_a_disk_that_refuses_is_not_asked_all_the_time(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A try may take long. There is one, one after half a second, and so on, and one at the end."""
+    tries: list[int] = []
+
+    def full(*args: Any, **options: Any) -> None:
+        tries.append(1)
+        raise FULL
+
+    monkeypatch.setattr(Store, "write", full)
+    monkeypatch.setattr("task_manager._journal.pending.AGAIN", 3600.0)
+    with make(way, journal=Journal("run.db", started=True)) as manager:
+        _, summary = warned(lambda: manager.start(range(500)))
+
+    assert (500, 2) == (summary.succeeded, len(tries))
+
+
 def test_f17_the_errors_of_tasks_are_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a disk that stays full: 10,000 outcomes wait, and the oldest go."""
 

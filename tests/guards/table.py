@@ -54,6 +54,7 @@ RUN, RECORDER = "_run/run.py", "_run/recorder.py"
 ROUND, INTAKE, LINK, STAGE = "_chain/round.py", "_chain/intake.py", "_chain/link.py", "_chain/stage.py"
 
 JOURNALED, PENDING = "_journal/record.py", "_journal/pending.py"
+NOTED, DOUBTS = "_journal/chain_record.py", "test_faults_chain_journal.py"
 STORE, DOOR = "_journal/store.py", "_journal/door.py"
 FILES, STORED = "test_journal_door.py", "test_journal_store.py"
 JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
@@ -131,7 +132,7 @@ GUARDS = [
     Guard("F16", "get_args", "_run/hooks.py", "calls_of", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "process_result", "_run/hooks.py", "process_results", catching(NONE), CONFORMANCE, "f16 and (serial or thread or async or fork)"),
     Guard("F16", "handle_error of a stage, in turn", "_chain/serial.py", "run_in_serial", catching(NONE), CHAIN, "f16 and serial"),
-    Guard("F17", "a log that cannot be opened is left out", RECORDER, "Recorder.record", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
+    Guard("F17", "a log that cannot be opened is left out", RECORDER, "Recorder.tell", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
     Guard("F17", "of two observers that are equal the one that failed is left out", RECORDER, "Recorder._detach", turned("other is not observer", "other != observer"), "test_recorder.py", "named_by_its_class"),
     Guard("F18", "workers that die while they log are replaced", DEATHS, "given_back", never("unrun"), WORKERS, "f18 and fork"),
     Guard("F19", "a waiting retry lies in the heap until it is due", RUN, "Run._due", turned("self._waiting.earliest <= now", "bool(self._waiting)"), CONFORMANCE, "f19 and (serial or thread or async or fork)"),
@@ -170,6 +171,7 @@ GUARDS = [
     Guard("F33", "a copy uses no connection to a journal", "_journal/connections.py", "", without("after_fork"), "test_journal_lock.py", "f33"),
     Guard("F33", "a copy tells the journal nothing", JOURNALED, "Record.observe", never("this_process"), JOURNAL, "f33 and serial"),
     Guard("F17", "what a full disk refuses is kept for later", PENDING, "Pending.write", catching(NONE), JOURNAL, "f17_a_disk_that_has_room"),
+    Guard("F17", "a disk that refuses is not asked all the time", PENDING, "Pending.write_now", always("_refused"), JOURNAL, "not_asked and thread"),
     Guard("F17", "a row that no file takes goes alone", PENDING, "Pending._write", without("_write_each"), JOURNAL, "f17_one_row"),
     Guard("F27", "whatever our own steps raise, the run has its results", JOURNALED, "Record.observe", catching(NONE), JOURNAL, "f27"),
     Guard("F28", "a task that can be changed is noted as it enters", JOURNALED, "Record.entered", never("_marks"), "test_resume.py", "tasks_are_matched and serial"),
@@ -177,6 +179,15 @@ GUARDS = [
     Guard("F10", "in serial mode no outcome waits for the end of the next call", JOURNALED, "Record.leaving", without("resting"), JOURNAL, "before_the_next_call"),
     Guard("F1", "what a dead worker had begun is in doubt, and not called again", JOURNALED, "Record.returned", always("not self._strict"), DOUBT, "what_had_begun"),
     Guard("F9", "what had not begun is not in doubt", RUN, "Run.break_off", without("_record.not_begun"), DOUBT, "after_a_ctrl_c"),
+    Guard("F10", "in a chain, what has passed stages goes on from there", NOTED, "ChainRecord.resumes", instead("lambda self, tickets: {}"), DOUBTS, "f10_a_chain_that_is_killed_goes and second"),
+    Guard("F10", "in a chain, a retry of a stage process stays noted", NOTED, "ChainRecord._note", turned("mode != 'serial'", "False"), DOUBTS, "f10_a_retry"),
+    Guard("F10", "in a chain, what enters is noted first, in process mode", "_chain/feed.py", "Feed.packed", without("leaving"), DOUBTS, "f10_a_chain_that_is_killed_calls and first-process"),
+    Guard("F10", "in a chain, what a stage calls is noted first, in serial mode", "_chain/serial.py", "StageMarks.leaving", instead("lambda self, indices: None"), DOUBTS, "f10_a_chain_that_is_killed_calls and second-serial"),
+    Guard("F9", "in a chain, what had not begun is not in doubt", "_chain/book.py", "Book.note_not_begun", instead("lambda self: None"), DOUBTS, "f09_what_had_not_begun"),
+    Guard("F21", "what a stage may have called is not called again", INTAKE, "Intake.fail_doubtful", instead("lambda self: None"), DOUBTS, "f21_a_stage_dies_and_nothing and thread"),
+    Guard("F21", "what a dead worker of a stage may have called is not called again", "_chain/plans.py", "AtMostOnce.returned", instead("lambda self, batch, unrun, fail: unrun.positions"), DOUBTS, "f21_a_stage_dies_and_nothing and fork"),
+    Guard("F30", "large values do not wait for many rows", PENDING, "Pending.write_if_due", turned("self._bytes >= LARGEST_TOGETHER", "False"), "test_journal_pending.py", "large_values"),
+    Guard("F31", "what a full disk refuses is bounded in bytes", PENDING, "Pending._excess", turned("weight > MOST_BYTES", "False"), "test_journal_pending.py", "full_disk or errors_count"),
     Guard("F34", "a text is one line", "_repr.py", "one_line", instead("lambda text: text"), "test_faults_text.py", "f34_text_is_one or f34_no_task"),
     Guard("F34", "a task in a list is one line", LISTS, "_escaped", instead("lambda text: text"), "test_shown.py", "f34_whatever"),
     Guard("F34", "a task in a table is no formula", LISTS, "_field", never("FORMULAS"), "test_shown.py", "f34_no_task_is_a_formula"),
@@ -187,7 +198,7 @@ GUARDS = [
     Guard("F35", "the slot is an argument where no file can be passed", "_platform/sharing.py", "shared_by_argument", always("PASSES_FILES"), PLATFORM, "load"),
     Guard("F35", "a child ends with its parent", WATCH, "end_with_parent", never("sentinel is not None"), PLATFORM, "end_with_their_parent"),
     Guard("F36", "one run at a time has a journal", "_journal/lock.py", "Lock.__init__", without("BEGIN EXCLUSIVE"), "test_journal_lock.py", "second_run"),
-    Guard("F36", "a journal that others can write is refused", DOOR, "Door.check_place", never("hands is not None"), FILES, "others_can_write and 438"),
+    Guard("F36", "a journal that others can write is refused", DOOR, "Door.check_place", never("hands is not None"), "test_journal_owners.py", "others_can_write and 438"),
     Guard("F36", "what lay beside a journal that was removed is not taken", DOOR, "Door.make", without("beside(ending).unlink(missing_ok"), FILES, "left_beside"),
     Guard("F36", "one of another function is read without a trace", STORE, "Store._open", never("door.meta()"), FILES, "killed_process_left"),
     Guard("F36", "what is to be certain is synced", STORE, "Store.write", turned("'FULL' if sync else 'NORMAL'", "'NORMAL'"), STORED, "to_be_synced"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -20,6 +21,7 @@ from test_resume import called, square, square_async
 
 import functions as f
 from task_manager import InDoubtError, Journal, JournalError, TaskManager, WorkerDiedError
+from task_manager.events import Event, Succeeded
 
 SAFE = Journal("run.db", started=True, in_doubt="error")
 MARKED = Journal("run.db", started=True)
@@ -160,12 +162,12 @@ def dies_in_a_batch(n: int) -> int:
 # ------------------------------------------------------------------ what had not begun
 
 
-@pytest.mark.parametrize("way", ["thread", "fork"])
+@pytest.mark.parametrize("way", ["thread", "fork", "async"])
 def test_after_a_ctrl_c_what_had_not_begun_is_not_in_doubt(way: str) -> None:
     """Only the calls that were going on are; their notes stay, those of the others go. Before that there
     are quick tasks, so that batches are large.
     """
-    with make(way, hangs) as manager:
+    with make(way, hangs_async if way == "async" else hangs) as manager:
         threads = raise_ctrl_c_when(lambda: len(begun()) == 2)
         with pytest.raises(KeyboardInterrupt):
             manager.start(range(100))
@@ -178,12 +180,46 @@ def test_after_a_ctrl_c_what_had_not_begun_is_not_in_doubt(way: str) -> None:
     assert begun() == {task for task, state in states().items() if state == 4 and task >= 20}
 
 
+@pytest.mark.parametrize("way", ["serial", "thread", "fork", "async"])
+def test_after_a_stop_nothing_is_in_doubt(way: str) -> None:
+    """What runs is finished, and what had left and not begun comes back."""
+
+    class Stops:
+        def observe(self, event: Event) -> None:
+            if isinstance(event, Succeeded) and len(event.indices) and not stopped:
+                stopped.append(manager.stop())
+
+    stopped: list[bool] = []
+    with make(way, quick_async if way == "async" else quick, observers=[Stops()]) as manager:
+        summary = manager.start(range(1000))
+
+    assert ([True], "stop()") == (stopped, summary.ended_early)
+    assert {1} == set(states().values())
+    assert 1000 - summary.succeeded >= summary.not_started
+
+
+def quick(n: int) -> int:
+    return n
+
+
+async def quick_async(n: int) -> int:
+    return n
+
+
 def hangs(n: int) -> int:
     if n < 20:
         return n
     Path(f"begun-{n}").touch()
     while not Path("mended").exists():
         time.sleep(0.01)
+    return n
+
+
+async def hangs_async(n: int) -> int:
+    if n < 20:
+        return n
+    Path(f"begun-{n}").touch()
+    await asyncio.sleep(60)
     return n
 
 

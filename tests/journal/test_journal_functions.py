@@ -137,6 +137,13 @@ if __name__ == "__main__":
 """
 
 
+def test_a_script_that_is_piped_in_has_no_name() -> None:
+    """As at a prompt."""
+    done = subprocess.run([sys.executable], input=SCRIPT, capture_output=True, text=True, check=True)
+
+    assert "__main__:fetch __main__:Client.get __main__:Client\n" == done.stdout
+
+
 @pytest.mark.parametrize(
     ("command", "module"),
     [

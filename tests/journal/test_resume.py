@@ -524,6 +524,16 @@ def test_retry_failed_reads_the_journal_in_a_new_process(keeps: Any) -> None:
     assert 0 == make("serial", keep_results=keeps).retry_failed().taken
 
 
+def test_retry_failed_in_a_running_loop_says_what_to_await() -> None:
+    """In async mode, where it would need a loop of its own."""
+
+    async def inside() -> None:
+        make("async").retry_failed()
+
+    with pytest.raises(ValueError, match=r"use `await manager\.retry_failed_async\(\)` there"):
+        asyncio.run(inside())
+
+
 def test_retry_failed_says_where_nobody_knows_what_failed() -> None:
     """Without errors and without a journal."""
     manager = make("serial", keep_results=False, journal=None)

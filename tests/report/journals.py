@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -10,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from task_manager._journal.schema import APPLICATION_ID, FORMAT, TABLES
+from task_manager._platform import is_alive
 from task_manager._report.file import JournalFile
 from task_manager._report.reading import seen_in
 from task_manager._report.seen import Seen
+
+DEATHS_ARE_KNOWN = is_alive(os.getpid()) is not None
+"""Whether this system tells if a process lives; if not, a run is taken to go on for a minute."""
 
 BEGAN = 1_800_000_000.0
 DONE, FAILED, PASSED, STARTED = 1, 2, 3, 4
@@ -128,7 +133,8 @@ from report import journals as j
 path = Path({path!r})
 connection = j.opened(path)
 run = j.run(began=time.time(), ended=None, pid=os.getpid(), host=platform.node(), total=2000)
-j.fill(connection, [j.task(f"task {{n}}") for n in range(1000)], runs=[run])
+now = time.time()
+j.fill(connection, [j.task(f"task {{n}}", at=now) for n in range(1000)], runs=[run])
 lock = sqlite3.connect(f"{{path}}-lock", isolation_level=None, timeout=0)
 lock.execute("BEGIN EXCLUSIVE")
 """

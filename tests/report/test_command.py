@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,7 @@ def test_a_disk_that_is_full(crawl: Path, view: str) -> None:
     assert ("", said, 2) == answer
 
 
+@pytest.mark.skipif(shutil.which("sh") is None, reason="needs a shell")
 def test_no_stdout(crawl: Path) -> None:
     """As under `>&-`."""
     done = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sqlite3
 import stat
 import subprocess
@@ -48,7 +47,7 @@ def killed(path: Path) -> Path:
     """A journal whose writer was killed: most of it lies in its -wal."""
     done = subprocess.run([sys.executable, "-c", j.writer(path, KILLED)], check=False)
 
-    assert -signal.SIGKILL == done.returncode
+    assert 0 != done.returncode
     assert path.with_name("crawl.db-wal").stat().st_size > path.stat().st_size
     return path
 
@@ -95,7 +94,8 @@ def test_one_whose_writer_was_killed(tmp_path: Path) -> None:
     before = j.seen_beside(path)
     seen = look(path)
 
-    assert (1000, False) == (seen.tasks, seen.going)
+    assert 1000 == seen.tasks
+    assert not (seen.going and j.DEATHS_ARE_KNOWN)
     assert before == j.seen_beside(path)
 
 
@@ -180,6 +180,8 @@ def test_a_link(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a b.db", "50%?.db", "#1.db", "ümläut 爬虫.db", "a&mode=rwc.db"])
 def test_any_name(tmp_path: Path, name: str) -> None:
     """The name is no part of an address."""
+    if "?" in name and not hasattr(os, "fork"):
+        pytest.skip("no file has such a name on Windows")
     path = j.journal(tmp_path / name, [j.task("a")])
 
     assert 1 == look(path).tasks
@@ -278,7 +280,7 @@ def test_where_nobody_tells_of_locks(
     process.kill()
     process.wait()
 
-    assert not look(path).going
+    assert not (look(path).going and j.DEATHS_ARE_KNOWN)
 
 
 @pytest.mark.parametrize(("ago", "going"), [(5, True), (500, False)])

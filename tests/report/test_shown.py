@@ -260,8 +260,8 @@ def test_tasks_one_a_line(tmp_path: Path, said: Any) -> None:
 
 def test_more_than_is_read_at_a_time(tmp_path: Path, said: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """All, in order, whole and once, however long they are."""
-    monkeypatch.setattr("task_manager._report.reading.PIECE", 10)
-    monkeypatch.setattr("task_manager._report.reading.FULL", 1000)
+    monkeypatch.setattr("task_manager._report.rows.PIECE", 10)
+    monkeypatch.setattr("task_manager._report.rows.FULL", 1000)
     tasks = [f"{n}{'x' * (500 * (n % 3))}" for n in range(95)]
     rows = [j.task(task, j.FAILED) for task in tasks]
     path = j.journal(tmp_path / "crawl.db", rows, {n: j.error() for n in range(1, 96)})

@@ -34,10 +34,10 @@ class AtMostOnce(NoRecord):
     """In the process of a stage: what a dead worker of the stage may have called is not called again."""
 
     def returned(self, batch: Batch, unrun: Unrun, fail: Fail) -> Sequence[int]:
-        for place in sorted(unrun.begun):
+        begun = frozenset(unrun.begun)
+        for place in sorted(begun):
             task = batch.tasks[place]
             fail(batch.indices[place], task, InDoubtError(task), batch.numbers[place])
-        begun = frozenset(unrun.begun)
         return [place for place in unrun.positions if place not in begun]
 
 

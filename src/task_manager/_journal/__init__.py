@@ -5,6 +5,7 @@ codec      tasks and results as what the file holds, and back
 functions  by what name a journal knows a function
 lock       one run at a time
 door       which file is opened, and which is refused, and why
+sqlite     SQLite, where Python has it
 store      the file, open and locked
 record     the journal of one run: told by the run, and an observer; no_record: where there is none
 pending    rows on their way to the file: together, and kept where the disk refuses them

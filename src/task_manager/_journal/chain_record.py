@@ -7,7 +7,7 @@ from typing import Any
 
 from .._repr import short_repr
 from .._warning import warn
-from ..events import Event, Passed, Retrying, RunBegan
+from ..events import Event, Passed, Retrying, RunBegan, Succeeded
 from ..journal import Journal
 from .codec import CodecError
 from .known import Known
@@ -62,6 +62,9 @@ class ChainRecord(Record):
         match event:
             case Passed():
                 self._pass(event)
+            case Succeeded(indices):
+                super()._note(event)
+                self._known.partly.difference_update(indices)
             case Retrying() if self._flows:
                 pass  # its next call may have begun when this is told
             case RunBegan(mode=mode):

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from .._repr import text_of, type_name
 from .._signals import let_through
 
+Place = tuple[Any, int | str] | None  # where within a value: the place around it, and the key there
 Cell = None | int | float | str | bytes
 
 LARGEST = 450_000_000  # bytes of a cell; a row of SQLite has 1,000,000,000 at most
@@ -163,7 +164,7 @@ def _is_utf8(text: str) -> bool:
 
 def storable(text: str) -> str:
     """A text for people, as the file can hold it: half surrogate pairs as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 # ----------------------------------------------------------------------- pickle
@@ -178,12 +179,14 @@ def _pickled(value: Any) -> bytes:
 
 def _as_json(value: Any) -> bytes:
     """As JSON text in ASCII. Raises CodecError for what would not come back equal."""
-    return _to_text(_json_ready(value, "", 0)).encode("ascii")
+    return _to_text(_json_ready(value, None, 0)).encode("ascii")
 
 
-def _json_ready(value: Any, place: str, depth: int) -> Any:
+def _json_ready(value: Any, place: Place, depth: int) -> Any:
     """The same, with its tuples marked, or a CodecError that says what is in the way, and where."""
     kind: Any = type(value)
+    if kind is str and value.isascii():
+        return value
     if kind in _JSON_SCALARS:
         return value if value is None or kind is bool else _json_scalar(kind, value, place)
     if depth > DEEPEST:
@@ -192,17 +195,18 @@ def _json_ready(value: Any, place: str, depth: int) -> Any:
         for key in value:
             if type(key) is not str:
                 raise CodecError(f"a dict with a key that is no string, {_short(key)}{_at(place)}")
-            _json_scalar(str, key, place)
+            if not key.isascii():
+                _json_scalar(str, key, place)
         if TUPLE in value and len(value) == 1:
             raise CodecError(f"a dict with the one key {TUPLE!r}, which stands for a tuple{_at(place)}")
-        return {key: _json_ready(one, f"{place}[{key!r}]", depth + 1) for key, one in value.items()}
+        return {key: _json_ready(one, (place, key), depth + 1) for key, one in value.items()}
     if kind is list or kind is tuple:
-        ready = [_json_ready(one, f"{place}[{i}]", depth + 1) for i, one in enumerate(value)]
+        ready = [_json_ready(one, (place, i), depth + 1) for i, one in enumerate(value)]
         return ready if kind is list else {TUPLE: ready}
     raise CodecError(f"a value of type {type_name(kind)}{_at(place)}" if place else "")
 
 
-def _json_scalar(kind: type, value: Any, place: str) -> Any:
+def _json_scalar(kind: type, value: Any, place: Place) -> Any:
     if kind is str:
         if not _is_utf8(value):
             raise CodecError(f"a string that is no valid text (half a surrogate pair){_at(place)}")
@@ -214,8 +218,12 @@ def _json_scalar(kind: type, value: Any, place: str) -> Any:
     return value
 
 
-def _at(place: str) -> str:
-    return f" at {place}" if place else ""
+def _at(place: Place) -> str:
+    way = ""
+    while place is not None:
+        place, key = place
+        way = f"[{key!r}]{way}"
+    return f" at {way}" if way else ""
 
 
 def _short(value: Any) -> str:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .._platform import after_fork
+from .sqlite import sqlite3
 
-BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-PASSING = {*BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+# Codes of errors, https://sqlite.org/rescode.html
+BUSY = {5, 6}  # SQLITE_BUSY, SQLITE_LOCKED
+PASSING = {*BUSY, 10, 13}  # SQLITE_IOERR, SQLITE_FULL
 
 _open: set[Connection] = set()
 _keep_for_ever: Callable[[Any], None] | None = None

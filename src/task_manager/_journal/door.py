@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sqlite3
 import stat
 import struct
 from pathlib import Path
@@ -20,6 +19,7 @@ from time import time  # bound here, as tests of other code stop the clock
 from .._platform import foreign_hands, make_private, may_use
 from ..errors import JournalError
 from .schema import APPLICATION_ID, FORMAT, TABLES
+from .sqlite import sqlite3
 
 BESIDE = ("-wal", "-shm", "-journal", "-lock")
 MAGIC = b"SQLite format 3\0"

@@ -64,7 +64,7 @@ def _module(named: Any) -> str:
     if isinstance(spec, str) and spec != SCRIPT:
         return spec
     file = names.get("__file__")
-    return Path(file).stem if isinstance(file, str) else SCRIPT
+    return Path(file).stem if isinstance(file, str) and not file.startswith("<") else SCRIPT
 
 
 def _text(named: Any, attribute: str) -> str:

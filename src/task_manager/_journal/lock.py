@@ -14,11 +14,11 @@ The file stays: whoever removes it may take it from another run that has just op
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from pathlib import Path
 
 from .._platform import make_private
 from .connections import Connection, is_busy
+from .sqlite import sqlite3
 
 
 class Lock:

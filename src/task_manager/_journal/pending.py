@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any
@@ -11,6 +10,7 @@ from .._repr import one_line, text_of
 from .._signals import let_through
 from .._warning import warn
 from .schema import PASSED, STARTED, TASK
+from .sqlite import sqlite3
 from .store import AT_THE_END, PATIENCE, Store
 
 MOST_TOGETHER = 500  # rows, before they are written
@@ -94,6 +94,11 @@ class Pending:
         many = len(self) >= MOST_TOGETHER or self._bytes >= LARGEST_TOGETHER
         if self and (since >= AGAIN if self._refused else many or since >= SOON):
             self.write()
+
+    def write_now(self, sync: bool = False) -> None:
+        """Write, unless the disk has just refused: nobody is to wait for it again and again."""
+        if not self._refused or monotonic() - self._written >= AGAIN:
+            self.write(sync)
 
     def write(self, sync: bool = False, patience: float = PATIENCE) -> sqlite3.Error | None:
         """Write all now; what the disk refuses stays here, for the next time.

@@ -8,7 +8,6 @@ A task is known by its index here, and by its id in the file; `Known` has which 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import repeat
@@ -17,7 +16,7 @@ from time import time  # bound here, as tests of other code stop the clock
 from typing import Any, NoReturn
 
 from .._platform import this_process
-from .._repr import short_repr, text_of
+from .._repr import WHOLE, short_repr, short_reprs, text_of
 from .._signals import let_through
 from .._summary import Summary
 from .._task import Batch, Unrun
@@ -31,6 +30,7 @@ from .no_record import Fail, NoRecord
 from .pending import Pending, said
 from .restoring import Ledger, Results, failed_tasks, restore
 from .schema import DONE, FAILED, PASSED, STARTED
+from .sqlite import sqlite3
 from .store import Store
 
 Functions = Sequence[Callable[..., Any]]
@@ -113,9 +113,15 @@ class Record(NoRecord):
         if self._marks:
             self._tasks.update(zip(indices, tasks, strict=True))
         cells = self._codec.encode_all(tasks)
-        if self._marks or any(type(cell) is bytes or type(cell) is CodecError for cell in cells):
-            for index, task, cell in zip(indices, tasks, cells, strict=True):
-                self._cells[index] = cell if type(cell) is CodecError else (cell, _text(task, cell))
+        if self._marks or not _NO_CELL.isdisjoint(map(type, cells)):
+            texts = iter(
+                short_reprs(
+                    [t for t, cell in zip(tasks, cells, strict=True) if type(cell) is bytes], WHOLE
+                )
+            )
+            for index, cell in zip(indices, cells, strict=True):
+                text = storable(next(texts)) if type(cell) is bytes else None
+                self._cells[index] = cell if type(cell) is CodecError else (cell, text)
 
     def leaving(self, indices: Sequence[int]) -> None:
         if self._home is not this_process():
@@ -134,8 +140,9 @@ class Record(NoRecord):
                 self._marked.add(index)
             elif self._strict:
                 self._refuse(new, f"the task {short_repr(self._tasks[index])}: {cell}")
-        error = self._pending.write(sync=True)
-        if error is not None and self._strict:
+        if not self._strict:
+            self._pending.write_now(sync=True)
+        elif (error := self._pending.write(sync=True)) is not None:
             self._refuse(new, said(error))
 
     def _refuse(self, indices: list[int], why: str) -> NoReturn:
@@ -147,7 +154,7 @@ class Record(NoRecord):
 
     def resting(self) -> None:
         if self._pending and self._home is this_process():
-            self._pending.write()
+            self._pending.write_now()
 
     def returned(self, batch: Batch, unrun: Unrun, fail: Fail) -> Sequence[int]:
         if not self._marks or self._home is not this_process():
@@ -179,7 +186,7 @@ class Record(NoRecord):
         try:
             self._note(event)
             if type(event) is Waiting:
-                self._pending.write()
+                self._pending.write_now()
             else:
                 self._pending.write_if_due()
         except Exception as error:
@@ -217,12 +224,17 @@ class Record(NoRecord):
         seconds: Sequence[float],
     ) -> None:
         values = self._codec.encode_all(results)
-        if not self._cells and CodecError not in map(type, values):
+        known: list[Any] = list(map(self._cells.get, indices)) if self._cells else []
+        if CodecError not in map(type, values) and CodecError not in map(type, known):
+            texts: Iterable[str | None] = repeat(None)
+            if known:
+                cells = [cell or (task, None) for cell, task in zip(known, tasks, strict=True)]
+                tasks, texts = zip(*cells, strict=True)
             self._pending.add(
                 zip(
                     self._known.ids_of(indices),
                     tasks,
-                    repeat(None),
+                    texts,
                     repeat(state),
                     repeat(stage),
                     values,
@@ -317,10 +329,6 @@ class Record(NoRecord):
         return True
 
 
-def _text(task: Any, cell: Any) -> str | None:
-    """For people, where the cell is bytes."""
-    return storable(short_repr(task)) if type(cell) is bytes else None
-
-
+_NO_CELL = frozenset({bytes, CodecError})  # what stands for a task that is no plain value
 _UNKNOWN = (WorkerDiedError, StageDiedError, TaskTimeoutError)  # what came of the call, nobody knows
 COUNTS = ("succeeded", "failed", "duplicates", "retries", "seconds", "not_started", "interrupted")

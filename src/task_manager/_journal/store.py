@@ -8,7 +8,6 @@ It knows rows and cells, as `schema` has them, and neither tasks nor events: tho
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import getpid  # as they are now, whatever a test of other code makes of them
 from pathlib import Path
@@ -24,6 +23,7 @@ from .door import Door
 from .functions import name_in_journal
 from .lock import Lock, LockedError
 from .schema import DONE, ERROR, FAILED, OUTDATED, UNMARK, WRITE_ERROR, WRITE_RUN, WRITE_TASK
+from .sqlite import sqlite3, what_is_missing
 
 PATIENCE = 0.1  # seconds that a write waits for another connection, and the run with it
 AT_THE_END = 5.0  # what the last write of a run may wait
@@ -57,6 +57,8 @@ class Store:
         self.codec: Codec = BY_NAME[journal.codec]
         names = [name_in_journal(one) for one in functions]
         self._door = Door(journal.path)
+        if missing := what_is_missing():
+            raise self._door.refusal(missing)
         self._door.check_place()
         self._lock = self._locked()
         self._connection: Connection | None = None

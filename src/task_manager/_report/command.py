@@ -88,7 +88,8 @@ def _show(file: Any, given: argparse.Namespace) -> None:
     from .._journal.schema import FAILED, STATES
     from . import lists, text
     from .follow import follow
-    from .reading import cells_in, seen_in, tasks_in
+    from .reading import seen_in
+    from .rows import cells_in, tasks_in
     from .screen import Screen
 
     limit: int | None = given.limit

@@ -1,6 +1,6 @@
-"""What is asked of a journal, in SQL.  No query takes a pickle: of a task that is one, the text is.
+"""What the report asks of a journal: its counts, its runs and whether one goes on, its errors by kind.
 
-A large journal is read without being held: counts are made by SQLite, and lists come in pieces.
+However large the journal is, little of it is held: SQLite counts, and errors are taken one by one.
 """
 
 from __future__ import annotations
@@ -8,22 +8,19 @@ from __future__ import annotations
 import platform
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from .._journal.schema import DONE, FAILED, PASSED, STATES
 from .._platform import is_alive
 from .file import JournalFile
+from .rows import ERROR, REST, SHORT, cell_columns, rows_of
 from .seen import (
-    Cell,
-    Error,
     Group,
     RunSeen,
     Seen,
     TaskSeen,
-    cell,
     counts_of,
     functions_of,
     number,
@@ -38,27 +35,6 @@ RECENT = 60.0  # seconds in which a run that goes on has recorded something, whe
 UNENDED = 10  # runs of which no end is recorded, and whose outcomes are counted, the last one included
 MOST_GROUPS = 1000  # beyond, errors are of "other kinds"
 OTHERS = ("other kinds", "")
-SHORT = 1000  # characters of a task that are shown to people
-LONG = 100_000  # of a traceback
-PIECE = 5000  # tasks of a list that are read at a time
-FULL = 1_000_000  # characters of tasks after which a piece ends
-
-
-def _cell(most: int | None = None) -> str:
-    """The columns of `cell`. most: Characters that are wanted; None: all."""
-    task, shown = (f"substr({name}, 1, {most})" if most else name for name in ("t.task", "t.text"))
-    return (
-        f"CASE typeof(t.task) WHEN 'blob' THEN {shown} WHEN 'text' THEN {task} ELSE t.task END,"
-        " typeof(t.task) <> 'blob'"
-    )
-
-
-_CELL = _cell()
-_REST = "t.state, t.stage, t.attempts, t.seconds, t.at, t.run"
-_ERROR = (
-    f"substr(e.kind, 1, {SHORT}), substr(e.place, 1, {SHORT}), substr(e.said, 1, {LONG}),"
-    f" substr(e.traceback, 1, {LONG})"
-)
 
 
 def seen_in(file: JournalFile, groups: int | None, first: int, slowest: int, runs: int) -> Seen:
@@ -90,7 +66,7 @@ def _goes_on(run: RunSeen, file: JournalFile) -> bool:
     if going is None and run.pid is not None and run.host == platform.node():
         going = is_alive(run.pid)
     if going is None:
-        going = time.time() - (run.last_at or run.began or 0.0) < RECENT
+        going = abs(time.time() - (run.last_at or run.began or 0.0)) < RECENT
     return going
 
 
@@ -131,20 +107,21 @@ def _seen(
         runs_in_all=whole(ask("SELECT count(*) FROM runs").fetchone()[0]) or 0,
         rate=_rate(last),
         recent=counts["now"],
-        slowest=tuple(
-            _rows(
-                ask(
-                    f"SELECT t.rowid, {_cell(SHORT)}, {_REST} FROM tasks t WHERE t.seconds IS NOT NULL"
-                    " ORDER BY t.seconds DESC LIMIT ?",
-                    (slowest,),
-                )
-            )
-        )
-        if slowest
-        else (),
+        slowest=_slowest(connection, slowest),
         groups=found,
         groups_in_all=in_all,
     )
+
+
+def _slowest(connection: sqlite3.Connection, most: int) -> tuple[TaskSeen, ...]:
+    if not most:
+        return ()
+    rows = connection.execute(
+        f"SELECT t.rowid, {cell_columns(SHORT)}, {REST} FROM tasks t"
+        " WHERE t.seconds IS NOT NULL ORDER BY t.seconds DESC LIMIT ?",
+        (most,),
+    )
+    return tuple(rows_of(rows))
 
 
 def _run(row: tuple[Any, ...]) -> RunSeen:
@@ -247,98 +224,10 @@ def _groups(
 
 def _by_id(connection: sqlite3.Connection, ids: list[int]) -> Iterator[TaskSeen]:
     for one in ids:
-        yield from _rows(
+        yield from rows_of(
             connection.execute(
-                f"SELECT t.rowid, {_cell(SHORT)}, {_REST}, {_ERROR}"
+                f"SELECT t.rowid, {cell_columns(SHORT)}, {REST}, {ERROR}"
                 " FROM tasks t LEFT JOIN errors e ON e.id = t.id WHERE t.id = ?",
                 (one,),
             )
         )
-
-
-def _rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[TaskSeen]:
-    for rowid, task, plain, state, stage, attempts, seconds, at, run, *error in rows:
-        yield TaskSeen(
-            rowid,
-            cell(task, plain),
-            whole(state) or 0,
-            whole(stage),
-            whole(attempts),
-            number(seconds),
-            number(at),
-            whole(run),
-            Error(*map(text, error)) if error and state == FAILED else None,
-        )
-
-
-Made = TypeVar("Made", TaskSeen, Cell)
-
-
-def tasks_in(
-    file: JournalFile, state: int | None, limit: int | None, group: Group | None = None
-) -> Iterator[list[TaskSeen]]:
-    """The tasks with all that is known of them, in the order in which they were first taken.
-
-    state: Of those that are wanted; None: all. limit: How many at most; None: all.
-    group: Those that have failed with its errors alone.
-    """
-    query = f"SELECT t.rowid, {_CELL}, {_REST}, {_ERROR} FROM"
-    values: tuple[Any, ...] = ()
-    if group is None:
-        query += " tasks t LEFT JOIN errors e ON e.id = t.id WHERE t.rowid > ?"
-    else:
-        query += (
-            " errors e CROSS JOIN tasks t ON t.id = e.id WHERE e.id > ? AND e.id <= ?"
-            f" AND ifnull(substr(e.kind, 1, {SHORT}), '') = ?"
-            f" AND ifnull(substr(e.place, 1, {SHORT}), '') = ?"
-        )
-        values = (group.last_id, group.kind, group.place)
-    return _pieces(file, query, values, state, limit, "t" if group is None else "e", _rows)
-
-
-def cells_in(file: JournalFile, state: int | None, limit: int | None) -> Iterator[list[Cell]]:
-    """The same of the tasks alone."""
-    query = f"SELECT t.rowid, {_CELL} FROM tasks t WHERE t.rowid > ?"
-    return _pieces(file, query, (), state, limit, "t", _cells)
-
-
-def _cells(rows: Iterable[tuple[Any, ...]]) -> Iterator[Cell]:
-    return (cell(task, plain) for _, task, plain in rows)
-
-
-def _pieces(
-    file: JournalFile,
-    query: str,
-    values: tuple[Any, ...],
-    state: int | None,
-    limit: int | None,
-    order: str,
-    made: Callable[[Iterable[tuple[Any, ...]]], Iterator[Made]],
-) -> Iterator[list[Made]]:
-    """Rows piece by piece.
-
-    Between two pieces nobody holds the file, however long who reads takes his time. A task that is
-    recorded meanwhile is shown as it is when its turn comes.
-    """
-    wanted = "" if state is None else f" AND t.state = {state}"
-    query += f"{wanted} ORDER BY {order}.rowid LIMIT ?"
-    last, left = -(1 << 63), limit
-    while left is None or left > 0:
-        most = PIECE if left is None else min(PIECE, left)
-        rows = file.look(partial(_piece, query, (last, *values, most)))
-        if not rows:
-            return
-        last = rows[-1][0]
-        left = None if left is None else left - len(rows)
-        yield list(made(rows))
-
-
-def _piece(query: str, values: tuple[Any, ...], connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    """Rows as they are; fewer of large ones."""
-    rows, size = [], 0
-    for row in connection.execute(query, values):
-        rows.append(row)
-        size += sum([len(value) for value in row if type(value) is str])
-        if size > FULL:
-            break
-    return rows

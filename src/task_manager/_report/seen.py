@@ -153,7 +153,7 @@ def text(value: Any) -> str:
 
 
 def cell(value: Any, plain: Any) -> Cell:
-    """A task, of the columns that `reading` selects for it."""
+    """A task, of the columns that `rows` selects for it."""
     if not plain:
         return Cell(value if type(value) is str else "(no text of it)", plain=False)
     if value is None or type(value) in (str, int) or number(value) is not None:
