@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import pickle
 import queue
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -407,3 +409,20 @@ def test_threads_may_call_it_at_the_same_time() -> None:
         assert accounts(summary)
         assert "stop()" in str(summary.ended_early)
         assert True in said
+
+
+def test_a_manager_that_is_dropped_after_an_awaited_start_that_raised_leaves_no_thread() -> None:
+    """Its workers hold nothing of the loop, whose task holds the error and all frames."""
+
+    def tasks() -> Any:
+        yield 1
+        raise LookupError
+
+    manager: Any = TaskManager(abs, "thread", 2, logger=None)
+    gone = weakref.ref(manager)
+    with pytest.raises(LookupError):
+        asyncio.run(manager.start_async(tasks()))
+    del manager
+    gc.collect()
+
+    assert gone() is None
