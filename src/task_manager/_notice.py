@@ -39,9 +39,9 @@ class Unsaid:
     """
 
     def __init__(self) -> None:
-        self.runs = 0  # that the line is about; 0: there is none
-        self.failed = 0
-        self.line = ""
+        self.runs: int = 0  # that the line is about; 0: there is none
+        self.failed: int = 0
+        self.line: str = ""
         self._summary = Summary()
 
     def keep(self, line: str, failed: int, summary: Summary) -> None:

@@ -22,10 +22,7 @@ from task_manager._platform import HAS_OWNERS
 
 needs_owners = pytest.mark.skipif(not HAS_OWNERS, reason="needs a system with owners and modes")
 UNCHANGED = "; nothing was changed in it"
-ADVICE = (
-    "Give each a file of its own; if it is the same under a new name, docs/api.md says how the journal "
-    "learns that"
-)
+ADVICE = "Give each a file of its own"
 
 
 # ------------------------------------------------------------------ what is taken

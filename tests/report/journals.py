@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from task_manager._journal.schema import APPLICATION_ID, FORMAT, TABLES
+from task_manager._journal.schema import APPLICATION_ID, FORMAT, TABLES, TASK
 from task_manager._platform import is_alive
 from task_manager._report.file import JournalFile
 from task_manager._report.reading import seen_in
@@ -110,7 +110,7 @@ def fill(
     }
     connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
     connection.executemany(
-        "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO tasks({', '.join(TASK)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ((number, *row) for number, row in enumerate(tasks, start=1)),
     )
     connection.executemany(

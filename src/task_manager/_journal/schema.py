@@ -8,6 +8,7 @@ errors   of tasks whose state is FAILED; of other tasks a row counts for nothing
 
 A cell (`task`, `value`) is NULL, INTEGER, REAL or TEXT for the value itself, or a BLOB in the words of
 the codec: a pickle, or JSON. `text` is a short text for people where `task` is a BLOB, otherwise NULL.
+`value` stands last: who counts or lists need not walk over large ones.
 
 Times are unix seconds. `at` is when the state was recorded, `seconds` how long the last call took.
 """
@@ -30,8 +31,8 @@ CREATE TABLE runs(
     run INTEGER PRIMARY KEY, began REAL, ended REAL, mode TEXT, workers INTEGER, total INTEGER,
     pid INTEGER, host TEXT, counts TEXT, ended_early TEXT);
 CREATE TABLE tasks(
-    id INTEGER PRIMARY KEY, task, text TEXT, state INTEGER, stage INTEGER, value,
-    attempts INTEGER, seconds REAL, at REAL, run INTEGER);
+    id INTEGER PRIMARY KEY, task, text TEXT, state INTEGER, stage INTEGER,
+    attempts INTEGER, seconds REAL, at REAL, run INTEGER, value);
 CREATE TABLE errors(
     id INTEGER PRIMARY KEY, error BLOB, kind TEXT, place TEXT, said TEXT, traceback TEXT);
 """

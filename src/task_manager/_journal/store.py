@@ -7,6 +7,7 @@ It knows rows and cells, as `schema` has them, and neither tasks nor events: tho
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import getpid  # as they are now, whatever a test of other code makes of them
@@ -135,8 +136,7 @@ class Store:
             raise self._door.refusal("is damaged: it does not say what it is of") from None
         if had != have:
             raise self._door.refusal(
-                f"is of {had}, and this run is of {have}. Give each a file of its own; if it is the "
-                "same under a new name, docs/api.md says how the journal learns that"
+                f"is of {had}, and this run is of {have}. Give each a file of its own"
             )
         if codec != wanted["codec"]:
             raise self._door.refusal(f"was made with codec={codec!r}; got codec={wanted['codec']!r}")
@@ -268,6 +268,10 @@ class Store:
         if connection is None:
             return
         try:
+            # Closing brings the WAL into the file, but not while somebody reads: so it is done before.
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("PRAGMA busy_timeout=1000")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()
         finally:
             self._lock.release()
