@@ -24,7 +24,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -162,7 +162,7 @@ class JournalFile:
                 self._copy.cleanup()
             self._copy = tempfile.TemporaryDirectory(prefix="task_manager-")
             for end in ("", "-wal", "-journal"):
-                if self._beside(end).exists():
+                with suppress(FileNotFoundError):  # one that goes meanwhile has changed what is looked at
                     shutil.copyfile(self._beside(end), Path(self._copy.name, f"copy{end}"))
             self._unchanged(before)
             self._copied = before
