@@ -162,8 +162,9 @@ class JournalFile:
                 self._copy.cleanup()
             self._copy = tempfile.TemporaryDirectory(prefix="task_manager-")
             for end in ("", "-wal", "-journal"):
-                with suppress(FileNotFoundError):  # one that goes meanwhile has changed what is looked at
-                    shutil.copyfile(self._beside(end), Path(self._copy.name, f"copy{end}"))
+                with suppress(FileNotFoundError):  # what goes meanwhile, `_unchanged` finds
+                    if self._beside(end).exists():
+                        shutil.copyfile(self._beside(end), Path(self._copy.name, f"copy{end}"))
             self._unchanged(before)
             self._copied = before
         return _uri(Path(self._copy.name, "copy"), "mode=rw")
