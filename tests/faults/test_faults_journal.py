@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import functions as f
+from logs import without_forks
 from scripts import Script
 from task_manager import Journal, JournalError, Summary, TaskManager
 from task_manager._journal.store import Store
@@ -36,7 +37,7 @@ def warned(run: Callable[[], Summary]) -> tuple[list[str], Summary]:
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         summary = run()
-    return [str(one.message) for one in found], summary
+    return [str(one.message) for one in without_forks(found)], summary
 
 
 def in_file() -> int:
