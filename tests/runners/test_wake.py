@@ -16,6 +16,7 @@ from task_manager._run.async_source import AsyncIterableSource
 from task_manager._runners import Orders
 from task_manager._runners.asynchronous import AsyncRunner
 from task_manager._runners.thread import ThreadRunner
+from task_manager._task import Batch
 
 LONG = 100.0  # seconds; nothing waits for so long
 
@@ -32,6 +33,21 @@ def test_a_thread_runner_is_woken() -> None:
 
     assert [[], []] == found
     assert time.monotonic() - began < LONG / 2
+
+
+def test_f37_what_wakes_a_runner_is_no_thread_that_will_be_free() -> None:
+    """Woken with nobody there who waits, as by a stop at the end of a run, it starts threads as ever."""
+    runner = ThreadRunner(f.same, Orders(1))
+    for _ in range(5):
+        runner.wake()
+    runner.submit(Batch([0], [7], [7], False, [1]))
+    found: list[Any] = []
+    until = time.monotonic() + LONG
+    while not found and time.monotonic() < until:
+        found = runner.collect(LONG / 100)
+    runner.close()
+
+    assert [[7]] == [outcomes.values for _, outcomes in found]
 
 
 def test_an_async_runner_is_woken() -> None:

@@ -7,6 +7,8 @@ import os
 import pickle
 import queue
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,8 @@ import pytest
 import functions as f
 from stopping import STARTS, accounts, beside, held_in, start, wait_until
 from task_manager import TaskChain, TaskManager
+from task_manager._chain.parent import Parent
+from task_manager._stop import Stop
 from task_manager.events import Passed, Succeeded, Waiting
 
 AT_ONCE = "stop(), called twice"
@@ -307,3 +311,25 @@ def test_a_pickled_chain_has_no_start() -> None:
     chain.start([1])
 
     assert [None] * len(copies) == [pickle.loads(copy) for copy in copies]
+
+
+def test_a_stage_that_gets_no_thread_hears_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its run looks by itself, whenever it reads."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ours, theirs = socket.socketpair()
+    stop = Stop()
+    parent = Parent(theirs, stop)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        parent.listen()
+    parent.look()
+    before = stop.asked
+    ours.send(b"!")
+    parent.look()
+    ours.close()
+    theirs.close()
+
+    assert (False, "stop()") == (before, stop.reason)

@@ -15,6 +15,7 @@ Where no thread can be started, the threads there are do the work.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -46,6 +47,7 @@ class ThreadRunner:
         self._func = func
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
         self._outbox: SimpleQueue[Answer | None] = SimpleQueue()  # None: a `wake`
+        self._wakes: deque[None] = deque()  # one for each None in the outbox
         self._working: dict[ThreadWorker, threading.Thread] = {}
         self._left: dict[ThreadWorker, threading.Thread] = {}  # left alone, and not known to have ended
         self._open: dict[Batch, int] = {}  # batches in flight, and how many outcomes of each have come
@@ -68,7 +70,7 @@ class ThreadRunner:
     def submit(self, batch: Batch) -> None:
         self._handing.append(batch)
         # A worker whose outcomes lie in the outbox takes this batch sooner than a new one would.
-        busy = len(self._open) - self._outbox.qsize()
+        busy = len(self._open) - (self._outbox.qsize() - len(self._wakes))
         if busy >= len(self._working) < self.workers:
             self._start_worker()
         self._open[batch] = 0
@@ -86,6 +88,8 @@ class ThreadRunner:
         return answers
 
     def wake(self) -> None:
+        # First: counted once too often, it starts a thread too early, and otherwise it would start none.
+        self._wakes.append(None)
         self._outbox.put(None)  # which a signal handler may do in the middle of another put
 
     def close(self) -> None:
@@ -129,7 +133,10 @@ class ThreadRunner:
             arrived.append(self._outbox.get(timeout=timeout))
             while True:
                 arrived.append(self._outbox.get_nowait())
-        return [answer for answer in arrived if answer is not None]
+        answers = [answer for answer in arrived if answer is not None]
+        for _ in range(len(arrived) - len(answers)):
+            self._wakes.pop()
+        return answers
 
     def _take_in(self, batch: Batch, outcomes: Outcomes | Unrun) -> bool:
         """Count these outcomes, which are no longer in flight; False where they are not waited for."""
