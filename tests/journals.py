@@ -12,6 +12,11 @@ import pytest
 from task_manager import Journal, JournalError
 from task_manager._journal.schema import DONE, FAILED
 from task_manager._journal.store import Store
+from task_manager._platform import HAS_OWNERS
+
+of_posix = pytest.mark.skipif(
+    not HAS_OWNERS, reason="needs files that go while they are open, links, and names of any characters"
+)
 
 
 def work(task: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -42,7 +43,7 @@ class Held:
 
     def begin(self, task: int) -> bool:
         """Whether it is one to be held."""
-        (self.folder / f"begun {task}").touch()
+        (self.folder / f"begun {task}").write_text(str(os.getpid()))
         return task >= self.quick
 
     @property

@@ -116,6 +116,8 @@ class Stop:
         self._taken.clear()
         if self._signals is not None:
             self._signals.forget(lambda error: isinstance(error, StoppedAtOnce) and error.stop is self)
+            # Workers that are kept hold this; a loop's handler in there would hold all its frames.
+            self._signals = None
 
     def _tell(self) -> None:
         for follower in tuple(self._followers):

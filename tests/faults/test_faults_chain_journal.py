@@ -12,14 +12,11 @@ from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "chain"))
-
-import steps
-from steps import calls, once
-
 import functions as f
+import steps
 from functions import stage
 from scripts import Script
+from steps import calls, once
 from task_manager import InDoubtError, Journal, JournalError, StageDiedError, TaskChain, WorkerDiedError
 from task_manager.events import Event, Passed
 
@@ -193,8 +190,6 @@ def test_f09_what_had_not_begun_is_not_in_doubt() -> None:
 # ------------------------------------------------------------------ F10: the process is killed
 
 SCRIPT = """
-import json, sys
-sys.path.append({folder!r})
 import steps
 from functions import stage
 from task_manager import Journal, TaskChain
@@ -210,8 +205,7 @@ if __name__ == "__main__":
 
 
 def script(chain_mode: str, count: int = 30, **options: Any) -> Script:
-    folder = str(Path(steps.__file__).parent)
-    text = SCRIPT.format(folder=folder, chain_mode=chain_mode, options=options, count=count)
+    text = SCRIPT.format(chain_mode=chain_mode, options=options, count=count)
     return Script(Path.cwd(), text)
 
 
@@ -326,7 +320,7 @@ def flaky(n: int) -> int:
 
 RETRYING = """
 import sys
-sys.path += [{folder!r}, {faults!r}]
+sys.path.append({faults!r})
 import steps
 from functions import stage
 from task_manager import Journal, TaskChain
@@ -340,8 +334,7 @@ if __name__ == "__main__":
 
 def test_f10_a_retry_in_a_stage_process_stays_noted_as_begun() -> None:
     """Its call begins there before anybody here could note it: killed in it, the task is in doubt."""
-    folder = str(Path(steps.__file__).parent)
-    one = Script(Path.cwd(), RETRYING.format(folder=folder, faults=str(Path(__file__).parent)))
+    one = Script(Path.cwd(), RETRYING.format(faults=str(Path(__file__).parent)))
     until(lambda: calls()["second"][0] == 2)
     time.sleep(0.3)
     killed(one)

@@ -1,6 +1,6 @@
 """The guards, and the test that needs each.
 
-A row is a demand (F1 to F36, docs/contributing.md), what the guard is for, the file and the function that it
+A row is a demand (F1 to F37, docs/contributing.md), what the guard is for, the file and the function that it
 stands in, the edit that takes it out, a file of tests, and what pytest's -k selects there.
 """
 
@@ -197,7 +197,7 @@ GUARDS = [
     Guard("F35", "no selector is given what is no socket", CHILD, "tells_of_death", turned("CAN_POLL", "True"), PLATFORM, "load"),
     Guard("F35", "the slot is an argument where no file can be passed", "_platform/sharing.py", "shared_by_argument", always("PASSES_FILES"), PLATFORM, "load"),
     Guard("F35", "a child ends with its parent", WATCH, "end_with_parent", never("sentinel is not None"), PLATFORM, "end_with_their_parent"),
-    Guard("F36", "one run at a time has a journal", "_journal/lock.py", "Lock.__init__", without("BEGIN EXCLUSIVE"), "test_journal_lock.py", "second_run"),
+    Guard("F36", "one run at a time has a journal", "_journal/lock.py", "Lock._take", without("BEGIN EXCLUSIVE"), "test_journal_lock.py", "second_run"),
     Guard("F36", "a journal that others can write is refused", DOOR, "Door.check_place", never("hands is not None"), "test_journal_owners.py", "others_can_write and 438"),
     Guard("F36", "what lay beside a journal that was removed is not taken", DOOR, "Door.make", without("beside(ending).unlink(missing_ok"), FILES, "left_beside"),
     Guard("F36", "one of another function is read without a trace", STORE, "Store._open", never("door.meta()"), FILES, "killed_process_left"),

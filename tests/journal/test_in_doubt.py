@@ -20,7 +20,14 @@ import pytest
 from test_resume import called, square, square_async
 
 import functions as f
-from task_manager import InDoubtError, Journal, JournalError, TaskManager, WorkerDiedError
+from task_manager import (
+    InDoubtError,
+    Journal,
+    JournalError,
+    TaskManager,
+    TaskTimeoutError,
+    WorkerDiedError,
+)
 from task_manager.events import Event, Succeeded
 
 SAFE = Journal("run.db", started=True, in_doubt="error")
@@ -136,6 +143,23 @@ def test_a_task_whose_worker_died_is_in_doubt_in_the_next_process() -> None:
         next_one.get_result_dict(),
     )
     assert [1, 4] == called()
+
+
+def test_a_call_that_has_timed_out_is_in_doubt_in_the_next_process() -> None:
+    """It may have done its work all the same. Here its error says what happened."""
+    manager = make("async", too_long, task_timeout=0.05, max_retries=0)
+    manager.start([1, 2])
+    next_one = make("async", too_long)
+    next_one.start([1, 2])
+
+    assert TaskTimeoutError is type(manager.get_error_dict()[2])
+    assert InDoubtError is type(next_one.get_error_dict()[2])
+    assert {1: 1} == next_one.get_result_dict()
+
+
+async def too_long(n: int) -> int:
+    await asyncio.sleep(60 * (n - 1))
+    return n
 
 
 def test_what_had_begun_in_a_worker_that_died_is_not_run_again() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from journals import as_they_are, made, opened, other, read, refusal, rows, work
+from journals import as_they_are, made, of_posix, opened, other, read, refusal, rows, work
 from task_manager import JournalError
 from task_manager._journal.schema import APPLICATION_ID, FORMAT
 from task_manager._platform import HAS_OWNERS
@@ -80,6 +80,7 @@ def test_a_second_start_has_what_the_first_has_written() -> None:
     assert [(number, number * 2) for number in range(9)] == read()[:9]
 
 
+@of_posix
 @pytest.mark.parametrize(
     "name", [":memory:", "file:run.db?mode=memory", "a b#c?d%20e.db", "'\".db", "é\n.db"]
 )
@@ -99,6 +100,7 @@ def test_a_path_may_be_relative_absolute_or_an_object(tmp_path: Path) -> None:
     assert read("run.db") == read(Path("run.db")) == read(tmp_path / "run.db") == read("./run.db")
 
 
+@of_posix
 def test_a_link_is_followed() -> None:
     """The lock, and what SQLite keeps, lies beside the file itself: two ways to it are one journal."""
     Path("deep").mkdir()
@@ -185,6 +187,7 @@ def test_a_socket_is_refused() -> None:
     assert "journal 'run.db' is no plain file" == said
 
 
+@of_posix
 def test_a_link_to_nothing_is_refused() -> None:
     """Nobody makes us write where he wants."""
     Path("run.db").symlink_to("gone.db")
@@ -249,9 +252,34 @@ def test_a_damaged_file_is_refused(kept: int) -> None:
     assert before == Path("run.db").read_bytes()
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM meta WHERE name = 'functions'",
+        "UPDATE meta SET value = 'x' WHERE name = 'chain'",
+        "UPDATE meta SET value = '[1' WHERE name = 'functions'",
+        "UPDATE meta SET value = NULL WHERE name = 'functions'",
+        "DELETE FROM meta",
+    ],
+)
+def test_one_that_does_not_say_what_it_is_of_is_refused(damage: str) -> None:
+    """Somebody has written in it."""
+    made()
+    connection = sqlite3.connect("run.db")
+    connection.execute(damage)
+    connection.commit()
+    connection.close()
+    with pytest.raises(
+        JournalError, match=r"^journal 'run\.db' is damaged: it does not say what it is of$"
+    ):
+        opened()
+
+
 WITHOUT_SQLITE = """
 import sys
-sys.modules["_sqlite3"] = None
+
+kept = {name: sys.modules.pop(name) for name in list(sys.modules) if "sqlite3" in name}
+sys.modules["sqlite3"] = None
 from task_manager import JournalError, TaskManager
 
 print(TaskManager(abs, logger=None).start([-1]).succeeded)
@@ -259,6 +287,8 @@ try:
     TaskManager(abs, logger=None, journal="run.db").start([-1])
 except JournalError as error:
     print(error)
+del sys.modules["sqlite3"]
+sys.modules.update(kept)  # of a measurement of coverage
 """
 
 

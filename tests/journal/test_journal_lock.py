@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from journals import made, opened, read, rows
+from journals import made, of_posix, opened, read, rows
 from scripts import Script
 from task_manager import JournalError
+from task_manager._journal.lock import Lock
 from task_manager._platform import CAN_FORK
 
 HOLD = """
@@ -92,6 +93,27 @@ def test_what_is_there_already_is_locked_as_well() -> None:
     Path("run.db-lock").unlink()
 
     assert 10 == len(read())
+
+
+@of_posix
+def test_a_lock_that_is_taken_away_in_the_middle_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one who was refused, and has removed what it had made: nobody would meet us there."""
+    take = Lock._take
+    taken = []
+
+    def removed(lock: Lock) -> None:
+        take(lock)
+        taken.append(lock)
+        if len(taken) == 1:
+            Path("run.db-lock").unlink()
+
+    monkeypatch.setattr(Lock, "_take", removed)
+    store = opened()
+    with pytest.raises(JournalError, match="is in use by another run of this process"):
+        opened()
+    store.close()
+
+    assert 2 == len(taken)
 
 
 def test_a_lock_that_is_something_else_is_refused() -> None:

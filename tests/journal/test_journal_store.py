@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from journals import error_row, made, opened, read, row, rows
+from journals import error_row, made, of_posix, opened, read, row, rows
 from task_manager._journal.connections import may_pass
 from task_manager._journal.schema import DONE, FAILED, PASSED, STARTED
 
@@ -302,6 +302,7 @@ def test_a_full_disk_does_not_keep_a_run_from_what_is_there() -> None:
     assert 100 == found
 
 
+@of_posix
 @pytest.mark.parametrize("instead", [None, b"", b"another"])
 def test_a_file_that_is_removed_or_replaced_is_an_error(instead: bytes | None) -> None:
     """SQLite would go on in a file that nobody finds; it is noticed at the next write that is synced."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import pickle
 import queue
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -209,7 +211,7 @@ def test_all_done_is_no_early_end() -> None:
 @pytest.mark.parametrize("mode", f.MODES)
 def test_retries_that_wait_are_not_waited_for(mode: str, how: str, calls: Path) -> None:
     """They had a call, so they may have begun; they run in the next start."""
-    with f.manager_of(f.flaky, mode, retry_delay=1000.0, max_retry_delay=1000.0) as manager:
+    with f.manager_of(f.flaky, mode, retry_delay=1e8, max_retry_delay=1e8) as manager:
         tasks = [(str(calls), n, 1) for n in range(3)]
 
         def stop() -> bool:
@@ -239,6 +241,7 @@ def inputs(how: str) -> list[str]:
 def test_an_input_that_waits_is_left(how: str, what: str, mode: str) -> None:
     """A queue that has nothing, and an async iterable that waits, which is closed."""
     closed: list[bool] = []
+    said: list[bool] = []
 
     async def waits() -> AsyncIterator[int]:
         try:
@@ -256,8 +259,8 @@ def test_an_input_that_waits_is_left(how: str, what: str, mode: str) -> None:
 
     class Stops:
         def observe(self, event: Any) -> None:
-            if isinstance(event, Waiting) and manager.get_result_dict():
-                manager.stop()
+            if isinstance(event, Waiting) and manager.get_result_dict() and not said:
+                said.append(manager.stop())
 
     with f.manager_of(f.same, mode, observers=[Stops()]) as manager:
 
@@ -406,3 +409,20 @@ def test_threads_may_call_it_at_the_same_time() -> None:
         assert accounts(summary)
         assert "stop()" in str(summary.ended_early)
         assert True in said
+
+
+def test_a_manager_that_is_dropped_after_an_awaited_start_that_raised_leaves_no_thread() -> None:
+    """Its workers hold nothing of the loop, whose task holds the error and all frames."""
+
+    def tasks() -> Any:
+        yield 1
+        raise LookupError
+
+    manager: Any = TaskManager(abs, "thread", 2, logger=None)
+    gone = weakref.ref(manager)
+    with pytest.raises(LookupError):
+        asyncio.run(manager.start_async(tasks()))
+    del manager
+    gc.collect()
+
+    assert gone() is None

@@ -8,7 +8,8 @@ What SQLite cannot help: POSIX locks go as well where something else in this pro
 the file of the lock, as a hook that copies the whole folder. flock would stand that, and would be kept
 by any copy of this process that outlives it.
 
-The file stays: whoever removes it may take it from another run that has just opened it.
+The file stays: whoever removes it may take it from another run that has just opened it.  Only where it
+was made for a file that is refused, it goes; and who has locked one that is gone begins anew.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 from .._platform import make_private
 from .connections import Connection, is_busy
 from .sqlite import sqlite3
+
+ATTEMPTS = 5  # some file systems have a new number for a file each time they are asked
 
 
 class Lock:
@@ -31,10 +34,26 @@ class Lock:
         """Take it at once. Raises LockedError where another has it, sqlite3.Error or OSError."""
         self._path = path
         self.made = False
-        with contextlib.suppress(FileExistsError):
-            make_private(path)
-            self.made = True
-        self._connection = Connection(path, 0)
+        for attempt in range(1, ATTEMPTS + 1):
+            with contextlib.suppress(FileExistsError):
+                make_private(path)
+                self.made = True
+            before = self._file()
+            self._take()
+            if (before is not None and before == self._file()) or attempt == ATTEMPTS:
+                return
+            self._connection.close()
+
+    def _file(self) -> tuple[int, int] | None:
+        """Which file has the name."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _take(self) -> None:
+        self._connection = Connection(self._path, 0)
         try:
             self._connection.execute("PRAGMA journal_mode=OFF")  # which is a file, too
             self._connection.execute("BEGIN EXCLUSIVE")
