@@ -10,7 +10,8 @@ import pytest
 import task_manager._costly as module
 import task_manager._repr as shown
 from task_manager._costly import MOST_SHAPED, MOST_TYPES, SLOW, Shapes, SlowTypes
-from task_manager._repr import short_repr, short_reprs
+from task_manager._repr import short_repr
+from task_manager._reprs import short_reprs
 
 
 class Frame:

@@ -28,9 +28,8 @@ DEEPEST = 4  # containers within each other
 ENOUGH = 0.001  # seconds for one object; what is inside and comes later is shown by its type
 LEAST = 20  # characters of a text in a container
 
-_NUMBERS = frozenset((int, float, bool, type(None)))  # short by nature, and most tasks
-_EXACT = frozenset(map(id, _NUMBERS))
-_TEXT = {str}
+NUMBERS = frozenset((int, float, bool, type(None)))  # short by nature, and most tasks
+_EXACT = frozenset(map(id, NUMBERS))
 _BREAKS = ("\r\n", "\n", "\r")
 # Spaces of several widths, and the joiners that some scripts and emoji are written with.
 _HARMLESS = frozenset("\xa0\u1680\u202f\u205f\u3000\u200c\u200d").union(map(chr, range(0x2000, 0x200B)))
@@ -140,43 +139,7 @@ def short_repr(value: Any, room: int = WHOLE) -> str:
         return _cut(f"<unreprable {type_name(type(value))}>", room)
 
 
-def short_reprs(values: list[Any], room: int) -> list[str]:
-    """Each of these. Those of a type that is shown in one way cost less together: see `plain_reprs`."""
-    most = min(room, LONGEST)
-    texts = []
-    for value in values:
-        kind = type(value)
-        if kind is str:
-            text: str | None = _shown_text(value, most)
-        else:
-            text = _shown_flat(value, most) if kind is tuple else None
-        texts.append(short_repr(value, room) if text is None else text)
-    return texts
-
-
-def plain_reprs(values: list[Any], room: int) -> list[str] | None:
-    """The same, where all are numbers, or all are texts; None: they are not, or one is too special.
-
-    Numbers are whole, however long.
-    """
-    try:
-        kinds = set(map(type, values))
-        if kinds <= _NUMBERS:
-            return list(map(repr, values))
-        if kinds != _TEXT:
-            return None
-        most = min(room, LONGEST)
-        if max(map(len, values)) > most - 2:
-            head, tail = (most - 3) // 2 - 1, most - 3 - (most - 3) // 2 - 1
-            values = [x if len(x) <= most - 2 else f"{x[:head]}...{x[-tail:]}" for x in values]
-        texts = list(map(repr, values))
-    except BaseException as error:  # a metaclass that cannot be hashed; a number of thousands of digits
-        let_through(error)
-        return None
-    return None if "\\" in "".join(texts) else texts  # what is escaped is longer
-
-
-def _shown_text(x: str, most: int) -> str:
+def shown_text(x: str, most: int) -> str:
     """A text, cut in its middle where it is too long."""
     if len(x) <= most - 2:
         text = repr(x)
@@ -185,23 +148,6 @@ def _shown_text(x: str, most: int) -> str:
     head = max(0, (most - 3) // 2)
     text = repr(x[: most // 2] + x[-(most // 2) :]) if len(x) > most else repr(x)
     return f"{text[:head]}...{text[len(text) - max(0, most - 3 - head) :]}"
-
-
-def _shown_flat(x: tuple[Any, ...], most: int) -> str | None:
-    """A tuple of a few numbers and texts, where it is shown whole; None: it is not that."""
-    if len(x) > SHOWN:
-        return None
-    for part in x:
-        if type(part) is str:
-            if len(part) > most:
-                return None
-        elif id(type(part)) not in _EXACT:
-            return None
-    try:
-        text = repr(x)
-    except ValueError:
-        return None
-    return text if len(text) <= most else None
 
 
 class _Showing:
@@ -217,7 +163,7 @@ class _Showing:
     def show(self, x: Any, level: int) -> str:
         """By the type itself: others may have made a type of the name of one that is known."""
         if type(x) is str:
-            return _shown_text(x, self._text)
+            return shown_text(x, self._text)
         kind = id(type(x))
         if kind in _EXACT:
             return repr(x)

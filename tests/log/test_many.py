@@ -15,7 +15,8 @@ from logs import lines, log_file, logged, opened, succeeded
 from task_manager import Summary, TaskLogger, TaskManager
 from task_manager._log import handler
 from task_manager._log.observer import MOST_TEXT
-from task_manager._repr import plain_reprs, short_reprs
+from task_manager._repr import short_repr
+from task_manager._reprs import plain_reprs, short_reprs
 from task_manager.events import RunBegan, RunEnded
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats()
@@ -143,3 +144,15 @@ def test_a_level_and_a_format_have_a_handler_of_their_own() -> None:
 
     assert 2 == len(lines("all"))
     assert not Path("quiet").exists()
+
+
+@given(
+    st.dictionaries(PLAIN | TEXTS, PLAIN | TEXTS | st.lists(st.integers(), max_size=2), max_size=14),
+    st.sampled_from([40, 98, 800]),
+)
+def test_rows_are_shown_as_each_by_itself(row: dict[Any, Any], room: int) -> None:
+    """Whichever way is taken: but for texts that grow as they are escaped, which are cut elsewhere."""
+    together, alone = short_reprs([row], room)[0], short_repr(row, room)
+
+    assert together == alone or "\\" in together
+    assert len(together) <= room

@@ -16,7 +16,8 @@ from time import time  # bound here, as tests of other code stop the clock
 from typing import Any, NoReturn
 
 from .._platform import this_process
-from .._repr import WHOLE, short_repr, short_reprs, text_of
+from .._repr import WHOLE, short_repr, text_of
+from .._reprs import short_reprs
 from .._signals import let_through
 from .._summary import Summary
 from .._task import Batch, Unrun

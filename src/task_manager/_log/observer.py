@@ -10,16 +10,16 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
-from itertools import groupby
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._kinds import Kind, kind_of
-from .._repr import WHOLE, error_text, one_line, plain_reprs, short_repr, short_reprs
+from .._repr import error_text, one_line, short_repr
 from .._summary import Summary, left_of
 from ..events import Event, Failed, Repeated, Retrying, RunBegan, RunEnded, Succeeded, Waiting
 from .file import Sink
+from .names import MOST_TEXT, records_of
 from .origin import origin_of
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 EVERY = 0.2  # seconds at most that a success waits for others to share its record
 OWN_RECORD = 0.1  # a task of so many seconds has a record of its own
 MOST = 500  # tasks in one record
-MOST_TEXT = 2000  # characters of one record
-LEAST_ROOM = 40  # characters of a task's name where many share a record
 MOST_KINDS = 100  # kinds of errors that are told apart
 NAMED_KINDS = 5  # of them in the last record
 
@@ -136,7 +134,7 @@ class LogObserver:
         each = seconds / len(tasks) if tasks else 0.0
         messages = []
         for first in range(0, len(tasks), MOST):
-            for count, names in _records(tasks[first : first + MOST]):
+            for count, names in records_of(tasks[first : first + MOST]):
                 head = "succeeded" if len(tasks) == 1 else f"{count} succeeded"
                 messages.append(f"{head} in {each * count:.3f} s: {names}")
         self._write("SUCCESS", *messages)
@@ -165,46 +163,6 @@ class LogObserver:
         close, self._logger, self._close, self._file = self._close, None, None, None
         if close is not None:
             close()
-
-
-def _records(tasks: list[Any]) -> Iterator[tuple[int, str]]:
-    """The names of tasks in texts of MOST_TEXT characters at most, and how many are in each."""
-    room = min(WHOLE, max(LEAST_ROOM, MOST_TEXT // len(tasks) - 2))
-    names = plain_reprs(tasks, room)
-    if names is not None:
-        length = len("; ".join(names))
-        if length <= (room + 2) * len(names) and (lines := _lines(names, 1.1 * length / len(names))):
-            yield from lines
-            return
-    names = short_reprs(tasks, room)
-    if names[0].startswith("<") and len(set(names)) < len(names):  # shown by their type, they look alike
-        yield from _counted(names)
-        return
-    yield from _lines(names, max(map(len, names)) + 2)
-
-
-def _lines(names: list[str], each: float) -> list[tuple[int, str]]:
-    """So many names as fit into a record if each takes so many characters; nothing where they do not."""
-    fit = max(1, int(MOST_TEXT / each))
-    groups = [names[first : first + fit] for first in range(0, len(names), fit)]
-    texts = list(map("; ".join, groups))
-    return list(zip(map(len, groups), texts, strict=True)) if max(map(len, texts)) <= MOST_TEXT else []
-
-
-def _counted(names: list[str]) -> Iterator[tuple[int, str]]:
-    """The same; those that follow each other and are alike are named once."""
-    pieces: list[str] = []
-    number = length = 0
-    for name, alike in groupby(names):
-        count = sum(1 for _ in alike)
-        piece = name if count == 1 else f"{name} ({count} tasks)"
-        if pieces and length + len(piece) > MOST_TEXT:
-            yield number, "; ".join(pieces)
-            pieces, number, length = [], 0, 0
-        pieces.append(piece)
-        number += count
-        length += len(piece) + 2
-    yield number, "; ".join(pieces)
 
 
 def _task_and_error(task: Any, error: BaseException) -> str:
