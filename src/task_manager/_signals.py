@@ -69,7 +69,12 @@ class HeldSignals:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[HeldSignals]:
-        """Hold back from here on, except where `through` or `allowed` says otherwise."""
+        """Hold back from here on, except where `through` or `allowed` says otherwise.
+
+        May be done again when it is over, as by a run that lets its caller go on between two steps.
+        """
+        self._handlers, self._waiting = {}, []
+        self._since, self._over = math.inf, False
         if threading.current_thread() is not threading.main_thread():
             yield self
             return

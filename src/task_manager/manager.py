@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Concatenate, Literal, Self, Unpack, overload
 
 from . import _options as options
@@ -11,12 +19,14 @@ from ._door import door
 from ._generic import More, R, Result, T, Task
 from ._hooks import HOOKS, Hooks, check_hooks, warn_of_near_names
 from ._notice import Notice
+from ._outcome import Outcome
 from ._plan import name_of_function, plan_of
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.plan import Plan
 from ._run.pump import refuse_running_loop
 from ._run.runs import Runs
 from ._run.source import Input, IterableSource
+from ._run.stream import stream, stream_async
 from ._signals import HeldSignals
 from ._summary import Summary
 from .errors import NotInitializedError
@@ -198,6 +208,34 @@ class TaskManager(Hooks[T, R]):
             source = signals.through(awaited_input_of, task_list, _AWAITED)
             return await self._runs.start_async(plan_of(self, self._told(source)), source, signals)
 
+    def stream(
+        self, task_list: Tasks[T], *, keep_results: bool | Literal["errors"] = False
+    ) -> Generator[Outcome[T, R], None, None]:
+        """Yield what came of each task as it comes: `for outcome in manager.stream(tasks)`.
+
+        task_list: As for `start`. It is read, and the run goes on, as outcomes are asked for: the run
+            begins with the first one, and a slow reader slows it down.
+        keep_results: For this run, in the place of the option: nothing is kept unless it is given.
+
+        Who leaves the loop, closes the generator or drops it ends the run as `stop` does. What has no
+        outcome may be run again, and so may what the reader was not told, if nothing keeps it.
+        """
+        runs = self._runs
+        if plan_of(self).mode.awaits:
+            what = "a stream of a manager in async mode"
+            refuse_running_loop(what, "async for outcome in manager.stream_async(tasks)")
+        source = input_of(task_list, "manager.stream_async(tasks)")
+        kept = options.keeps("keep_results", keep_results)
+        return stream(runs, plan_of(self, self._told(source, kept)), lambda: source, kept)
+
+    def stream_async(
+        self, task_list: AsyncTasks[T], *, keep_results: bool | Literal["errors"] = False
+    ) -> AsyncGenerator[Outcome[T, R], None]:
+        """The same in the caller's event loop: `async for outcome in manager.stream_async(tasks)`."""
+        source = awaited_input_of(task_list, "manager.stream_async(tasks)")
+        kept = options.keeps("keep_results", keep_results)
+        return stream_async(self._runs, plan_of(self, self._told(source, kept)), lambda: source, kept)
+
     def stop(self) -> bool:
         """End the run that is going on: calls that run are finished, nothing more is begun or read.
 
@@ -271,10 +309,11 @@ class TaskManager(Hooks[T, R]):
         source = IterableSource(self._runs.failed(plan_of(self)))
         return plan_of(self, self._told(source)), source
 
-    def _told(self, source: Input) -> list[Observer]:
+    def _told(self, source: Input, kept: bool | str | None = None) -> list[Observer]:
         """Who is told of a run besides the observers that the options name."""
         runs = self._runs
-        drawn, logs, kept = [self.show_progress], [self.logger], self.keep_results
+        drawn, logs = [self.show_progress], [self.logger]
+        kept = self.keep_results if kept is None else kept
         notice = Notice(
             name_of_function(self), drawn, logs, kept, runs.unsaid, lambda: runs.results.errors()
         )

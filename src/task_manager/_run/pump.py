@@ -21,6 +21,46 @@ def pump(run: Run, runner: Runner, signals: HeldSignals, stop: Stop) -> None:
     """Let the run flow through the runner until it is over. Raises StoppedAtOnce if that is wanted."""
     home = this_process()
     while not run.over:
+        turn(run, runner, signals, stop, home)
+    run.end()
+
+
+def turn(run: Run, runner: Runner, signals: HeldSignals, stop: Stop, home: object) -> None:
+    """Give out what there is room for, and take in what comes. home: The process of the run."""
+    stop.check()
+    while room := runner.room(run.depth):
+        batch = run.next_batch()
+        end_a_copy(home)
+        if batch is None:
+            break
+        runner.submit(batch)
+    patience = run.patience(full=not room)
+    if runner.calls_here:
+        answers = signals.through(runner.collect, patience)
+    else:  # it waits some tenths of a second at most
+        signals.deliver()
+        answers = runner.collect(patience)
+    end_a_copy(home)
+    for batch, outcomes in answers:
+        run.finish(batch, outcomes)
+        end_a_copy(home)
+    if not answers:
+        run.idle()
+
+
+async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals, stop: Stop) -> None:
+    """The same, in an event loop that others use as well."""
+    home = this_process()
+    while not run.over:
+        await turn_awaiting(run, runner, signals, stop, home)
+    run.end()
+
+
+async def turn_awaiting(
+    run: Run, runner: AwaitedRunner, signals: HeldSignals, stop: Stop, home: object
+) -> None:
+    """As `turn`."""
+    try:
         stop.check()
         while room := runner.room(run.depth):
             batch = run.next_batch()
@@ -28,50 +68,22 @@ def pump(run: Run, runner: Runner, signals: HeldSignals, stop: Stop) -> None:
             if batch is None:
                 break
             runner.submit(batch)
-        patience = run.patience(full=not room)
-        if runner.calls_here:
-            answers = signals.through(runner.collect, patience)
-        else:  # it waits some tenths of a second at most
-            signals.deliver()
-            answers = runner.collect(patience)
+        signals.deliver()
+        beside = bool(room) and run.dry and runner.wakes
+        patience = run.patience(full=not room, beside=beside)
+        if run.waits_for_input:
+            answers: list[Answer] = []
+            await run.input(patience)
+        elif beside:
+            answers = await _collect_beside_input(run, runner, patience)
+        else:
+            answers = await runner.collect(patience)
         end_a_copy(home)
         for batch, outcomes in answers:
             run.finish(batch, outcomes)
             end_a_copy(home)
         if not answers:
             run.idle()
-    run.end()
-
-
-async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals, stop: Stop) -> None:
-    """The same, in an event loop that others use as well."""
-    home = this_process()
-    try:
-        while not run.over:
-            stop.check()
-            while room := runner.room(run.depth):
-                batch = run.next_batch()
-                end_a_copy(home)
-                if batch is None:
-                    break
-                runner.submit(batch)
-            signals.deliver()
-            beside = bool(room) and run.dry and runner.wakes
-            patience = run.patience(full=not room, beside=beside)
-            if run.waits_for_input:
-                answers: list[Answer] = []
-                await run.input(patience)
-            elif beside:
-                answers = await _collect_beside_input(run, runner, patience)
-            else:
-                answers = await runner.collect(patience)
-            end_a_copy(home)
-            for batch, outcomes in answers:
-                run.finish(batch, outcomes)
-                end_a_copy(home)
-            if not answers:
-                run.idle()
-        run.end()
     except BaseException as error:
         # A copy must not come to the end of the loop: asyncio takes the loop's wake-up pipe out of the
         # selector there, which the copy shares with its parent.

@@ -12,7 +12,7 @@ import contextlib
 import random
 from collections.abc import Iterator
 from time import monotonic  # bound here, as tests of other code stop the clock
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._journal.known import Known
 from .._journal.no_record import NoRecord
@@ -22,6 +22,7 @@ from .._rules.batch_size import BatchSize
 from .._runners import AwaitedRunner, NotBegun, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
+from .._runners.looped import LoopedRunner
 from .._signals import HeldSignals
 from .._stop import Stop, StoppedAtOnce
 from .._summary import Summary, why
@@ -34,6 +35,14 @@ from .recorder import Recorder
 from .results import Results
 from .run import Run
 from .source import Source
+
+
+class Flow(NamedTuple):
+    """A run that goes on, and what it needs to be pumped. runner: An AwaitedRunner in a loop."""
+
+    run: Run
+    runner: Any
+    stop: Stop
 
 
 class Runs:
@@ -71,14 +80,50 @@ class Runs:
         if plan.mode.awaits:  # the signals are held before the loop is made: it has no safe places
             refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
             return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals, stop))
-        with self._one_run(plan, stop, signals) as (one, record):
-            recorder = recorder or self.recorder(plan, *record.observers)
-            runner = self._kept_runner(plan)
-            record.calls_here = runner.calls_here
-            run = self._new_run(plan, source, recorder, runner, signals, record, one)
-            with self._ending(run, plan, recorder, runner, record, own=stop is None):
-                pump(run, runner, signals, one)
-        return signals.through(self._conclude, run, plan)
+        with self.flowing(plan, source, signals, recorder, stop) as flow:
+            pump(flow.run, flow.runner, signals, flow.stop)
+        return signals.through(self.conclude, flow.run, plan)
+
+    @contextlib.contextmanager
+    def flowing(
+        self,
+        plan: Plan,
+        source: Source,
+        signals: HeldSignals,
+        recorder: Recorder | None = None,
+        stop: Stop | None = None,
+        told: tuple[Observer, ...] = (),
+        in_loop: bool = False,
+        apart: bool = False,
+    ) -> Iterator[Flow]:
+        """The time of a run, which the caller pumps. However it ends, its counts are kept.
+
+        told: Essential observers, where `recorder` is None. in_loop: It is pumped in an event loop; the
+            caller closes the runner. apart: A loop that is needed has a thread of its own.
+        """
+        with self._one_run(plan, stop, signals, in_loop) as (one, record):
+            recorder = recorder or self.recorder(plan, *record.observers, *told)
+            looped: LoopedRunner | None = None
+            runner: Any
+            if in_loop:
+                runner = self._awaited_runner(plan, signals)
+                record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
+            elif apart and plan.mode.awaits:
+                runner = looped = LoopedRunner(plan.func, plan.orders)
+            else:
+                runner = self._kept_runner(plan)
+                record.calls_here = runner.calls_here
+            try:
+                run = self._new_run(plan, source, recorder, runner, signals, record, one, in_loop)
+                with self._ending(run, plan, recorder, runner, record, own=stop is None):
+                    try:
+                        yield Flow(run, runner, one)
+                    finally:
+                        if looped is not None:
+                            looped.close()
+            finally:
+                if looped is not None:
+                    looped.close()
 
     async def start_async(
         self,
@@ -195,20 +240,15 @@ class Runs:
         signals: HeldSignals,
         stop: Stop | None,
     ) -> Summary:
-        with self._one_run(plan, stop, signals, in_loop=True) as (one, record):
-            recorder = recorder or self.recorder(plan, *record.observers)
-            runner = self._awaited_runner(plan, signals)
-            record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
-            run = self._new_run(plan, source, recorder, runner, signals, record, one, in_loop=True)
-            with self._ending(run, plan, recorder, runner, record, own=stop is None):
+        with self.flowing(plan, source, signals, recorder, stop, in_loop=True) as flow:
+            try:
+                await pump_awaiting(flow.run, flow.runner, signals, flow.stop)
+            finally:
                 try:
-                    await pump_awaiting(run, runner, signals, one)
+                    await source.close()  # first: what it has read until then is counted
                 finally:
-                    try:
-                        await source.close()  # first: what it has read until then is counted
-                    finally:
-                        await runner.close()
-        return signals.through(self._conclude, run, plan)
+                    await flow.runner.close()
+        return signals.through(self.conclude, flow.run, plan)
 
     @contextlib.contextmanager
     def _one_run(
@@ -322,7 +362,13 @@ class Runs:
             self.summary = record.close(run.summary)
             recorder.close(self.summary, plan.stage)
 
-    def _conclude(self, run: Run, plan: Plan) -> Summary:
+    def give_back(self, indices: list[int]) -> None:
+        """These have an outcome that nobody has been told and nobody keeps: they may be run again."""
+        for index in indices:
+            self._ledger.fail(index)
+
+    def conclude(self, run: Run, plan: Plan) -> Summary:
+        """What follows a run that has come to its end; raises what the hook or the input has raised."""
         summary = self.summary  # which the hook may reset
         plan.handle_error()
         if run.error is not None:
