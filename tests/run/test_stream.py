@@ -64,9 +64,10 @@ def test_what_nobody_was_told_runs_again(mode: str) -> None:
 def test_an_error_in_the_body_is_the_readers(mode: str) -> None:
     """It is raised as it was, and the run has stopped."""
     with manager_of(f.same, mode) as manager:
+        stream = manager.stream(range(1000))
+        next(stream)
         with pytest.raises(LookupError):
-            for _ in manager.stream(range(1000)):
-                raise LookupError
+            stream.throw(LookupError())
 
         assert not manager.stop()
         assert 0 == manager.get_summary().failed

@@ -32,7 +32,7 @@ class LoopedRunner:
         self.workers = self.sharing = orders.workers
         self._loop = asyncio.new_event_loop()
         context = copy_context()  # the caller's, which the calls see
-        # A daemon, as worker threads are: a stream that is left open does not keep the script from ending.
+        # A daemon, as worker threads are: an open stream does not keep the script from ending.
         self._thread = threading.Thread(
             target=context.run, args=(self._live,), name="task_manager-loop", daemon=True
         )
@@ -49,7 +49,8 @@ class LoopedRunner:
         self._there(_called, self._runner.follow, stop)
 
     def room(self, depth: int) -> bool:
-        return self._there(_called, self._runner.room, depth)
+        room: bool = self._there(_called, self._runner.room, depth)
+        return room
 
     def submit(self, batch: Batch) -> None:
         self._there(_called, self._runner.submit, batch)
