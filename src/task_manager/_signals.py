@@ -28,6 +28,8 @@ STUCK = 0.5  # seconds without a safe place since a signal came; then the next e
 REMEMBERED = 8  # errors out of handlers, the latest
 DEEP = 20  # errors of a chain of contexts that are looked at
 
+NUMBERS = tuple(signal.valid_signals())  # once: to ask takes longer than all the rest of `held`
+
 _last_ctrl_c = -math.inf  # when SIGINT came last while some were active, by `monotonic`
 
 _context: Any = vars(BaseException)["__context__"]  # whatever an error's class makes of the name
@@ -83,7 +85,7 @@ class HeldSignals:
                 # First: a handler that raises while others are still being replaced is `_take` already,
                 # and looks here whether its run is the one that holds back.
                 _active.append(self)
-                for number in signal.valid_signals():
+                for number in NUMBERS:
                     handler = signal.getsignal(number)
                     if callable(handler):
                         self._handlers[number] = handler

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import (
-    AsyncGenerator,
     Awaitable,
     Callable,
-    Generator,
     Iterable,
     Mapping,
     Sequence,
@@ -17,17 +15,15 @@ from typing import Any, Concatenate, Literal, Self, Unpack, overload
 from . import _options as options
 from ._door import door
 from ._generic import More, R, Result, T, Task
-from ._hooks import HOOKS, Hooks, check_hooks, warn_of_near_names
-from ._notice import Notice
-from ._outcome import Outcome
-from ._plan import name_of_function, plan_of
+from ._hooks import HOOKS, check_hooks, warn_of_near_names
+from ._plan import name_of_function, plan_of, plan_of_start
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.plan import Plan
 from ._run.pump import refuse_running_loop
 from ._run.runs import Runs
 from ._run.source import Input, IterableSource
-from ._run.stream import stream, stream_async
 from ._signals import HeldSignals
+from ._streams import Streams
 from ._summary import Summary
 from .errors import NotInitializedError
 from .events import Observer
@@ -39,7 +35,7 @@ __all__ = ["TaskManager"]
 
 
 @door("manager", options.MANAGER, "_runs")
-class TaskManager(Hooks[T, R]):
+class TaskManager(Streams[T, R]):
     """Runs a function over tasks and accounts for every task: a result, or the error.
 
     func: Called once for each attempt. A tuple task is unpacked into its positional arguments,
@@ -194,7 +190,7 @@ class TaskManager(Hooks[T, R]):
         """
         with HeldSignals().held() as signals:
             source = signals.through(input_of, task_list, _AWAITED)
-            return self._runs.start(plan_of(self, self._told(source)), source, signals)
+            return self._runs.start(plan_of_start(self, self._runs, source), source, signals)
 
     async def start_async(self, task_list: AsyncTasks[T]) -> Summary:
         """The same, awaited in the caller's event loop; it works in every execution mode.
@@ -206,35 +202,7 @@ class TaskManager(Hooks[T, R]):
         """
         with HeldSignals().held() as signals:
             source = signals.through(awaited_input_of, task_list, _AWAITED)
-            return await self._runs.start_async(plan_of(self, self._told(source)), source, signals)
-
-    def stream(
-        self, task_list: Tasks[T], *, keep_results: bool | Literal["errors"] = False
-    ) -> Generator[Outcome[T, R], None, None]:
-        """Yield what came of each task as it comes: `for outcome in manager.stream(tasks)`.
-
-        task_list: As for `start`. It is read, and the run goes on, as outcomes are asked for: the run
-            begins with the first one, and a slow reader slows it down.
-        keep_results: For this run, in the place of the option: nothing is kept unless it is given.
-
-        Who leaves the loop, closes the generator or drops it ends the run as `stop` does. What has no
-        outcome may be run again, and so may what the reader was not told, if nothing keeps it.
-        """
-        runs = self._runs
-        if plan_of(self).mode.awaits:
-            what = "a stream of a manager in async mode"
-            refuse_running_loop(what, "async for outcome in manager.stream_async(tasks)")
-        source = input_of(task_list, "manager.stream_async(tasks)")
-        kept = options.keeps("keep_results", keep_results)
-        return stream(runs, plan_of(self, self._told(source, kept)), lambda: source, kept)
-
-    def stream_async(
-        self, task_list: AsyncTasks[T], *, keep_results: bool | Literal["errors"] = False
-    ) -> AsyncGenerator[Outcome[T, R], None]:
-        """The same in the caller's event loop: `async for outcome in manager.stream_async(tasks)`."""
-        source = awaited_input_of(task_list, "manager.stream_async(tasks)")
-        kept = options.keeps("keep_results", keep_results)
-        return stream_async(self._runs, plan_of(self, self._told(source, kept)), lambda: source, kept)
+            return await self._runs.start_async(plan_of_start(self, self._runs, source), source, signals)
 
     def stop(self) -> bool:
         """End the run that is going on: calls that run are finished, nothing more is begun or read.
@@ -307,17 +275,7 @@ class TaskManager(Hooks[T, R]):
     def _again(self) -> tuple[Plan, Input]:
         """A run of what has failed."""
         source = IterableSource(self._runs.failed(plan_of(self)))
-        return plan_of(self, self._told(source)), source
-
-    def _told(self, source: Input, kept: bool | str | None = None) -> list[Observer]:
-        """Who is told of a run besides the observers that the options name."""
-        runs = self._runs
-        drawn, logs = [self.show_progress], [self.logger]
-        kept = self.keep_results if kept is None else kept
-        notice = Notice(
-            name_of_function(self), drawn, logs, kept, runs.unsaid, lambda: runs.results.errors()
-        )
-        return [*source.observers, notice]
+        return plan_of_start(self, self._runs, source), source
 
     def __enter__(self) -> Self:
         return self

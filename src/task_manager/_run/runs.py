@@ -35,6 +35,7 @@ from .recorder import Recorder
 from .results import Results
 from .run import Run
 from .source import Source
+from .untold import Enter, Untold
 
 
 class Flow(NamedTuple):
@@ -92,17 +93,18 @@ class Runs:
         signals: HeldSignals,
         recorder: Recorder | None = None,
         stop: Stop | None = None,
-        told: tuple[Observer, ...] = (),
+        told: Untold | None = None,
         in_loop: bool = False,
         apart: bool = False,
     ) -> Iterator[Flow]:
         """The time of a run, which the caller pumps. However it ends, its counts are kept.
 
-        told: Essential observers, where `recorder` is None. in_loop: It is pumped in an event loop; the
-            caller closes the runner. apart: A loop that is needed has a thread of its own.
+        told: What its reader is told, where `recorder` is None. in_loop: It is pumped in an event loop,
+            and the caller closes the runner. apart: A loop that is needed has a thread of its own.
         """
         with self._one_run(plan, stop, signals, in_loop) as (one, record):
-            recorder = recorder or self.recorder(plan, *record.observers, *told)
+            essential = record.observers if told is None else (*record.observers, told)
+            recorder = recorder or self.recorder(plan, *essential)
             looped: LoopedRunner | None = None
             runner: Any
             if in_loop:
@@ -114,7 +116,7 @@ class Runs:
                 runner = self._kept_runner(plan)
                 record.calls_here = runner.calls_here
             try:
-                run = self._new_run(plan, source, recorder, runner, signals, record, one, in_loop)
+                run = self._new_run(plan, source, recorder, runner, signals, record, one, in_loop, told)
                 with self._ending(run, plan, recorder, runner, record, own=stop is None):
                     try:
                         yield Flow(run, runner, one)
@@ -305,7 +307,11 @@ class Runs:
         record: NoRecord,
         stop: Stop,
         in_loop: bool = False,
+        told: Untold | None = None,
     ) -> Run:
+        enter: Enter = self._ledger.enter_new if plan.distinct else self._ledger.enter_all
+        if told is not None:
+            source, enter = told.source(source, runner.workers), told.enter(enter)
         runner.follow(stop)
         self._restore(plan, record)
         self._ledger.begin_run()
@@ -314,7 +320,7 @@ class Runs:
         return Run(
             source,
             self._ledger,
-            self._ledger.enter_new if plan.distinct else self._ledger.enter_all,
+            enter,
             plan.retry,
             recorder,
             BatchSize(runner.workers, runner.sharing),

@@ -79,6 +79,9 @@ class AsyncRunner:
         self._open[batch] = []
         self._queued.append(Opened.of(batch, range(len(batch)), batch.calls))
         self._behind += len(batch)
+        if self._stop.asked:  # meanwhile, in another thread
+            self._keep_back()
+            self.wake()
         self._start_workers()
 
     async def collect(self, timeout: float) -> list[Answer]:

@@ -1,4 +1,8 @@
-"""Coroutines for a run that waits in a thread without a loop: their loop has a thread of its own.
+"""Coroutines for a run that is pumped outside of their loop: the loop has a thread of its own.
+
+     run's thread                              the loop's thread, a daemon
+     submit ──▶ submitted (deque) ───────────▶ AsyncRunner.submit
+     collect ◀── news (SimpleQueue) ◀───────── AsyncRunner.collect, again and again
 
 The loop goes on while nobody asks for outcomes.  A loop in the asking thread would stand still
 meanwhile: calls that wait for an answer would run into their own time limits, and ours.
@@ -8,90 +12,139 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
-from typing import Any, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any
 
+from .._platform import end_a_copy, this_process
 from .._processes.life import uninterrupted
 from .._stop import Stop
-from .._task import Batch
+from .._task import Batch, Unrun
 from ..errors import WorkerStartError
 from . import Answer, NotBegun, Orders
-from .asynchronous import AsyncRunner
+from .asynchronous import TIME_TO_END, AsyncRunner
+from .thread_worker import in_a_worker, works_here
 
-V = TypeVar("V")
+LOOK = 60.0  # seconds after which the loop's collect returns, though nothing has come
 
 
 class LoopedRunner:
-    """Owns the thread, its loop, and the AsyncRunner in it, which is touched there and nowhere else."""
+    """Owns the thread and its loop. Only there the AsyncRunner is touched, but for looks at it."""
 
     calls_here = False
     wakes = False
 
     def __init__(self, func: Callable[..., Coroutine[Any, Any, Any]], orders: Orders) -> None:
         self.workers = self.sharing = orders.workers
-        self._loop = asyncio.new_event_loop()
+        self._func = func
+        self._orders = orders
+        self._submitted: deque[Batch] = deque()  # that the loop has not taken yet
+        self._news: SimpleQueue[list[Answer] | BaseException] = SimpleQueue()
+        self._owner = this_process()
+        self._closing = self._closed = False
+        self._loop: asyncio.AbstractEventLoop
+        made: Future[AsyncRunner] = Future()
         context = copy_context()  # the caller's, which the calls see
-        # A daemon, as worker threads are: an open stream does not keep the script from ending.
+        # A daemon, as worker threads are: a call that hangs does not keep the script from ending.
         self._thread = threading.Thread(
-            target=context.run, args=(self._live,), name="task_manager-loop", daemon=True
+            target=context.run, args=(self._live, made), name="task_manager-loop", daemon=True
         )
-        self._closed = False
         try:
             with uninterrupted():
                 self._thread.start()
+                self._runner = made.result()
         except (RuntimeError, MemoryError) as error:
-            self._loop.close()
             raise WorkerStartError(f"no thread can be started for the event loop: {error}") from error
-        self._runner = self._there(_made, func, orders)
 
     def follow(self, stop: Stop) -> None:
-        self._there(_called, self._runner.follow, stop)
+        self._runner.follow(stop)
 
     def room(self, depth: int) -> bool:
-        room: bool = self._there(_called, self._runner.room, depth)
-        return room
+        """None while outcomes lie here: the run would go on giving out, and never take them in."""
+        ahead = sum(map(len, self._submitted.copy()))
+        return self._news.empty() and ahead < self.workers and self._runner.room(depth)
 
     def submit(self, batch: Batch) -> None:
-        self._there(_called, self._runner.submit, batch)
+        self._submitted.append(batch)
+        with suppress(RuntimeError):  # the loop has ended; why, is in the news
+            self._loop.call_soon_threadsafe(self._take)
 
     def collect(self, timeout: float) -> list[Answer]:
-        return self._there(self._runner.collect, timeout)
+        found: list[Answer] = []
+        with suppress(Empty):
+            news = self._news.get(timeout=timeout)
+            while not isinstance(news, BaseException):
+                found += news
+                news = self._news.get_nowait()
+            self._news.put(news)  # it stands
+            if not found:
+                raise news
+        return found
 
     def wake(self) -> None:
         """Not offered."""
 
     def close(self) -> None:
-        if self._closed:
+        """A call that blocks the loop is left alone with it."""
+        if self._closed or self._owner is not this_process():
             return
         self._closed = True
-        try:
-            self._there(self._runner.close)
-        finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._end)
+        if not in_a_worker():  # as where a stream is collected as garbage in a call
+            self._thread.join(2 * TIME_TO_END)
 
-    def not_begun(self) -> NotBegun | None:
-        return self._runner.not_begun()
+    def not_begun(self) -> NotBegun:
+        found = [(batch, range(len(batch))) for batch in self._submitted]
+        found += self._runner.not_begun()  # type: ignore[arg-type]
+        with suppress(Empty):
+            while not isinstance(news := self._news.get_nowait(), BaseException):
+                found += [(batch, part.positions) for batch, part in news if isinstance(part, Unrun)]  # type: ignore[misc]
+        return found
 
-    def _there(self, function: Callable[..., Coroutine[Any, Any, V]], *args: Any) -> V:
-        """What a coroutine function answers, called in the loop."""
-        return asyncio.run_coroutine_threadsafe(function(*args), self._loop).result()
+    # ------------------------------------------------------------------ in the loop's thread
 
-    def _live(self) -> None:
+    def _live(self, made: Future[AsyncRunner]) -> None:
         """The life of the thread."""
-        asyncio.set_event_loop(self._loop)
+        works_here()
+        home = this_process()
         try:
-            self._loop.run_forever()
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            asyncio.run(self._serve(made, home))
+        except BaseException as error:
+            end_a_copy(home, error)
+            if made.done():
+                self._news.put(error)
+            else:
+                made.set_exception(error)
+
+    async def _serve(self, made: Future[AsyncRunner], home: object) -> None:
+        self._loop = asyncio.get_running_loop()
+        runner = AsyncRunner(self._func, self._orders)
+        self._runner = runner
+        made.set_result(runner)
+        try:
+            while not self._closing:
+                answers = await runner.collect(LOOK)
+                end_a_copy(home)
+                if answers:
+                    self._news.put(answers)
+        except BaseException as error:
+            end_a_copy(home, error)
+            raise
         finally:
-            asyncio.set_event_loop(None)
-            self._loop.close()
+            await runner.close()
 
+    def _take(self) -> None:
+        try:
+            while self._submitted and not self._closing:
+                self._runner.submit(self._submitted.popleft())
+        except BaseException as error:  # which asyncio would keep to itself
+            self._news.put(error)
 
-async def _made(func: Callable[..., Coroutine[Any, Any, Any]], orders: Orders) -> AsyncRunner:
-    return AsyncRunner(func, orders)
-
-
-async def _called(function: Callable[..., V], *args: Any) -> V:
-    return function(*args)
+    def _end(self) -> None:
+        self._closing = True
+        self._runner.wake()

@@ -20,6 +20,18 @@ from .._stop import Followed
 from .._task import Batch, Failure, Outcomes, Unrun
 from . import Answer
 
+_here = threading.local()
+
+
+def works_here() -> None:
+    """This thread makes calls for a runner."""
+    _here.works = True
+
+
+def in_a_worker() -> bool:
+    """Whether this thread makes calls for a runner, and so must not wait for one."""
+    return getattr(_here, "works", False)
+
 
 class Overdue(NamedTuple):
     """A call that takes too long: its batch, its position there, and its seconds so far."""
@@ -72,6 +84,7 @@ def take_batches(
     followed: Followed,
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
+    works_here()
     try:
         while not worker.left_alone and (batch := _next_batch(inbox, worker)) is not None:
             _make_calls(func, batch, outbox, worker, followed)
