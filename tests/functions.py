@@ -118,6 +118,18 @@ def fail_on_odd(x: int) -> int:
     return x
 
 
+def uneven(x: int) -> int:
+    """Some take long, some fail once, some fail."""
+    if x % 40 == 3:
+        time.sleep(0.003)
+    if x % 40 == 7 and not os.path.exists(f"uneven-{x}"):
+        Path(f"uneven-{x}").touch()
+        raise ConnectionError(x)
+    if x % 40 == 39:
+        raise ValueError(x)
+    return x
+
+
 def fail_on_seven(x: int) -> int:
     if x == 7:
         raise ValueError("seven")
@@ -135,6 +147,10 @@ class Thing:
 
     def __init__(self, n: int) -> None:
         self.n = n
+
+
+def thing(n: int) -> Thing:
+    return Thing(n)
 
 
 class Custom(BaseException):

@@ -1,4 +1,4 @@
-"""A stream that is left, dropped, forked, or interrupted, at any moment: F40."""
+"""A stream that is left, dropped, forked, or interrupted, at any moment: F39."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ if __name__ == "__main__":
     ("function", "mode"),
     [("work", "thread"), ("work_async", "async"), ("block_async", "async"), ("work", "process")],
 )
-def test_f40_the_script_ends_with_an_open_stream(
+def test_f39_the_script_ends_with_an_open_stream(
     function: str, mode: str, script: Callable[[str], Script]
 ) -> None:
     """At once, without a word; its calls are not waited for, and the journal has all that came."""
@@ -91,7 +91,7 @@ async def collect_garbage_awaiting(n: int) -> int:
 
 
 @pytest.mark.parametrize("way", ["thread", "async"])
-def test_f40_a_stream_that_is_garbage_in_one_of_its_own_calls(way: str) -> None:
+def test_f39_a_stream_that_is_garbage_in_one_of_its_own_calls(way: str) -> None:
     """A call that collects the garbage does not wait for itself, and nothing of the run is left."""
     gc.collect()
     gc.disable()
@@ -114,7 +114,7 @@ def test_f40_a_stream_that_is_garbage_in_one_of_its_own_calls(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f40_a_copy_that_has_the_stream(way: str, tmp_path: Path) -> None:
+def test_f39_a_copy_that_has_the_stream(way: str, tmp_path: Path) -> None:
     """It may close it, go on with it, or end: without a word, and nothing of the parent's ends."""
     with manager_of(f.same, way, journal=tmp_path / "stream.db") as manager:
         stream = manager.stream(range(400))
@@ -134,7 +134,7 @@ def test_f40_a_copy_that_has_the_stream(way: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f40_a_ctrl_c_in_the_body_is_the_readers(way: str) -> None:
+def test_f39_a_ctrl_c_in_the_body_is_the_readers(way: str) -> None:
     """Who catches it there goes on; nothing is lost."""
     with manager_of(f.same, way) as manager:
         got = []
@@ -158,7 +158,7 @@ def interrupt_at_seven(n: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f40_a_ctrl_c_while_the_reader_waits(way: str) -> None:
+def test_f39_a_ctrl_c_while_the_reader_waits(way: str) -> None:
     """It is raised to the reader, the run is broken off, and what has no outcome may run again."""
     with manager_of(f.same, way) as manager:
         got: list[int] = []
@@ -182,7 +182,7 @@ async def nap_awaiting(seconds: float) -> float:
 
 
 @pytest.mark.parametrize("way", ["thread", "async", "fork"])
-def test_f40_a_ctrl_c_while_calls_are_waited_for(way: str) -> None:
+def test_f39_a_ctrl_c_while_calls_are_waited_for(way: str) -> None:
     """Who leaves waits for what runs; a Ctrl-C ends that, and a long call with it, at once."""
     long_enough.clear()
     with manager_of(wait_long, way, worker_limit=3) as manager:
@@ -204,7 +204,7 @@ def test_f40_a_ctrl_c_while_calls_are_waited_for(way: str) -> None:
         assert 1 == summary.succeeded
 
 
-def test_f40_the_outcome_of_a_call_that_nobody_asks_for_is_not_late() -> None:
+def test_f39_the_outcome_of_a_call_that_nobody_asks_for_is_not_late() -> None:
     """While the reader works, calls that end in time have ended in time."""
     for way in ("thread", "fork", "async"):
         with manager_of(f.nap, way, task_timeout=0.3) as manager:
@@ -222,7 +222,7 @@ def die_at(n: int, last: int) -> int:
     return f.exit_at(n, last)
 
 
-def test_f40_a_worker_dies_while_nobody_asks() -> None:
+def test_f39_a_worker_dies_while_nobody_asks() -> None:
     """Its task alone is an error; the others have their outcomes."""
     with manager_of(die_at, "fork") as manager:
         outcomes = []
@@ -235,7 +235,7 @@ def test_f40_a_worker_dies_while_nobody_asks() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f40_stop_twice_in_the_body(way: str) -> None:
+def test_f39_stop_twice_in_the_body(way: str) -> None:
     """The stream ends, without an error, with what came until then."""
     with manager_of(f.same, way) as manager:
         got = []
@@ -250,7 +250,7 @@ def test_f40_stop_twice_in_the_body(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f40_a_cancelled_reader(way: str) -> None:
+def test_f39_a_cancelled_reader(way: str) -> None:
     """In a loop, of a task that is cancelled nothing is left, and the manager may start again."""
 
     async def read(manager: TaskManager) -> None:

@@ -59,6 +59,8 @@ STORE, DOOR = "_journal/store.py", "_journal/door.py"
 FILES, STORED = "test_journal_door.py", "test_journal_store.py"
 JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
 
+STREAM, STREAMS, UNTOLD = "_run/stream.py", "test_faults_streams.py", "_run/untold.py"
+
 FILE, LISTS = "_report/file.py", "_report/lists.py"
 
 STOP, STOPS, STOPS_CHAIN = "_stop.py", "test_stop.py", "test_stop_chain.py"
@@ -219,6 +221,16 @@ GUARDS = [
     Guard("F37", "a stage is told", "_chain/stage_process.py", "StageProcess.stop_run", instead("lambda self: None"), STOPS_CHAIN, "what_runs_at_a_stage and process-start"),
     Guard("F37", "an input that was closed has not ended", "_run/async_source.py", "AsyncIterableSource._pull", turned("not self._closing", "True"), STOPS_CHAIN, "input_that_waits and async-process"),
     Guard("F37", "a wake is no thread that will be free", THREAD, "ThreadRunner.submit", turned("len(self._wakes)", "0"), "test_wake.py", "f37"),
+    Guard("F39", "a call of the run does not wait for itself", STREAM, "Reading.leaves", turned("in_a_worker()", "False"), STREAMS, "garbage and thread"),
+    Guard("F39", "the loop of a call does not wait for itself", "_runners/looped.py", "LoopedRunner.close", always("in_a_worker"), STREAMS, "garbage and async"),
+    Guard("F39", "a manager that is garbage with its stream has its workers ended", KEPT, "close_idle", without("close_due"), STREAMS, "garbage and thread"),
+    Guard("F39", "the end of the script waits for no call", STREAM, "_break_off", instead("lambda: None"), STREAMS, "open_stream and process"),
+    Guard("F39", "a blocked loop is not waited for", "_runners/looped.py", "LoopedRunner.close", turned("2 * TIME_TO_END", "None"), STREAMS, "open_stream and block_async"),
+    Guard("F39", "a copy of the reader goes no further", STREAM, "_read", without("end_a_copy"), STREAMS, "a_copy and fork"),
+    Guard("F39", "a copy does not wait for the calls of its parent", STREAM, "Reading.leaves", never("this_process"), STREAMS, "a_copy and thread"),
+    Guard("F39", "a loop of its own is given no more than it takes", "_runners/looped.py", "LoopedRunner.room", turned("self._news.empty()", "True"), "test_stream.py", "endless_input and async"),
+    Guard("F39", "no more than so many wait for a slow task", UNTOLD, "BoundedSource.read", turned("most <= 0", "False"), "test_untold.py", "so_many"),
+    Guard("F39", "who was not told runs again", STREAM, "Reading.broken_off", without("give_back"), "test_stream.py", "nobody_was_told and serial"),
     Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
 ]
 # fmt: on
