@@ -34,23 +34,25 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         config.addinivalue_line("filterwarnings", "ignore:This process .*use of fork:DeprecationWarning")
     if "COVERAGE_PROCESS_START" in os.environ:
-        exit_one_at_a_time()
+        save_one_at_a_time()
 
 
-def exit_one_at_a_time() -> None:
+def save_one_at_a_time() -> None:
     """Under coverage `os._exit` saves what was measured, and crashes where two threads do so at once.
 
     (coverage 7.17: the first to be done closes the connections to SQLite of all threads.) That would
     be a death by SIGSEGV in place of the exit code that a test waits for.
     """
-    leave, held = os._exit, [threading.Lock()]
+    from coverage import Coverage
 
-    def leave_alone(status: int) -> None:
-        held[0].acquire()  # for ever
-        leave(status)
+    save, lock = Coverage.save, [threading.RLock()]
 
-    os._exit = leave_alone  # type: ignore[assignment]
-    os.register_at_fork(after_in_child=lambda: held.__setitem__(0, threading.Lock()))
+    def save_alone(self: Coverage) -> None:
+        with lock[0]:
+            save(self)
+
+    Coverage.save = save_alone  # type: ignore[method-assign]
+    os.register_at_fork(after_in_child=lambda: lock.__setitem__(0, threading.RLock()))
 
 
 def children() -> list[str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import itertools
 import os
 import re
 import threading
@@ -189,26 +187,6 @@ def test_log_and_bars_are_written_by_the_parent(
     assert "Second: 2/2" in bars
     assert "fail_on_odd: failed after 1 attempt: 3: ValueError('odd: 3')" in text
     assert "double: 2 succeeded" in text or "double: succeeded" in text
-
-
-def a_second_each(x: int) -> float:
-    time.sleep(1 if x else 0)
-    return time.monotonic()
-
-
-async def in_many_steps(passed_on: float) -> tuple[float, float]:
-    for _ in range(20):
-        await asyncio.sleep(0.005)
-    return passed_on, time.monotonic()
-
-
-def test_the_loop_of_a_stage_goes_on_while_its_input_waits() -> None:
-    """A call of twenty short steps is done long before the next task comes, a second later."""
-    chain = TaskChain([stage(a_second_each), stage(in_many_steps, "async")], "process")
-    chain.start_chain(range(3))
-    times = sorted(chain.get_final_result_dict().values())
-
-    assert all(done < next_one for (_, done), (next_one, _) in itertools.pairwise(times))
 
 
 # ------------------------------------------------------------------ the door
