@@ -27,19 +27,19 @@ WAYS = ["serial", "thread", "async", "fork"]
 
 OPEN = """
 import asyncio, itertools, time
-from task_manager import TaskManager
+from task_manager import TaskLogger, TaskManager
 
 def work(x):
-    time.sleep(60 if x > 20 else 0.001)
+    time.sleep(60 if x > 15 else 0.001)
     return x
 
 async def work_async(x):
-    await asyncio.sleep(60 if x > 20 else 0.001)
+    await asyncio.sleep(60 if x > 15 else 0.001)
     return x
 
 async def block_async(x):
-    await asyncio.sleep(0.001)
-    if x > 20:
+    await asyncio.sleep(0.1 if x > 15 else 0.001)
+    if x > 15:
         time.sleep(60)
     return x
 
@@ -51,8 +51,10 @@ def body():
     return stream
 
 if __name__ == "__main__":
-    manager = TaskManager(FUNCTION, MODE, worker_limit=4, logger=None, journal="stream.db")
+    log = TaskLogger("logs")
+    manager = TaskManager(FUNCTION, MODE, worker_limit=4, logger=log, journal="stream.db")
     stream = body()
+    time.sleep(0.2)
     print("end", flush=True)
 """
 
@@ -62,15 +64,16 @@ if __name__ == "__main__":
     [("work", "thread"), ("work_async", "async"), ("block_async", "async"), ("work", "process")],
 )
 def test_f39_the_script_ends_with_an_open_stream(
-    function: str, mode: str, script: Callable[[str], Script]
+    function: str, mode: str, tmp_path: Path, script: Callable[[str], Script]
 ) -> None:
-    """At once, without a word; its calls are not waited for, and the journal has all that came."""
+    """At once, without a word; its calls are not waited for, and the log has its end."""
     text = OPEN.replace("FUNCTION", function).replace("MODE", repr(mode))
     running = script(text)
     out, err = running.process.communicate(timeout=SOON)
 
     assert ("end\n", "", 0) == (out, err, running.process.returncode)
     assert [] == running.left_after(SOON)
+    assert "its reader left the stream" in next((tmp_path / "logs").glob("*.log")).read_text()
 
 
 dropped = threading.Event()
@@ -113,24 +116,48 @@ def test_f39_a_stream_that_is_garbage_in_one_of_its_own_calls(way: str) -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize("way", ["thread", "fork"])
+def test_f39_a_manager_that_is_garbage_with_its_stream(way: str) -> None:
+    """No worker of it is left, although Python drops the manager first, in the middle of its run."""
+    manager = manager_of(f.same, way)
+    vars(manager)["mine"] = manager.stream(itertools.count())
+    next(vars(manager)["mine"])
+    runs = weakref.ref(runs_of(manager))
+    del manager
+    gc.collect()
+
+    assert runs() is None
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_f39_a_copy_that_has_the_stream(way: str, tmp_path: Path) -> None:
     """It may close it, go on with it, or end: without a word, and nothing of the parent's ends."""
+    pulled = tmp_path / "pulled"
+
+    def tasks() -> Iterator[int]:
+        for n in range(400):
+            with pulled.open("a") as file:
+                print(os.getpid(), file=file)
+            yield n
+
     with manager_of(f.same, way, journal=tmp_path / "stream.db") as manager:
-        stream = manager.stream(range(400))
+        stream = manager.stream(tasks())
         got = [next(stream).task]
-        for deed in (stream.close, lambda: next(stream), lambda: None):
+        ends = []
+        for deed in (stream.close, lambda: list(stream), lambda: None):
             child = os.fork()
             if not child:
                 try:
                     deed()
                 finally:
                     os._exit(7)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) in (0, 7)
+            ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         got += [outcome.task for outcome in stream]
 
+        assert [7, 0, 7] == ends
         assert list(range(400)) == sorted(got)
         assert 400 == manager.get_summary().succeeded
+        assert {str(os.getpid())} == set(pulled.read_text().split())
 
 
 @pytest.mark.parametrize("way", WAYS)

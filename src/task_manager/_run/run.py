@@ -110,7 +110,7 @@ class Run:
         self._between: list[int] = []  # indices: entered, or due again, and not yet in a batch
         self._waiting = WaitingAttempts()
         self._look_again: float | None = None
-        self.dry = False
+        self.dry: bool = False
         self._dry_looks = 0  # in a row
         self._at_once = 0  # tasks to be read together, as those before them were not to be run
         self._read = 0  # tasks

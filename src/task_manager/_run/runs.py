@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Iterator
 from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any, NamedTuple
@@ -18,7 +17,6 @@ from .._journal.known import Known
 from .._journal.no_record import NoRecord
 from .._journal.record import Record
 from .._notice import Unsaid
-from .._rules.batch_size import BatchSize
 from .._runners import AwaitedRunner, NotBegun, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
@@ -29,13 +27,14 @@ from .._summary import Summary, why
 from ..errors import ConfigurationError
 from ..events import Observer, RunBegan, next_run
 from .ledger import Ledger
+from .new_run import new_run
 from .plan import Plan
 from .pump import pump, pump_awaiting, refuse_running_loop
 from .recorder import Recorder
 from .results import Results
 from .run import Run
 from .source import Source
-from .untold import Enter, Untold
+from .untold import Untold
 
 
 class Flow(NamedTuple):
@@ -44,6 +43,12 @@ class Flow(NamedTuple):
     run: Run
     runner: Any
     stop: Stop
+    record: NoRecord
+
+    def rest(self) -> None:
+        """Nothing is done for a while: what is to be written is."""
+        self.record.resting()
+        self.run.idle()
 
 
 class Runs:
@@ -80,7 +85,7 @@ class Runs:
         """
         if plan.mode.awaits:  # the signals are held before the loop is made: it has no safe places
             refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
-            return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals, stop))
+            return asyncio.run(self._start_in_own_loop(plan, source, signals, recorder, stop))
         with self.flowing(plan, source, signals, recorder, stop) as flow:
             pump(flow.run, flow.runner, signals, flow.stop)
         return signals.through(self.conclude, flow.run, plan)
@@ -105,27 +110,20 @@ class Runs:
         with self._one_run(plan, stop, signals, in_loop) as (one, record):
             essential = record.observers if told is None else (*record.observers, told)
             recorder = recorder or self.recorder(plan, *essential)
-            looped: LoopedRunner | None = None
-            runner: Any
-            if in_loop:
-                runner = self._awaited_runner(plan, signals)
-                record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
-            elif apart and plan.mode.awaits:
-                runner = looped = LoopedRunner(plan.func, plan.orders)
-            else:
-                runner = self._kept_runner(plan)
-                record.calls_here = runner.calls_here
-            try:
+            with contextlib.ExitStack() as at_the_end:
+                runner: Any
+                if in_loop:
+                    runner = self._awaited_runner(plan, signals)
+                    record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
+                elif apart and plan.mode.awaits:
+                    runner = LoopedRunner(plan.func, plan.orders)
+                    at_the_end.callback(runner.close)
+                else:
+                    runner = self._kept_runner(plan)
+                    record.calls_here = runner.calls_here
                 run = self._new_run(plan, source, recorder, runner, signals, record, one, in_loop, told)
                 with self._ending(run, plan, recorder, runner, record, own=stop is None):
-                    try:
-                        yield Flow(run, runner, one)
-                    finally:
-                        if looped is not None:
-                            looped.close()
-            finally:
-                if looped is not None:
-                    looped.close()
+                    yield Flow(run, runner, one, record)
 
     async def start_async(
         self,
@@ -136,7 +134,15 @@ class Runs:
         stop: Stop | None = None,
     ) -> Summary:
         """The same, in the running event loop."""
-        return await self._start_awaiting(plan, source, recorder, signals, stop)
+        with self.flowing(plan, source, signals, recorder, stop, in_loop=True) as flow:
+            try:
+                await pump_awaiting(flow.run, flow.runner, signals, flow.stop)
+            finally:
+                try:
+                    await source.close()  # first: what it has read until then is counted
+                finally:
+                    await flow.runner.close()
+        return signals.through(self.conclude, flow.run, plan)
 
     def stop(self) -> bool:
         """As `TaskManager.stop`."""
@@ -224,33 +230,15 @@ class Runs:
         self,
         plan: Plan,
         source: Source,
-        recorder: Recorder | None,
         signals: HeldSignals,
+        recorder: Recorder | None,
         stop: Stop | None,
     ) -> Summary:
         """In an event loop that ends with the run."""
         try:
-            return await self._start_awaiting(plan, source, recorder, signals, stop)
+            return await self.start_async(plan, source, signals, recorder, stop)
         finally:
             signals.ends_allowed = True
-
-    async def _start_awaiting(
-        self,
-        plan: Plan,
-        source: Source,
-        recorder: Recorder | None,
-        signals: HeldSignals,
-        stop: Stop | None,
-    ) -> Summary:
-        with self.flowing(plan, source, signals, recorder, stop, in_loop=True) as flow:
-            try:
-                await pump_awaiting(flow.run, flow.runner, signals, flow.stop)
-            finally:
-                try:
-                    await source.close()  # first: what it has read until then is counted
-                finally:
-                    await flow.runner.close()
-        return signals.through(self.conclude, flow.run, plan)
 
     @contextlib.contextmanager
     def _one_run(
@@ -306,36 +294,16 @@ class Runs:
         signals: HeldSignals,
         record: NoRecord,
         stop: Stop,
-        in_loop: bool = False,
-        told: Untold | None = None,
+        in_loop: bool,
+        told: Untold | None,
     ) -> Run:
-        enter: Enter = self._ledger.enter_new if plan.distinct else self._ledger.enter_all
-        if told is not None:
-            source, enter = told.source(source, runner.workers), told.enter(enter)
         runner.follow(stop)
         self._restore(plan, record)
         self._ledger.begin_run()
         began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
         recorder.record(began)
-        return Run(
-            source,
-            self._ledger,
-            enter,
-            plan.retry,
-            recorder,
-            BatchSize(runner.workers, runner.sharing),
-            get_args=plan.get_args,
-            process_result=plan.process_result,
-            clock=monotonic,
-            chance=random.random,
-            task_timeout=plan.orders.task_timeout,
-            signals=signals,
-            stop=stop,
-            slot=plan.orders.slot,
-            limit=plan.limit,
-            stage=plan.stage,
-            in_loop=in_loop,
-            record=record,
+        return new_run(
+            plan, source, self._ledger, recorder, runner, signals, record, stop, in_loop, told
         )
 
     @contextlib.contextmanager
@@ -359,6 +327,8 @@ class Runs:
             not_begun: NotBegun | None = None
             try:
                 self._runner.close()
+                if isinstance(runner, LoopedRunner):
+                    runner.close()
                 not_begun = runner.not_begun()
             finally:
                 run.break_off(why(error), not_begun)

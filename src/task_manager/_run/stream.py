@@ -106,7 +106,8 @@ def _read(reading: Reading, source: Source) -> Generator[Outcome[Any, Any], None
     home, signals, untold = reading.home, reading.signals, reading.untold
     try:
         with signals.held():
-            run, runner, stop = reading.begin(source)
+            flow = reading.begin(source)
+        run, runner, stop, _ = flow
         while not run.over or untold:
             with signals.held():
                 end_a_copy(home)
@@ -114,6 +115,7 @@ def _read(reading: Reading, source: Source) -> Generator[Outcome[Any, Any], None
                     turn(run, runner, signals, stop, home)
                 if run.over:
                     untold.over()
+                flow.rest()
             try:
                 yield from untold.tell()
             except BaseException as error:
@@ -137,7 +139,8 @@ async def stream_async(reading: Reading, source: Source) -> AsyncGenerator[Outco
     home, signals, untold = reading.home, reading.signals, reading.untold
     try:
         with signals.held():
-            run, runner, stop = reading.begin(source, in_loop=True)
+            flow = reading.begin(source, in_loop=True)
+        run, runner, stop, _ = flow
         try:
             while not run.over or untold:
                 with signals.held():
@@ -146,6 +149,7 @@ async def stream_async(reading: Reading, source: Source) -> AsyncGenerator[Outco
                         await turn_awaiting(run, runner, signals, stop, home)
                     if run.over:
                         untold.over()
+                    flow.rest()
                 try:
                     for outcome in untold.tell():
                         yield outcome
