@@ -14,7 +14,7 @@ from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.pump import refuse_running_loop
 from ._run.runs import Runs
 from ._run.source import Input
-from ._run.stream import Reading, stream, stream_async
+from ._run.stream import RunReading, stream, stream_async
 from ._runners import MODES
 
 _AWAITED = "async for outcome in manager.stream_async(tasks)"
@@ -48,7 +48,7 @@ class Streams(Hooks[T, R]):
             what = "a stream of a manager in async mode"
             refuse_running_loop(what, "async for outcome in manager.stream_async(tasks)")
         source = input_of(task_list, _AWAITED)
-        return stream(self._reading(source, ordered, keep_results), source)
+        return stream(self._reading(source, ordered, keep_results))
 
     def stream_async(
         self,
@@ -62,10 +62,11 @@ class Streams(Hooks[T, R]):
         Python ends one that is left by `break` a moment later; `contextlib.aclosing` does it at once.
         """
         source = awaited_input_of(task_list, _AWAITED)
-        return stream_async(self._reading(source, ordered, keep_results), source)
+        return stream_async(self._reading(source, ordered, keep_results))
 
-    def _reading(self, source: Input, ordered: bool, keep_results: Any) -> Reading:
+    def _reading(self, source: Input, ordered: bool, keep_results: Any) -> RunReading:
         """A run that is read, not begun yet."""
         ordered = options.flag("ordered", ordered)
         kept = options.keeps("keep_results", keep_results)
-        return Reading(self._runs, plan_of_start(self, self._runs, source, kept), ordered)
+        plan = plan_of_start(self, self._runs, source, kept)
+        return RunReading(self._runs, plan, source, ordered)

@@ -1,6 +1,6 @@
 """A run that yields its outcomes: it goes on while its reader asks for the next one.
 
-     reader asks ─▶ turns of the pump, signals held ─▶ outcomes of a turn ─▶ reader, one by one
+     reader asks ─▶ turns, signals held ─▶ outcomes of a turn ─▶ reader, one by one
 
 Between two steps nothing is held back: what a signal's handler raises in the reader's code is the
 reader's.  Who leaves has the run stopped as by `stop()`: what runs is finished, nothing more begins.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import sys
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from typing import Any
@@ -21,7 +22,7 @@ from .._outcome import Outcome
 from .._platform import end_a_copy, this_process
 from .._runners.thread_worker import in_a_worker
 from .._signals import HeldSignals
-from .._stop import StoppedAtOnce
+from .._stop import Stop, StoppedAtOnce
 from .plan import Plan
 from .pump import turn, turn_awaiting
 from .runs import Flow, Runs
@@ -37,139 +38,218 @@ class _Exiting(BaseException):
     """The script ends."""
 
 
-class Reading:
-    """What is common to the two kinds of readers: how the run begins, and how it ends.
+class Reading(ABC):
+    """What goes on while it is read: a run of a manager, or a start of a chain.
 
-    flow: The run, once it has begun.
+    ordered: It is read in the order of the input.
+    stop: Its own, once it has begun.
     """
 
-    def __init__(self, runs: Runs, plan: Plan, ordered: bool) -> None:
-        self._runs = runs
-        self._plan = plan
+    stop: Stop | None = None
+
+    def __init__(self, ordered: bool) -> None:
         self.untold = InTurn() if ordered else Untold()
         self.signals = HeldSignals()
         self.home = this_process()
         self._left = False
-        self.flow: Flow
 
-    def begin(self, source: Source, in_loop: bool = False) -> Flow:
-        self._opened = self._runs.flowing(
-            self._plan, source, self.signals, told=self.untold, in_loop=in_loop, apart=True
-        )
-        self.flow = self._opened.__enter__()
-        return self.flow
+    @abstractmethod
+    def begin(self, in_loop: bool) -> None:
+        """With the first question. in_loop: It goes on in the running event loop."""
 
-    def ended(self) -> None:
-        """All is done, or a stop was asked for: its counts are kept, and `handle_error` is called."""
-        self.flow.run.end()
-        self._opened.__exit__(None, None, None)
-        self.signals.through(self._runs.conclude, self.flow.run, self._plan)
+    @property
+    @abstractmethod
+    def over(self) -> bool:
+        """Nothing goes on any more."""
+
+    @abstractmethod
+    def turn(self) -> None:
+        """Give out what there is room for, take in what comes; wait some tenths of a second at most."""
+
+    @abstractmethod
+    async def turn_awaiting(self) -> None:
+        """The same, in the loop."""
+
+    @abstractmethod
+    def rest(self) -> None:
+        """Nothing is done until the next question: what is to be written is."""
+
+    @abstractmethod
+    async def close_awaiting(self) -> None:
+        """In the loop: end what has to be awaited, before one of the next three."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """It is over. Raises what the input has raised, or the hook at the end."""
+
+    @abstractmethod
+    def end_left(self) -> None:
+        """It is over, as its reader has left. Raises what the hook has raised."""
+
+    @abstractmethod
+    def break_off(self, error: BaseException) -> bool:
+        """It goes no further. Whether the error is none for who reads: it was stopped at once."""
 
     def leaves(self, error: BaseException) -> bool:
         """Raised in the reader's code, or by it: the run stops. Whether its calls are waited for."""
         self._left = True
         if self.home is not this_process():  # a copy of it, in which no run goes on
             return False
-        self.flow.stop.ask(LEFT)
+        assert self.stop is not None
+        self.stop.ask(LEFT)
         return not (in_a_worker() or sys.is_finalizing() or isinstance(error, _Exiting))
 
-    def broken_off(self, error: BaseException) -> bool:
-        """It goes no further, by this error; whether that is none for who reads."""
-        if not hasattr(self, "flow"):
+    def ends_by(self, error: BaseException) -> bool:
+        """Whether it ends by this without an error for who reads."""
+        if self.stop is None:  # it has not begun
             return False
         if not self._left:
-            if not self._opened.__exit__(type(error), error, error.__traceback__):
-                return False
-            self.signals.through(self._runs.conclude, self.flow.run, self._plan)
-            return True
-        if self.flow.run.over and self.home is this_process():
-            self.flow.run.end()
-            self._opened.__exit__(None, None, None)
-            self.signals.through(self._plan.handle_error)
+            return self.break_off(error)
+        if self.over and self.home is this_process():
+            self.end_left()
         else:
-            stopped = StoppedAtOnce(self.flow.stop, LEFT)
-            self._opened.__exit__(StoppedAtOnce, stopped, None)
-        untold = self.untold.take_back()
-        if not self._plan.keeps and self._plan.journal is None:
-            self._runs.give_back(untold)
+            self.break_off(StoppedAtOnce(self.stop, LEFT))
         return False
 
 
-def stream(reading: Reading, source: Source) -> Generator[Outcome[Any, Any], None, None]:
-    """The outcomes of a run that begins with the first question, in the thread of the reader."""
-    outcomes = _read(reading, source)
+class RunReading(Reading):
+    """A run of a manager that is read."""
+
+    _flow: Flow
+
+    def __init__(self, runs: Runs, plan: Plan, source: Source, ordered: bool) -> None:
+        super().__init__(ordered)
+        self._runs = runs
+        self._plan = plan
+        self._source = source
+
+    def begin(self, in_loop: bool) -> None:
+        self._opened = self._runs.flowing(
+            self._plan, self._source, self.signals, told=self.untold, in_loop=in_loop, apart=True
+        )
+        self._flow = self._opened.__enter__()
+        self.stop = self._flow.stop
+
+    @property
+    def over(self) -> bool:
+        return self._flow.run.over
+
+    def turn(self) -> None:
+        run, runner, stop, _ = self._flow
+        turn(run, runner, self.signals, stop, self.home)
+
+    async def turn_awaiting(self) -> None:
+        run, runner, stop, _ = self._flow
+        await turn_awaiting(run, runner, self.signals, stop, self.home)
+
+    def rest(self) -> None:
+        self._flow.rest()
+
+    async def close_awaiting(self) -> None:
+        try:
+            await self._source.close()
+        finally:
+            await self._flow.runner.close()
+
+    def end(self) -> None:
+        self._flow.run.end()
+        self._opened.__exit__(None, None, None)
+        self.signals.through(self._runs.conclude, self._flow.run, self._plan)
+
+    def end_left(self) -> None:
+        self._flow.run.end()
+        self._opened.__exit__(None, None, None)
+        self._give_back()
+        self.signals.through(self._plan.handle_error)
+
+    def break_off(self, error: BaseException) -> bool:
+        try:
+            if not self._opened.__exit__(type(error), error, error.__traceback__):
+                return False
+        finally:
+            if self._left:
+                self._give_back()
+        if not self._left:
+            self.signals.through(self._runs.conclude, self._flow.run, self._plan)
+        return True
+
+    def _give_back(self) -> None:
+        """What the reader was not told may run again, if nothing keeps it."""
+        untold = self.untold.take_back()
+        if not self._plan.keeps and self._plan.journal is None:
+            self._runs.give_back(untold)
+
+
+def stream(reading: Reading) -> Generator[Outcome[Any, Any], None, None]:
+    """The outcomes of what begins with the first question, in the thread of the reader."""
+    outcomes = _read(reading)
     _open.add(outcomes)
     return outcomes
 
 
-def _read(reading: Reading, source: Source) -> Generator[Outcome[Any, Any], None, None]:
-    home, signals, untold = reading.home, reading.signals, reading.untold
+def _read(reading: Reading) -> Generator[Outcome[Any, Any], None, None]:
+    signals, untold = reading.signals, reading.untold
     try:
         with signals.held():
-            flow = reading.begin(source)
-        run, runner, stop, _ = flow
-        while not run.over or untold:
+            reading.begin(in_loop=False)
+        while not reading.over or untold:
             with signals.held():
-                end_a_copy(home)
-                while not (untold or run.over):
-                    turn(run, runner, signals, stop, home)
-                if run.over:
+                end_a_copy(reading.home)
+                while not (untold or reading.over):
+                    reading.turn()
+                if reading.over:
                     untold.over()
-                flow.rest()
+                reading.rest()
             try:
                 yield from untold.tell()
             except BaseException as error:
                 if reading.leaves(error):
                     with signals.held():
-                        while not run.over:
-                            turn(run, runner, signals, stop, home)
+                        while not reading.over:
+                            reading.turn()
                 raise
         with signals.held():
-            reading.ended()
+            reading.end()
     except BaseException as error:
         with signals.held():
-            if not reading.broken_off(error):
+            if not reading.ends_by(error):
                 raise
     untold.over()
     yield from untold.tell()
 
 
-async def stream_async(reading: Reading, source: Source) -> AsyncGenerator[Outcome[Any, Any], None]:
+async def stream_async(reading: Reading) -> AsyncGenerator[Outcome[Any, Any], None]:
     """The same, in the running event loop."""
-    home, signals, untold = reading.home, reading.signals, reading.untold
+    signals, untold = reading.signals, reading.untold
     try:
         with signals.held():
-            flow = reading.begin(source, in_loop=True)
-        run, runner, stop, _ = flow
+            reading.begin(in_loop=True)
         try:
-            while not run.over or untold:
+            while not reading.over or untold:
                 with signals.held():
-                    end_a_copy(home)
-                    while not (untold or run.over):
-                        await turn_awaiting(run, runner, signals, stop, home)
-                    if run.over:
+                    end_a_copy(reading.home)
+                    while not (untold or reading.over):
+                        await reading.turn_awaiting()
+                    if reading.over:
                         untold.over()
-                    flow.rest()
+                    reading.rest()
                 try:
                     for outcome in untold.tell():
                         yield outcome
                 except BaseException as error:
                     if reading.leaves(error):
                         with signals.held():
-                            while not run.over:
-                                await turn_awaiting(run, runner, signals, stop, home)
+                            while not reading.over:
+                                await reading.turn_awaiting()
                     raise
         finally:
             with signals.held():
-                try:
-                    await source.close()
-                finally:
-                    await runner.close()
+                await reading.close_awaiting()
         with signals.held():
-            reading.ended()
+            reading.end()
     except BaseException as error:
         with signals.held():
-            if not reading.broken_off(error):
+            if not reading.ends_by(error):
                 raise
     untold.over()
     for outcome in untold.tell():
