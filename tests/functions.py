@@ -130,6 +130,21 @@ def uneven(x: int) -> int:
     return x
 
 
+def halve_of_fours(x: int) -> int:
+    if x % 4:
+        raise LookupError(f"no four: {x}")
+    return x // 2
+
+
+def count_here(n: int) -> int:
+    return count_calls("calls", n)
+
+
+def again(n: int) -> int:
+    time.sleep(0.001)
+    return n
+
+
 def fail_on_seven(x: int) -> int:
     if x == 7:
         raise ValueError("seven")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 
 from .._platform import end_a_copy, this_process
 from .._runners import Answer, AwaitedRunner, Runner
@@ -25,16 +26,28 @@ def pump(run: Run, runner: Runner, signals: HeldSignals, stop: Stop) -> None:
     run.end()
 
 
-def turn(run: Run, runner: Runner, signals: HeldSignals, stop: Stop, home: object) -> None:
-    """Give out what there is room for, and take in what comes. home: The process of the run."""
+def turn(
+    run: Run,
+    runner: Runner,
+    signals: HeldSignals,
+    stop: Stop,
+    home: object,
+    longest: float = math.inf,
+) -> bool:
+    """Give out what there is room for, and take in what comes. Whether there was anything.
+
+    home: The process of the run. longest: Seconds that may be spent on waiting.
+    """
     stop.check()
+    moved = False
     while room := runner.room(run.depth):
         batch = run.next_batch()
         end_a_copy(home)
         if batch is None:
             break
         runner.submit(batch)
-    patience = run.patience(full=not room)
+        moved = True
+    patience = min(longest, run.patience(full=not room))
     if runner.calls_here:
         answers = signals.through(runner.collect, patience)
     else:  # it waits some tenths of a second at most
@@ -46,6 +59,7 @@ def turn(run: Run, runner: Runner, signals: HeldSignals, stop: Stop, home: objec
         end_a_copy(home)
     if not answers:
         run.idle()
+    return moved or bool(answers)
 
 
 async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals, stop: Stop) -> None:
@@ -57,24 +71,32 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals, s
 
 
 async def turn_awaiting(
-    run: Run, runner: AwaitedRunner, signals: HeldSignals, stop: Stop, home: object
-) -> None:
+    run: Run,
+    runner: AwaitedRunner,
+    signals: HeldSignals,
+    stop: Stop,
+    home: object,
+    longest: float = math.inf,
+) -> bool:
     """As `turn`."""
     try:
         stop.check()
+        moved = False
         while room := runner.room(run.depth):
             batch = run.next_batch()
             end_a_copy(home)
             if batch is None:
                 break
             runner.submit(batch)
+            moved = True
         signals.deliver()
         beside = bool(room) and run.dry and runner.wakes
-        patience = run.patience(full=not room, beside=beside)
+        patience = min(longest, run.patience(full=not room, beside=beside))
+        answers: list[Answer] = []
         if run.waits_for_input:
-            answers: list[Answer] = []
-            await run.input(patience)
-        elif beside:
+            if longest:
+                await run.input(patience)
+        elif beside and longest:
             answers = await _collect_beside_input(run, runner, patience)
         else:
             answers = await runner.collect(patience)
@@ -84,6 +106,7 @@ async def turn_awaiting(
             end_a_copy(home)
         if not answers:
             run.idle()
+        return moved or bool(answers)
     except BaseException as error:
         # A copy must not come to the end of the loop: asyncio takes the loop's wake-up pipe out of the
         # selector there, which the copy shares with its parent.
