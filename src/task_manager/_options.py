@@ -9,12 +9,14 @@ import contextlib
 import inspect
 import math
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from multiprocessing import get_all_start_methods
 from typing import Any, TypeVar
 
 from ._door import Row
+from ._rules.rate import Rate
 from ._run.results import Keeps
 from ._runners import MODES
 from .errors import ConfigurationError
@@ -105,6 +107,36 @@ def timeout(name: str, value: Any, mode: str) -> float | None:
             f"{name} needs a mode that can leave a call before it returns: {able}; got {mode!r}"
         )
     return float(value)
+
+
+def rate(name: str, value: Any) -> Rate | None:
+    """So many attempts in so many seconds, out of "20/s", "500/min", "2000/h" or (500, 60)."""
+    if value is None:
+        return None
+    count, length = None, None
+    if isinstance(value, str):
+        found = _RATE.fullmatch(value.lower())
+        if found is not None:
+            count, length = int(found[1].replace(",", "").replace("_", "")), _LENGTHS[found[2]]
+    elif isinstance(value, tuple | list) and len(value) == 2:
+        count, length = value
+    numbers = type(count) is int and isinstance(length, int | float) and not isinstance(length, bool)
+    if not numbers or not 1 <= count <= MOST_IN_A_WINDOW or not 0 < length < math.inf:  # type: ignore[operator]
+        raise ConfigurationError(
+            f"{name} must be None, or how many attempts may begin in what time, as '20/s', '500/min', "
+            f"'2000/h' or (500, 60), which is 500 in 60 seconds; got {value!r}"
+        )
+    return Rate(count, float(length))  # type: ignore[arg-type]
+
+
+MOST_IN_A_WINDOW = 1_000_000
+_LENGTHS = {
+    **dict.fromkeys(("s", "sec", "second"), 1.0),
+    **dict.fromkeys(("min", "minute"), 60.0),
+    **dict.fromkeys(("h", "hour"), 3600.0),
+    **dict.fromkeys(("d", "day"), 86400.0),
+}
+_RATE = re.compile(rf"\s*([0-9][0-9_,]*)\s*/\s*({'|'.join(_LENGTHS)})\s*", re.ASCII)
 
 
 def start_method(name: str, value: Any) -> str | None:
@@ -207,6 +239,7 @@ MANAGER: dict[str, Row] = {
     "retry_delay": Row(seconds),
     "max_retry_delay": Row(seconds),
     "task_timeout": Row(timeout, beside="execution_mode"),
+    "rate_limit": Row(rate),
     "deduplicate": Row(flag),
     "journal": Row(journal, beside="deduplicate"),
     "logger": Row(log),

@@ -41,6 +41,7 @@ def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
         process_result=_overridden(manager, "process_result"),
         handle_error=manager.handle_error,
         journal=manager.journal,
+        rate=manager.rate_limit,
         observers=(*(observer for made in _OBSERVERS for observer in made(manager)), *more),
     )
 

@@ -56,6 +56,8 @@ class TaskManager(Hooks[T, R]):
         process that hangs before it is ready, as in an import that never ends, is replaced as well: it
         has 20 s, or the limit if that is more, and more where many come up at once; a slow import is
         no fault. The second in a row ends the run with a WorkerStartError if no worker is ready.
+    rate_limit: How many attempts may begin, retries included, in any window of a length of time: "20/s",
+        "500/min", "2000/h" or (500, 60); None: no limit. A task that waits for it holds no worker.
     start_method: How process mode starts its workers, and a chain the process of this stage: "fork",
         "forkserver" or "spawn"; None: the platform's default.
     keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. "errors" keeps the
@@ -144,6 +146,7 @@ class TaskManager(Hooks[T, R]):
         retry_delay: float = 0.1,
         max_retry_delay: float = 30.0,
         task_timeout: float | None = None,
+        rate_limit: str | tuple[int, float] | None = None,
         deduplicate: bool = True,
         journal: str | os.PathLike[str] | Journal | None = None,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only

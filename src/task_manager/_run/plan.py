@@ -8,6 +8,7 @@ from typing import Any
 
 from .._journal.no_record import NoRecord
 from .._rules.limits import Limit
+from .._rules.rate import Rate
 from .._rules.retry import RetryPolicy
 from .._runners import Mode, Orders
 from ..events import Observer
@@ -24,7 +25,8 @@ class Plan:
     keeps: Results and errors are kept; "errors": only these. distinct: Repeats are not run.
     get_args, process_result: The hooks; None where nobody overrode them.
     handle_error: Called at the end. observers: Those of this run.
-    limit: As of `Run`. stage: Of a chain, from 1; None: of none. journal: None: there is none.
+    limit: As of `Run`. rate: What makes a limit that is kept from run to run.
+    stage: Of a chain, from 1; None: of none. journal: None: there is none.
     record: Without a journal of its own, who is told what begins: in a chain, what notes it in that of
         the chain.
     """
@@ -42,6 +44,7 @@ class Plan:
     handle_error: Callable[[], None]
     observers: tuple[Observer, ...]
     limit: Limit | None = None
+    rate: Rate | None = None
     stage: int | None = None
     journal: Journal | None = None
     record: NoRecord | None = None

@@ -18,17 +18,18 @@ from typing import Any
 from .._call import IDLE, NEVER, Slot
 from .._journal.no_record import NoRecord
 from .._rules.batch_size import BatchSize
-from .._rules.limits import Limit, most_to_start
+from .._rules.limits import Limit
 from .._rules.retry import RetryPolicy
 from .._rules.timeouts import too_late
 from .._runners import NotBegun
 from .._signals import HeldSignals
 from .._stop import Stop
-from .._summary import Summary, input_raised
+from .._summary import Summary
 from .._task import Attempt, Batch, Failure, Outcomes, Unrun
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
 from .attempted import attempted, is_whole, succeeded
 from .begun import Begun, not_begun_of
+from .gate import Gate
 from .hooks import batch_of, process_results
 from .in_flight import InFlight
 from .ledger import Entered, Ledger
@@ -57,6 +58,7 @@ class Run:
     limit: Says when attempts may start, and how many; None: whenever there is room.
     stage: Where this run stands in a chain, from 1; None: in none.
     in_loop: The run flows in an event loop: a read may not wait.
+    gate: What asks the limit, and tells it what has begun.
     dry: The source had nothing at the last look, and has not ended.
     record: The open journal, told of tasks before their calls; outcomes come to it as to an observer.
 
@@ -100,7 +102,7 @@ class Run:
         self._signals = signals
         self._stop = Stop() if stop is None else stop
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
-        self._limit = limit
+        self.gate = Gate(limit, clock)
         self._stage = stage
         self._in_loop = in_loop
         self._record = record
@@ -127,16 +129,15 @@ class Run:
 
     @property
     def depth(self) -> int:
-        """Batches that one worker may hold."""
-        return self._size.depth
+        """Batches that one worker may hold. Where begins are limited, none waits for its begin."""
+        return 1 if self.gate.limits else self._size.depth
 
     def next_batch(self) -> Batch | None:
         """What may start now, or None: `patience` then says when to ask again."""
         self.dry = False
         if self._stop.asked:
             return None
-        in_flight = 0 if self._limit is None else self._in_flight.count
-        most, self._look_again = most_to_start(self._limit, self._clock(), in_flight)
+        most, self._look_again = self.gate.most(lambda: self._in_flight.count)
         batch = (self._due(most) or self._fresh(most)) if most else None
         if self._stop.asked:  # meanwhile, as by a hook: what was taken stays between two places
             return None
@@ -144,8 +145,7 @@ class Run:
             self._record.leaving(batch.indices)
             self._in_flight.add(batch)
             self._between = []
-            if self._limit is not None:
-                self._limit.start(self._clock(), len(batch))
+            self.gate.leaving(batch)
         return batch
 
     def patience(self, full: bool, beside: bool = False) -> float:
@@ -231,6 +231,7 @@ class Run:
     def finish(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
         """Take in what came of some attempts of this batch."""
         positions = outcomes.positions
+        self.gate.home(batch, outcomes)
         match outcomes:
             case Unrun():
                 self._begun.add(batch.indices[position] for position in outcomes.begun)
@@ -334,16 +335,10 @@ class Run:
     @property
     def summary(self) -> Summary:
         """The counts up to now. What has no outcome when a run was broken off is not started."""
-        tally, seconds = self._recorder.tally, self._clock() - self._began
-        settled = tally.summary(seconds, not_started=0)
-        if self._broken_off is None:
-            error = self._source.error
-            return settled if error is None else replace(settled, ended_early=input_raised(error))
-        not_started = self._read + self._source.dropped - settled.taken
-        return replace(
-            settled,
-            not_started=not_started,
-            # One may be counted, and still be in flight.
-            interrupted=min(self._interrupted, not_started),
-            ended_early=self._broken_off,
+        return self._recorder.tally.so_far(
+            self._clock() - self._began,
+            self._read + self._source.dropped,
+            self._interrupted,
+            self._broken_off,
+            self._source.error,
         )

@@ -11,14 +11,16 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Iterator
-from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any
 
+from .._call import clock
 from .._journal.known import Known
 from .._journal.no_record import NoRecord
 from .._journal.record import Record
 from .._notice import Unsaid
 from .._rules.batch_size import BatchSize
+from .._rules.limits import Limit
+from .._rules.rate import RateLimit
 from .._runners import AwaitedRunner, NotBegun, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
@@ -50,6 +52,7 @@ class Runs:
         self.unsaid = Unsaid()
         self._runner = KeptRunner()
         self._stop: Stop | None = None  # of the run that is going on
+        self._limit: Limit | None = None  # once there was a run with one
 
     # ------------------------------------------------------------------ verbs
 
@@ -120,7 +123,7 @@ class Runs:
 
         stop: Of the chain.
         """
-        began = monotonic()
+        began = clock()
         ended_early: str | None = None
         with self._runner.one_run(plan.owner), self._stopped_by(stop):
             self.results.begin_run(repeats=True, keeps=plan.keeps)
@@ -132,7 +135,7 @@ class Runs:
                 ended_early = why(error)
                 raise
             finally:
-                seconds = monotonic() - began
+                seconds = clock() - began
                 ended_early = ended_early or stop.reason
                 self.summary = recorder.tally.summary(seconds, 0, ended_early=ended_early)
                 recorder.close(self.summary, plan.stage)
@@ -267,6 +270,10 @@ class Runs:
         in_loop: bool = False,
     ) -> Run:
         runner.follow(stop)
+        if plan.limit is not None:
+            self._limit = plan.limit
+        elif plan.rate is not None and self._limit is None:
+            self._limit = RateLimit(plan.rate)
         self._restore(plan, record)
         self._ledger.begin_run()
         began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
@@ -280,13 +287,13 @@ class Runs:
             BatchSize(runner.workers, runner.sharing),
             get_args=plan.get_args,
             process_result=plan.process_result,
-            clock=monotonic,
+            clock=clock,
             chance=random.random,
             task_timeout=plan.orders.task_timeout,
             signals=signals,
             stop=stop,
             slot=plan.orders.slot,
-            limit=plan.limit,
+            limit=self._limit,
             stage=plan.stage,
             in_loop=in_loop,
             record=record,
@@ -319,6 +326,7 @@ class Runs:
             if not (own and isinstance(error, StoppedAtOnce) and error.stop is self._stop):
                 raise
         finally:
+            run.gate.close()
             self.summary = record.close(run.summary)
             recorder.close(self.summary, plan.stage)
 
