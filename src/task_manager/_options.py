@@ -98,15 +98,13 @@ def timeout(name: str, value: Any, mode: str) -> float | None:
     """Seconds above 0, in a mode that can interrupt a call; None is no limit."""
     if value is None:
         return None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        raise ConfigurationError(f"{name} must be None or a number of seconds above 0; got {value!r}")
+    limit = seconds_or_none(name, value)
     if not MODES[mode].interrupts:
         able = ", ".join(name for name, other in MODES.items() if other.interrupts)
         raise ConfigurationError(
             f"{name} needs a mode that can leave a call before it returns: {able}; got {mode!r}"
         )
-    return float(value)
+    return limit
 
 
 def rate(name: str, value: Any) -> Rate | None:
@@ -137,6 +135,28 @@ _LENGTHS = {
     **dict.fromkeys(("d", "day"), 86400.0),
 }
 _RATE = re.compile(rf"\s*([0-9][0-9_,]*)\s*/\s*({'|'.join(_LENGTHS)})\s*", re.ASCII)
+
+
+def max_failures(name: str, value: Any) -> int | float | None:
+    """A number of tasks, or their share."""
+    if value is None or (type(value) is int and value >= 0):
+        return value
+    if isinstance(value, float) and 0 < value < 1:
+        return float(value)
+    raise ConfigurationError(
+        f"{name} must be None, a number of tasks from 0 up, or a share of them between 0 and 1, "
+        f"as 0.05; got {value!r}"
+    )
+
+
+def seconds_or_none(name: str, value: Any) -> float | None:
+    """Above 0; None is no limit."""
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise ConfigurationError(f"{name} must be None or a number of seconds above 0; got {value!r}")
+    return float(value)
 
 
 def start_method(name: str, value: Any) -> str | None:
@@ -240,6 +260,8 @@ MANAGER: dict[str, Row] = {
     "max_retry_delay": Row(seconds),
     "task_timeout": Row(timeout, beside="execution_mode"),
     "rate_limit": Row(rate),
+    "max_failures": Row(max_failures),
+    "deadline": Row(seconds_or_none),
     "deduplicate": Row(flag),
     "journal": Row(journal, beside="deduplicate"),
     "logger": Row(log),

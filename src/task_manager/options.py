@@ -30,6 +30,8 @@ class ManagerOptions(TypedDict, total=False):
     retry_delay: float
     max_retry_delay: float
     task_timeout: float | None
+    max_failures: int | float | None
+    deadline: float | None
     rate_limit: str | tuple[int, float] | None
     deduplicate: bool
     journal: str | os.PathLike[str] | Journal | None
@@ -52,6 +54,8 @@ class ManagerAttributes:
     retry_delay: float
     max_retry_delay: float
     task_timeout: float | None
+    max_failures: int | float | None
+    deadline: float | None
     rate_limit: Rate | None
     deduplicate: bool
     journal: Journal | None

@@ -73,7 +73,7 @@ def test_each_stage_of_a_chain_has_its_own(chain_mode: str) -> None:
         stage(f.double, observers=[fast]),
         stage(f.double, "thread", observers=[slow], rate_limit=(10, 0.1)),
     ]
-    summary = TaskChain(stages, chain_mode, logger=None).start_chain(range(40))  # type: ignore[arg-type]
+    summary = TaskChain(stages, chain_mode).start_chain(range(40))  # type: ignore[arg-type]
 
     assert (40, 40, 40) == (summary.succeeded, len(fast.began), len(slow.began))
     assert worst(slow.began, 0.1) <= 10

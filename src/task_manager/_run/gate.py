@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable
 
@@ -18,6 +19,7 @@ class Gate:
     def __init__(self, limit: Limit | None, clock: Callable[[], float]) -> None:
         self._limit = limit
         self._clock = clock
+        self._held_until = -math.inf
 
     @property
     def limits(self) -> bool:
@@ -29,11 +31,21 @@ class Gate:
 
         in_flight: Tells how many attempts have started and have no outcome yet.
         """
+        if self._held_until > -math.inf:
+            left = self._held_until - self._clock()
+            if left > 0:
+                return 0, left
+            self._held_until = -math.inf
         if self._limit is None:
             return sys.maxsize, None
         now = self._clock()
         most = self._limit.room(now, in_flight())
         return (most, None) if most > 0 else (0, max(0.0, self._limit.due(now) - now))
+
+    def hold(self, seconds: float | None) -> None:
+        """Nothing starts for so many seconds from now. None: nothing changes."""
+        if seconds is not None:
+            self._held_until = max(self._held_until, self._clock() + seconds)
 
     def leaving(self, batch: Batch) -> None:
         """These are given to workers."""

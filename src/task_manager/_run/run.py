@@ -18,8 +18,8 @@ from typing import Any
 from .._call import IDLE, NEVER, Slot
 from .._journal.no_record import NoRecord
 from .._rules.batch_size import BatchSize
+from .._rules.ends import Ends
 from .._rules.limits import Limit
-from .._rules.retry import RetryPolicy
 from .._rules.timeouts import too_late
 from .._runners import NotBegun
 from .._signals import HeldSignals
@@ -29,6 +29,7 @@ from .._task import Attempt, Batch, Failure, Outcomes, Unrun
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
 from .attempted import attempted, is_whole, succeeded
 from .begun import Begun, not_begun_of
+from .failing import Failing
 from .gate import Gate
 from .hooks import batch_of, process_results
 from .in_flight import InFlight
@@ -50,12 +51,14 @@ class Run:
     enter: The ledger's way in: all tasks, or the new ones only.
     task_timeout: Seconds that a call may take; None: no limit. Runners end calls that take longer, where
         they can; one whose outcome comes late all the same is late.
+    failing: Decides what a failure means.
     get_args, process_result: The hooks, or None where nobody overrode them.
-    clock: Seconds, from anywhere. chance: As `random.random`.
+    clock: Seconds, from anywhere.
     signals: Let through while the input is read and a hook is called, held back by the caller otherwise.
     stop: Says when the run is to end before its input does, and why.
     slot: Told for which task a hook is called, as the hook may end this process.
     limit: Says when attempts may start, and how many; None: whenever there is room.
+    ends: When it is to end before its input does.
     stage: Where this run stands in a chain, from 1; None: in none.
     in_loop: The run flows in an event loop: a read may not wait.
     gate: What asks the limit, and tells it what has begun.
@@ -71,19 +74,19 @@ class Run:
         source: Source,
         ledger: Ledger,
         enter: Callable[[list[Any]], Entered],
-        retry: RetryPolicy,
+        failing: Failing,
         recorder: Recorder,
         size: BatchSize,
         *,
         get_args: Callable[[Any], Any] | None,
         process_result: Callable[[Any, Any], Any] | None,
         clock: Callable[[], float],
-        chance: Callable[[], float],
         task_timeout: float | None = None,
         signals: HeldSignals,
         stop: Stop | None = None,
         slot: Slot | None = None,
         limit: Limit | None = None,
+        ends: Ends = Ends(),  # noqa: B008 - frozen
         stage: int | None = None,
         in_loop: bool = False,
         record: NoRecord = NoRecord(),  # noqa: B008 - it holds nothing
@@ -91,18 +94,18 @@ class Run:
         self._source = source
         self._ledger = ledger
         self._enter = enter
-        self._retry = retry
         self._recorder = recorder
         self._size = size
         self._get_args = get_args
         self._process_result = process_result
         self._clock = clock
-        self._chance = chance
         self._task_timeout = task_timeout
         self._signals = signals
         self._stop = Stop() if stop is None else stop
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
         self.gate = Gate(limit, clock)
+        self._ends = ends
+        self._failing = failing
         self._stage = stage
         self._in_loop = in_loop
         self._record = record
@@ -135,6 +138,7 @@ class Run:
     def next_batch(self) -> Batch | None:
         """What may start now, or None: `patience` then says when to ask again."""
         self.dry = False
+        self._stop.ask_for(self._ends.after(self._clock() - self._began))
         if self._stop.asked:
             return None
         most, self._look_again = self.gate.most(lambda: self._in_flight.count)
@@ -287,9 +291,10 @@ class Run:
     def _judge(self, attempt: Attempt, failure: Failure, took: float | None) -> None:
         """Again, after a delay, or failed for good. took: Seconds of the call, where there was one."""
         index, task, number = attempt.index, attempt.task, attempt.number
-        delay = self._retry.delay(failure, number, self._chance)
+        self.gate.hold(self._failing.pause(failure))
+        delay, error = self._failing.verdict(attempt, failure)
         if delay is None:
-            self._fail(index, task, failure.error, number, took)
+            self._fail(index, task, error, number, took)
             return
         self._begun.add([index])
         self._recorder.record(Retrying(index, task, failure.error, number, delay, self._stage))
@@ -303,6 +308,8 @@ class Run:
         annotate(error, f"task_manager: failed {failed.when}")
         self._recorder.record(failed)
         self._begun.settle([index])
+        self._failing.failed(index, task, error)
+        self._stop.ask_for(self._ends.after_failure(*self._recorder.tally.outcomes))
 
     def end(self) -> None:
         """It is over. What a stop has left may be run again by the next run."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +28,7 @@ from .._stop import Stop, StoppedAtOnce
 from .._summary import Summary, why
 from ..errors import ConfigurationError
 from ..events import Observer, RunBegan, next_run
+from .failing import failing_of
 from .ledger import Ledger
 from .plan import Plan
 from .pump import pump, pump_awaiting, refuse_running_loop
@@ -282,13 +282,13 @@ class Runs:
             source,
             self._ledger,
             self._ledger.enter_new if plan.distinct else self._ledger.enter_all,
-            plan.retry,
+            failing_of(plan, signals),
             recorder,
             BatchSize(runner.workers, runner.sharing),
             get_args=plan.get_args,
             process_result=plan.process_result,
+            ends=plan.ends,
             clock=clock,
-            chance=random.random,
             task_timeout=plan.orders.task_timeout,
             signals=signals,
             stop=stop,

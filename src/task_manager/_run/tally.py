@@ -53,6 +53,11 @@ class Tally:
             counted = self._kinds.setdefault(kind, _Counted(task, error))
         counted.count += 1
 
+    @property
+    def outcomes(self) -> tuple[int, int]:
+        """Tasks that have failed, and that have succeeded."""
+        return self._failed, self._succeeded
+
     def so_far(
         self,
         seconds: float,
