@@ -200,7 +200,8 @@ class InDoubtError(TaskManagerError):
 class RetryAfter(TaskManagerError):
     """To be raised by your function: try this task again after so many seconds.
 
-    Whatever `retry_exceptions` says. It counts as an attempt: after `max_retries` of them it is the task's error.
+    Whatever `retry_exceptions` says; it counts as an attempt: after `max_retries` of them it is the
+    task's error.
 
     seconds: From 0; neither `max_retry_delay` nor chance changes them.
     all: Nothing else starts in that time either, as a server means it that says 429.

@@ -58,8 +58,7 @@ class Run:
     stop: Says when the run is to end before its input does, and why.
     slot: Told for which task a hook is called, as the hook may end this process.
     limit: Says when attempts may start, and how many; None: whenever there is room.
-    ends: When it is to end before its input does.
-    stage: Where this run stands in a chain, from 1; None: in none.
+    ends: When to end it early. stage: Where this run stands in a chain, from 1; None: in none.
     in_loop: The run flows in an event loop: a read may not wait.
     gate: What asks the limit, and tells it what has begun.
     dry: The source had nothing at the last look, and has not ended.
