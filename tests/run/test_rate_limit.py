@@ -11,7 +11,9 @@ import pytest
 import functions as f
 from functions import CHAIN_MODES, WAYS, manager_of, stage
 from rules.test_rate import worst
+from stand import Stand
 from task_manager import TaskChain
+from task_manager._rules.rate import Rate, RateLimit
 from task_manager.events import Attempted, Event
 
 
@@ -89,3 +91,15 @@ def test_stop_does_not_wait_for_the_limit() -> None:
 
     assert "stop()" == summary.ended_early
     assert summary.succeeded <= 2
+
+
+def test_a_run_that_was_broken_off_leaves_nothing_that_counts_for_ever() -> None:
+    """What it had given to workers has begun by then, and the next start goes on a window later."""
+    limit = RateLimit(Rate(1, 0.2))
+    stand = Stand([1], [2], limit=limit)
+    stand.next()
+    stand.run.break_off("KeyboardInterrupt")
+    stand.run.gate.close()
+    stand.clock.now += 1.0
+
+    assert 1 == limit.room(stand.clock.now)
