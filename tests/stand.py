@@ -86,6 +86,7 @@ class Stand:
         chances: Sequence[float] = (0.5,) * 100,
         slot: Slot | None = None,
         limit: Limit | None = None,
+        rate_key: Callable[[Any], Any] | None = None,
         ends: Ends = Ends(),
         get_retry_delay: Callable[[Any, Any, int], Any] | None = None,
         process_error: Callable[[Any, BaseException], Any] | None = None,
@@ -115,6 +116,7 @@ class Stand:
             signals=HeldSignals(),
             slot=slot,
             limit=limit,
+            rate_key=rate_key,
             ends=ends,
         )
 

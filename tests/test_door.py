@@ -46,6 +46,7 @@ class Orders(TaskManager):
         *[("timeout", "task_timeout"), ("executor", "execution_mode"), ("mode", "execution_mode")],
         *[("fail_fast", "max_failures"), ("time_budget", "deadline")],
         *[("rps", "rate_limit"), ("throttle", "rate_limit"), ("ratelimit", "rate_limit")],
+        *[("limit_key", "rate_key"), ("group_by", "rate_key")],
         *[("desc", "progress_desc"), ("progress", "show_progress"), ("retry_on", "retry_exceptions")],
         *[("worker_limits", "worker_limit"), ("exec_mode", "execution_mode"), ("log", "logger")],
     ],

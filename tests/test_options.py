@@ -142,6 +142,10 @@ OPTIONS: dict[str, tuple[str, list[Any]]] = {
             ],
         ],
     ),
+    "rate_key": (
+        "rate_key must be None or a function of a task, as lambda url: urlsplit(url).hostname",
+        [5, "host", True, lambda: 1, lambda task, more: 1],
+    ),
     "start_method": (
         f"start_method must be one of {', '.join(get_all_start_methods())}",
         ["forks", "", 5, True, ["fork"]],
@@ -195,6 +199,8 @@ RIGHT: list[tuple[str, Any, Any]] = [
     ("rate_limit", " 500 / min ", Rate(500, 60.0)),
     ("rate_limit", "2_000/h", Rate(2000, 3600.0)),
     ("rate_limit", (500, 60), Rate(500, 60.0)),
+    ("rate_key", None, None),
+    *[("rate_key", func, func) for func in (len, str.upper, {}.get)],
     ("start_method", None, None),
     *[("start_method", method, method) for method in get_all_start_methods()],
     ("journal", None, None),

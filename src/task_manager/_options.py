@@ -127,6 +127,30 @@ def rate(name: str, value: Any) -> Rate | None:
     return Rate(count, float(length))  # type: ignore[arg-type]
 
 
+def rate_key(name: str, value: Any) -> Callable[[Any], Any] | None:
+    """A plain function of a task."""
+    if value is None:
+        return None
+    if not callable(value) or not _takes_one(value):
+        raise ConfigurationError(
+            f"{name} must be None or a function of a task, as lambda url: urlsplit(url).hostname; "
+            f"got {value!r}"
+        )
+    plain_hook(name, value)
+    return value  # type: ignore[no-any-return]
+
+
+def _takes_one(func: Callable[..., Any]) -> bool:
+    """What has no signature that can be read may take anything."""
+    try:
+        inspect.signature(func).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
+
+
 MOST_IN_A_WINDOW = 1_000_000
 _LENGTHS = {
     **dict.fromkeys(("s", "sec", "second"), 1.0),
@@ -260,6 +284,7 @@ MANAGER: dict[str, Row] = {
     "max_retry_delay": Row(seconds),
     "task_timeout": Row(timeout, beside="execution_mode"),
     "rate_limit": Row(rate),
+    "rate_key": Row(rate_key),
     "max_failures": Row(max_failures),
     "deadline": Row(seconds_or_none),
     "deduplicate": Row(flag),

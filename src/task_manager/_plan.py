@@ -45,6 +45,7 @@ def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
         handle_error=manager.handle_error,
         journal=manager.journal,
         rate=manager.rate_limit,
+        rate_key=manager.rate_key,
         ends=Ends(manager.max_failures, manager.deadline),
         observers=(*(observer for made in _OBSERVERS for observer in made(manager)), *more),
     )

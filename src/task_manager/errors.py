@@ -18,7 +18,8 @@
     └── HookError                                  a hook of a manager's subclass raised
         ├── GetArgsError
         ├── GetRetryDelayError
-        └── ProcessResultError
+        ├── ProcessResultError
+        └── RateKeyError
 
 An exception out of the user's own function is none of these: it is kept as it was raised.
 """
@@ -42,6 +43,7 @@ __all__ = [
     "JournalError",
     "NotInitializedError",
     "ProcessResultError",
+    "RateKeyError",
     "RetryAfter",
     "StageDiedError",
     "TaskManagerError",
@@ -204,23 +206,31 @@ class RetryAfter(TaskManagerError):
     task's error.
 
     seconds: From 0; neither `max_retry_delay` nor chance changes them.
-    all: Nothing else starts in that time either, as a server means it that says 429.
+    all: True: nothing else starts in that time either, as a server means it that says 429; where the
+        manager has a `rate_key`, nothing of this task's key. False or None: others start. Another value
+        is the key that is held back.
     """
 
-    def __init__(self, seconds: float, all: bool = False) -> None:
+    def __init__(self, seconds: float, all: Any = False) -> None:
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
         if not number or not 0 <= seconds < math.inf:
             raise ConfigurationError(
                 f"seconds of a RetryAfter must be a number from 0 up; got {seconds!r}"
             )
-        if not isinstance(all, bool):
-            raise ConfigurationError(f"all of a RetryAfter must be True or False; got {all!r}")
         super().__init__(seconds, all)
         self.seconds = float(seconds)
         self.all = all
 
+    @property
+    def holds_others(self) -> bool:
+        """Not only its own task is to wait."""
+        return self.all is not False and self.all is not None
+
     def __str__(self) -> str:
-        return f"the function asked for a pause of {self.seconds:g} s{' for all' * self.all}"
+        text = f"the function asked for a pause of {self.seconds:g} s"
+        if not self.holds_others:
+            return text
+        return f"{text} for all" if self.all is True else f"{text} for all of {self.all!r}"
 
 
 class TooManyFailures(TaskManagerError):
@@ -258,6 +268,12 @@ class GetRetryDelayError(HookError):
     """
 
     hook = "get_retry_delay"
+
+
+class RateKeyError(HookError):
+    """`rate_key(task)` raised; the function was not called for this task."""
+
+    hook = "rate_key"
 
 
 class ProcessResultError(HookError):

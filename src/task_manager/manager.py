@@ -150,6 +150,7 @@ class TaskManager(Hooks[T, R]):
         max_retry_delay: float = 30.0,
         task_timeout: float | None = None,
         rate_limit: str | tuple[int, float] | None = None,
+        rate_key: Callable[[Any], Any] | None = None,
         max_failures: int | float | None = None,
         deadline: float | None = None,
         deduplicate: bool = True,

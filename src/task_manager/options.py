@@ -33,6 +33,7 @@ class ManagerOptions(TypedDict, total=False):
     max_failures: int | float | None
     deadline: float | None
     rate_limit: str | tuple[int, float] | None
+    rate_key: Callable[[Any], Any] | None
     deduplicate: bool
     journal: str | os.PathLike[str] | Journal | None
     logger: TaskLogger | None
@@ -57,6 +58,7 @@ class ManagerAttributes:
     max_failures: int | float | None
     deadline: float | None
     rate_limit: Rate | None
+    rate_key: Callable[[Any], Any] | None
     deduplicate: bool
     journal: Journal | None
     logger: TaskLogger | None

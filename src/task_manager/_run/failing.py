@@ -51,7 +51,8 @@ class Failing:
         number = attempt.number
         if number > self._retry.max_retries or not issubclass(failure.kind, Exception):
             return None, failure.error
-        asked = self._asked(failure)
+        said = _retry_after(failure)
+        asked: float | bool | None = None if said is None else said.seconds
         if self._get_retry_delay is not None:
             try:
                 answer = self._called(
@@ -69,10 +70,10 @@ class Failing:
             return asked, failure.error
         return self._retry.delay(failure, number, self._chance), failure.error
 
-    def pause(self, failure: Failure) -> float | None:
-        """Seconds for which nothing at all is to start, as this failure says; None: it says nothing."""
-        error = failure.error
-        return error.seconds if isinstance(error, RetryAfter) and error.all else None
+    def pause(self, failure: Failure) -> RetryAfter | None:
+        """What holds back others than its own task, too; None: it says nothing of them."""
+        asked = _retry_after(failure)
+        return asked if asked is not None and asked.holds_others else None
 
     def failed(self, index: int, task: Any, error: BaseException) -> None:
         """It has failed for good, and that is recorded. What the hook raises is a note on the error."""
@@ -89,9 +90,6 @@ class Failing:
                     f"process_error raised {text_of(raised)}; the task keeps its error, and the run "
                     "goes on. There is one such warning in a run"
                 )
-
-    def _asked(self, failure: Failure) -> float | None:
-        return failure.error.seconds if isinstance(failure.error, RetryAfter) else None
 
     def _called(self, hook: Callable[..., Any], index: int, *args: Any) -> Any:
         """Call a hook, which may end this process: the slot tells for which task."""
@@ -117,7 +115,13 @@ def failing_of(plan: Plan, signals: HeldSignals) -> Failing:
     )
 
 
-def _checked(answer: Any, usual: float | None) -> float | bool | None:
+def _retry_after(failure: Failure) -> RetryAfter | None:
+    """The error, where it is one. By its type: an error may refuse to be asked for its class."""
+    error = failure.error
+    return error if issubclass(type(error), RetryAfter) else None  # type: ignore[return-value]
+
+
+def _checked(answer: Any, usual: float | bool | None) -> float | bool | None:
     """What a get_retry_delay has answered. usual: Where it leaves that to us."""
     if answer is None:
         return usual

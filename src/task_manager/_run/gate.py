@@ -1,13 +1,34 @@
-"""Asks a limit how many attempts may start, and tells it what became of them."""
+"""Asks a limit how many attempts may start, and tells it what became of them.
+
+Where each key has a limit of its own, whatever there is room for may be taken, and waits for its key.
+"""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+from .._rules.keyed import KeyedLimit
 from .._rules.limits import Limit
+from .._rules.rate import RateLimit
+from .._signals import let_through
 from .._task import Batch, Outcomes, Unrun
+from ..errors import RetryAfter
+from .keys import key_of
+from .plan import Plan
+from .waiting import WaitingAttempts
+from .waiting_by_key import WaitingByKey
+
+
+def limit_of(plan: Plan, kept: Limit | None) -> Limit | None:
+    """The limit of a run. kept: The one that the runs before had."""
+    if plan.limit is not None or kept is not None:
+        return plan.limit or kept
+    if plan.rate_key is not None:
+        return KeyedLimit(plan.rate)
+    return None if plan.rate is None else RateLimit(plan.rate)
 
 
 class Gate:
@@ -18,6 +39,7 @@ class Gate:
 
     def __init__(self, limit: Limit | None, clock: Callable[[], float]) -> None:
         self._limit = limit
+        self._keyed = limit if isinstance(limit, KeyedLimit) else None
         self._clock = clock
         self._held_until = -math.inf
 
@@ -42,10 +64,39 @@ class Gate:
         most = self._limit.room(now, in_flight())
         return (most, None) if most > 0 else (0, max(0.0, self._limit.due(now) - now))
 
-    def hold(self, seconds: float | None) -> None:
-        """Nothing starts for so many seconds from now. None: nothing changes."""
-        if seconds is not None:
-            self._held_until = max(self._held_until, self._clock() + seconds)
+    def waiting(self) -> WaitingAttempts:
+        """Where attempts wait until they may start."""
+        return WaitingAttempts() if self._keyed is None else WaitingByKey(self._keyed)
+
+    def enter(self, index: int, name: Any) -> None:
+        """This task has this key. Raises what the name raises where it is compared."""
+        if self._keyed is not None:
+            self._keyed.enter(index, key_of(name), self._clock())
+
+    def settle(self, indices: Sequence[int]) -> None:
+        """These have an outcome."""
+        if self._keyed is not None:
+            self._keyed.settle(indices)
+
+    def hold(self, index: int, pause: RetryAfter | None) -> None:
+        """What a task has raised: nothing of its key, or of the one that is named, starts meanwhile.
+
+        Where there are no keys, nothing at all. pause: None: nothing changes.
+        """
+        if pause is None:
+            return
+        now = self._clock()
+        until = now + pause.seconds
+        if self._keyed is None:
+            self._held_until = max(self._held_until, until)
+            return
+        key = self._keyed.key_of(index)
+        if pause.all is not True:
+            try:
+                key = self._keyed.named(key_of(pause.all), now)
+            except Exception as error:  # one that breaks on meeting another
+                let_through(error)
+        self._keyed.pause(key, until)
 
     def leaving(self, batch: Batch) -> None:
         """These are given to workers."""

@@ -27,7 +27,7 @@ class Plan:
     get_args, process_result, get_retry_delay, process_error: The hooks; None where nobody overrode them.
     handle_error: Called at the end. observers: Those of this run.
     ends: When it is to end before its input does.
-    limit: As of `Run`. rate: What makes a limit that is kept from run to run.
+    limit: As of `Run`. rate, rate_key: What makes a limit that is kept from run to run.
     stage: Of a chain, from 1; None: of none. journal: None: there is none.
     record: Without a journal of its own, who is told what begins: in a chain, what notes it in that of
         the chain.
@@ -50,6 +50,7 @@ class Plan:
     ends: Ends
     limit: Limit | None = None
     rate: Rate | None = None
+    rate_key: Callable[[Any], Any] | None = None
     stage: int | None = None
     journal: Journal | None = None
     record: NoRecord | None = None

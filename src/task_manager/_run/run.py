@@ -30,18 +30,17 @@ from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
 from .attempted import attempted, is_whole, succeeded
 from .begun import Begun, not_begun_of
 from .failing import Failing
+from .first import FirstAttempts
 from .gate import Gate
-from .hooks import batch_of, process_results
+from .hooks import process_results
 from .in_flight import InFlight
 from .ledger import Entered, Ledger
 from .notes import annotate
+from .reading import Reading
 from .recorder import Recorder
 from .source import Source
-from .waiting import WaitingAttempts
 
-DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
-MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
-MOST_AT_ONCE = 256  # tasks are read together where all before them were done already
+MOST_WAITING = 10_000  # attempts; no more is read while so many wait, as where everything fails for long
 TICK = 0.2  # seconds after which observers are told that nothing happens
 
 
@@ -58,9 +57,9 @@ class Run:
     stop: Says when the run is to end before its input does, and why.
     slot: Told for which task a hook is called, as the hook may end this process.
     limit: Says when attempts may start, and how many; None: whenever there is room.
+    rate_key: Says of which key a task is, where the limit is a `KeyedLimit`.
     ends: When to end it early. stage: Where this run stands in a chain, from 1; None: in none.
-    in_loop: The run flows in an event loop: a read may not wait.
-    gate: What asks the limit, and tells it what has begun.
+    in_loop: The run flows in an event loop: a read may not wait. gate: What asks the limit.
     dry: The source had nothing at the last look, and has not ended.
     record: The open journal, told of tasks before their calls; outcomes come to it as to an observer.
 
@@ -85,6 +84,7 @@ class Run:
         stop: Stop | None = None,
         slot: Slot | None = None,
         limit: Limit | None = None,
+        rate_key: Callable[[Any], Any] | None = None,
         ends: Ends = Ends(),  # noqa: B008 - frozen
         stage: int | None = None,
         in_loop: bool = False,
@@ -95,7 +95,6 @@ class Run:
         self._enter = enter
         self._recorder = recorder
         self._size = size
-        self._get_args = get_args
         self._process_result = process_result
         self._clock = clock
         self._task_timeout = task_timeout
@@ -103,6 +102,7 @@ class Run:
         self._stop = Stop() if stop is None else stop
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
         self.gate = Gate(limit, clock)
+        self._first = FirstAttempts(get_args, rate_key, self._slot, signals, self._stop, self._fail)
         self._ends = ends
         self._failing = failing
         self._stage = stage
@@ -112,12 +112,10 @@ class Run:
         self._began = self._ticked = clock()
         self._in_flight = InFlight()
         self._between: list[int] = []  # indices: entered, or due again, and not yet in a batch
-        self._waiting = WaitingAttempts()
+        self._waiting = self.gate.waiting()
         self._look_again: float | None = None
+        self._reading = Reading(source, signals)
         self.dry = False
-        self._dry_looks = 0  # in a row
-        self._at_once = 0  # tasks to be read together, as those before them were not to be run
-        self._read = 0  # tasks
         self._begun = Begun()
         self._interrupted = 0
         self._broken_off: str | None = None  # why it was broken off, or what a stop has left undone
@@ -142,7 +140,7 @@ class Run:
             return None
         most, self._look_again = self.gate.most(lambda: self._in_flight.count)
         batch = (self._due(most) or self._fresh(most)) if most else None
-        if self._stop.asked:  # meanwhile, as by a hook: what was taken stays between two places
+        if self._stop.asked:  # as by a hook: what was taken stays between two places
             return None
         if batch is not None:
             self._record.leaving(batch.indices)
@@ -182,46 +180,43 @@ class Run:
             self._recorder.record(Waiting(self._stage))
 
     def _due(self, most: int) -> Batch | None:
-        """The retries whose time has come; so many at most."""
-        now = self._clock()
-        due: list[Attempt] = []
-        limit = min(most, self._size.size(None))
-        while self._waiting.earliest <= now and len(due) < limit:
-            self._between.append(self._waiting.first().index)  # before it leaves its place
-            due.append(self._waiting.take())
+        """The retries whose time has come, and what waits for its key no more; so many at most."""
+        most = min(most, self._size.size(None))
+        due = self._waiting.take(self._clock(), most, self._between)
         if not due:
             return None
-        return Batch.of(due)
+        batch = self._first.batch_of_due(due)
+        self._look_again = 0.0  # where `get_args` has refused all
+        return batch if len(batch) else None
 
     def _fresh(self, most: int) -> Batch | None:
         """New tasks from the source; so many at most."""
-        source = self._source
-        if source.ended or len(self._waiting) >= MOST_WAITING:
+        if self._source.ended or len(self._waiting) >= MOST_WAITING:
             return None
         wait = 0.0 if self._in_flight or self._in_loop else self.patience(full=False)
         if wait:
             self._record.resting()
-        size = min(most, self._size.size(source.remaining))
-        limit = max(size, self._at_once)
-        read = source.read(limit, wait, self._signals)
+        size = min(most, self._size.size(self._source.remaining))
+        limit = self._reading.limit(size)
+        read = self._reading.read(limit, wait)
         if not read:
-            self.dry = not source.ended
-            self._dry_looks += 1
+            self.dry = self._reading.dry
             if not (self.waits_for_input and self._in_loop):
-                pause = DRY if self._dry_looks < 100 else 2 * DRY
-                self._look_again = pause if self._in_flight and self.dry else 0.0
+                self._look_again = self._reading.pause if self._in_flight and self.dry else 0.0
             return None
-        self._dry_looks = 0
-        self._read += len(read)
         indices, tasks, repeats = self._enter(read)
         self._between = indices
         if repeats:
             self._recorder.record(Repeated(repeats, self._stage))
         indices, tasks = self._record.taken(indices, tasks, self._fail)
-        batch = batch_of(
-            self._get_args, indices, tasks, self._slot, self._signals, self._fail, self._stop
-        )
-        self._at_once = 0 if len(batch) else min(2 * len(read), MOST_AT_ONCE)
+        if self._first.queue(indices, tasks, self.gate, self._waiting.queue):
+            self._between = self._between if self._stop.asked else []
+            self._look_again = 0.0
+            due = self._due(most)
+            self._reading.came_to(len(read), 0 if due is None else len(due))
+            return due
+        batch = self._first.batch(indices, tasks)
+        self._reading.came_to(len(read), len(batch))
         if not len(batch):
             self._look_again = 0.0
             return None
@@ -284,13 +279,13 @@ class Run:
         self._recorder.record(
             Succeeded(done.indices, done.tasks, results, seconds, done.numbers, self._stage)
         )
-        self._begun.settle(done.indices)
+        self._settle(done.indices)
         self._in_flight.remove(batch, positions)
 
     def _judge(self, attempt: Attempt, failure: Failure, took: float | None) -> None:
         """Again, after a delay, or failed for good. took: Seconds of the call, where there was one."""
         index, task, number = attempt.index, attempt.task, attempt.number
-        self.gate.hold(self._failing.pause(failure))
+        self.gate.hold(index, self._failing.pause(failure))
         delay, error = self._failing.verdict(attempt, failure)
         if delay is None:
             self._fail(index, task, error, number, took)
@@ -306,9 +301,14 @@ class Run:
         failed = Failed(index, task, error, attempts, took, self._stage)
         annotate(error, f"task_manager: failed {failed.when}")
         self._recorder.record(failed)
-        self._begun.settle([index])
+        self._settle([index])
         self._failing.failed(index, task, error)
         self._stop.ask_for(self._ends.after_failure(*self._recorder.tally.outcomes))
+
+    def _settle(self, indices: list[int]) -> None:
+        """These have an outcome."""
+        self._begun.settle(indices)
+        self.gate.settle(indices)
 
     def end(self) -> None:
         """It is over. What a stop has left may be run again by the next run."""
@@ -343,7 +343,7 @@ class Run:
         """The counts up to now. What has no outcome when a run was broken off is not started."""
         return self._recorder.tally.so_far(
             self._clock() - self._began,
-            self._read + self._source.dropped,
+            self._reading.taken + self._source.dropped,
             self._interrupted,
             self._broken_off,
             self._source.error,

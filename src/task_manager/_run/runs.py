@@ -19,7 +19,6 @@ from .._journal.record import Record
 from .._notice import Unsaid
 from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
-from .._rules.rate import RateLimit
 from .._runners import AwaitedRunner, NotBegun, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
@@ -29,6 +28,7 @@ from .._summary import Summary, why
 from ..errors import ConfigurationError
 from ..events import Observer, RunBegan, next_run
 from .failing import failing_of
+from .gate import limit_of
 from .ledger import Ledger
 from .plan import Plan
 from .pump import pump, pump_awaiting, refuse_running_loop
@@ -270,10 +270,7 @@ class Runs:
         in_loop: bool = False,
     ) -> Run:
         runner.follow(stop)
-        if plan.limit is not None:
-            self._limit = plan.limit
-        elif plan.rate is not None and self._limit is None:
-            self._limit = RateLimit(plan.rate)
+        self._limit = limit_of(plan, self._limit)
         self._restore(plan, record)
         self._ledger.begin_run()
         began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
@@ -294,6 +291,7 @@ class Runs:
             stop=stop,
             slot=plan.orders.slot,
             limit=self._limit,
+            rate_key=plan.rate_key,
             stage=plan.stage,
             in_loop=in_loop,
             record=record,
