@@ -229,7 +229,7 @@ GUARDS = [
     Guard("F38", "keys that do not matter are forgotten", KEYED, "KeyedLimit._look_at_next", always("matters"), "test_keyed.py", "f31"),
     Guard("F38", "keys that matter are not", KEYED, "Key.matters", instead("lambda self, now: False"), "test_keyed.py", "is_not_forgotten"),
     Guard("F38", "what waits for its key bounds what is read", RUN, "Run._fresh", never("MOST_WAITING"), BY_KEY, "no_more_is_read"),
-    Guard("F38", "what leaves the queue of its key has a place", "_run/waiting_by_key.py", "WaitingByKey.take", without("leaving.append"), "test_faults_limits.py", "f27 and take"),
+    Guard("F38", "what leaves the queue of its key has a place", "_run/waiting_by_key.py", "WaitingByKey.take", without("leaving.append"), BY_KEY, "f09_a_signal"),
     Guard("F38", "too many failures end a run", RUN, "Run._fail", without("after_failure"), "test_failing.py", "goes_wrong and serial"),
     Guard("F38", "a deadline ends a wait", RUN, "Run.next_batch", without("_ends.after"), "test_failing.py", "a_deadline_ends"),
     Guard("F16", "a rate_key that raises costs its task alone", "_run/first.py", "FirstAttempts.queue", catching(NONE), BY_KEY, "f16"),

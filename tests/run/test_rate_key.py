@@ -154,6 +154,21 @@ def test_what_waits_for_its_key_when_a_run_ends_is_not_started() -> None:
     assert {"a1", "a2", "b1", "a3"} == set(going(again))
 
 
+def test_f09_a_signal_while_arguments_are_made_loses_no_task() -> None:
+    """What has just left the queue of its key has no outcome: the next run does it."""
+
+    def get_args(task: str) -> Any:
+        raise KeyboardInterrupt
+
+    stand = stand_of(["a1", "b1"], get_args=get_args)
+    with pytest.raises(KeyboardInterrupt):
+        stand.run.next_batch()
+    stand.run.break_off("KeyboardInterrupt")
+    stand.run.gate.close()
+
+    assert {"a1", "b1"} == set(going(stand_of(["a1", "b1"], ledger=stand.ledger)))
+
+
 class Begins:
     """Notes when calls began, by index."""
 
