@@ -218,8 +218,8 @@ class RetryAfter(TaskManagerError):
                 f"seconds of a RetryAfter must be a number from 0 up; got {seconds!r}"
             )
         super().__init__(seconds, all)
-        self.seconds = float(seconds)
-        self.all = all
+        self.seconds: float = float(seconds)
+        self.all: Any = all
 
     @property
     def holds_others(self) -> bool:
