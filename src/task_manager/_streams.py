@@ -14,7 +14,7 @@ from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.pump import refuse_running_loop
 from ._run.runs import Runs
 from ._run.source import Input
-from ._run.stream import RunReading, stream, stream_async
+from ._run.stream import RunStreamed, stream, stream_async
 from ._runners import MODES
 
 _AWAITED = "async for outcome in manager.stream_async(tasks)"
@@ -48,7 +48,7 @@ class Streams(Hooks[T, R]):
             what = "a stream of a manager in async mode"
             refuse_running_loop(what, "async for outcome in manager.stream_async(tasks)")
         source = input_of(task_list, _AWAITED)
-        return stream(self._reading(source, ordered, keep_results))
+        return stream(self._streamed(source, ordered, keep_results))
 
     def stream_async(
         self,
@@ -62,11 +62,11 @@ class Streams(Hooks[T, R]):
         Python ends one that is left by `break` a moment later; `contextlib.aclosing` does it at once.
         """
         source = awaited_input_of(task_list, _AWAITED)
-        return stream_async(self._reading(source, ordered, keep_results))
+        return stream_async(self._streamed(source, ordered, keep_results))
 
-    def _reading(self, source: Input, ordered: bool, keep_results: Any) -> RunReading:
+    def _streamed(self, source: Input, ordered: bool, keep_results: Any) -> RunStreamed:
         """A run that is read, not begun yet."""
         ordered = options.flag("ordered", ordered)
         kept = options.keeps("keep_results", keep_results)
         plan = plan_of_start(self, self._runs, source, kept)
-        return RunReading(self._runs, plan, source, ordered)
+        return RunStreamed(self._runs, plan, source, ordered)

@@ -17,7 +17,7 @@ from ..journal import Journal
 from ..manager import TaskManager
 from ..options import ChainMode
 from .starts import Starts, Wanted
-from .stream import ChainReading
+from .stream import ChainStreamed
 
 _AWAITED = "async for outcome in chain.stream_async(tasks)"
 
@@ -51,7 +51,7 @@ class ChainStreams(Generic[T, R]):
         failed, and the attempts and seconds of the stage where it came to its end. Who leaves the loop,
         closes the generator or drops it ends the start as `stop` does.
         """
-        return stream(self._reading(input_of(tasks, _AWAITED), ordered, keep_results))
+        return stream(self._streamed(input_of(tasks, _AWAITED), ordered, keep_results))
 
     def stream_async(
         self,
@@ -64,11 +64,11 @@ class ChainStreams(Generic[T, R]):
 
         Python ends one that is left by `break` a moment later; `contextlib.aclosing` does it at once.
         """
-        return stream_async(self._reading(awaited_input_of(tasks, _AWAITED), ordered, keep_results))
+        return stream_async(self._streamed(awaited_input_of(tasks, _AWAITED), ordered, keep_results))
 
-    def _reading(self, tasks: Input, ordered: bool, keep_results: Any) -> ChainReading:
+    def _streamed(self, tasks: Input, ordered: bool, keep_results: Any) -> ChainStreamed:
         """A start that is read, not begun yet."""
         ordered = options.flag("ordered", ordered)
         kept = options.keeps("keep_results", keep_results)
         wanted = Wanted(self.stages, self.chain_mode, self.observers, self.journal, kept)
-        return ChainReading(self._starts, self._turn, wanted, tasks, ordered)
+        return ChainStreamed(self._starts, self._turn, wanted, tasks, ordered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from .._run.source import Input, Source
-from .._run.stream import Reading
+from .._run.stream import Streamed
 from .._runners.kept import Turn
 from .._stop import Stop
 from .book import Book
@@ -13,7 +13,7 @@ from .modes import CHAIN_MODES, Flowing
 from .starts import Starts, Wanted
 
 
-class ChainReading(Reading):
+class ChainStreamed(Streamed):
     """It begins with the first question, and is then the one start that the chain makes at a time."""
 
     _book: Book

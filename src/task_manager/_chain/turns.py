@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._platform import this_process
+from .._run.flow import Flow
 from .._run.plan import Plan
 from .._run.pump import refuse_running_loop, turn, turn_awaiting
-from .._run.runs import Flow, Runs
+from .._run.runs import Runs
 from .._run.source import Source
 from .._signals import HeldSignals, let_through
 from ..manager import TaskManager

@@ -40,6 +40,8 @@ def turn(
     """
     stop.check()
     moved = False
+    if run.gate.limits:
+        run.gate.begun(runner.begins())
     while room := runner.room(run.depth):
         batch = run.next_batch()
         end_a_copy(home)
@@ -82,6 +84,8 @@ async def turn_awaiting(
     try:
         stop.check()
         moved = False
+        if run.gate.limits:
+            run.gate.begun(runner.begins())
         while room := runner.room(run.depth):
             batch = run.next_batch()
             end_a_copy(home)

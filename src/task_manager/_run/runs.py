@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from time import monotonic  # bound here, as tests of other code stop the clock
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._call import clock
 from .._journal.known import Known
 from .._journal.no_record import NoRecord
-from .._journal.record import Record
 from .._notice import Unsaid
+from .._rules.limits import Limit
 from .._runners import AwaitedRunner, NotBegun, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
@@ -26,8 +26,9 @@ from .._stop import Stop, StoppedAtOnce
 from .._summary import Summary, why
 from ..errors import ConfigurationError
 from ..events import Observer, RunBegan, next_run
+from .flow import Flow, new_run, recording
+from .gate import limit_of
 from .ledger import Ledger
-from .new_run import new_run
 from .plan import Plan
 from .pump import pump, pump_awaiting, refuse_running_loop
 from .recorder import Recorder
@@ -35,20 +36,6 @@ from .results import Results
 from .run import Run
 from .source import Source
 from .untold import Untold
-
-
-class Flow(NamedTuple):
-    """A run that goes on, and what it needs to be pumped. runner: An AwaitedRunner in a loop."""
-
-    run: Run
-    runner: Any
-    stop: Stop
-    record: NoRecord
-
-    def rest(self) -> None:
-        """Nothing is done for a while: what is to be written is."""
-        self.record.resting()
-        self.run.idle()
 
 
 class Runs:
@@ -65,8 +52,7 @@ class Runs:
         self.unsaid: Unsaid = Unsaid()
         self._runner = KeptRunner()
         self._stop: Stop | None = None  # of the run that is going on
-
-    # ------------------------------------------------------------------ verbs
+        self._limit: Limit | None = None  # once there was a run with one
 
     def start(
         self,
@@ -161,7 +147,10 @@ class Runs:
                     "make it with keep_results='errors', or with a journal"
                 )
             return list(self.results.errors())
-        with self._runner.one_run(plan.owner), self._recording(plan) as record:
+        with (
+            self._runner.one_run(plan.owner),
+            recording(plan, self._known, lambda: self.summary) as record,
+        ):
             self._restore(plan, record)
             return list(self.results.errors()) if plan.keeps else record.failed_tasks()
 
@@ -173,7 +162,7 @@ class Runs:
 
         stop: Of the chain.
         """
-        began = monotonic()
+        began = clock()
         ended_early: str | None = None
         with self._runner.one_run(plan.owner), self._stopped_by(stop):
             self.results.begin_run(repeats=True, keeps=plan.keeps)
@@ -185,7 +174,7 @@ class Runs:
                 ended_early = why(error)
                 raise
             finally:
-                seconds = monotonic() - began
+                seconds = clock() - began
                 ended_early = ended_early or stop.reason
                 self.summary = recorder.tally.summary(seconds, 0, ended_early=ended_early)
                 recorder.close(self.summary, plan.stage)
@@ -224,8 +213,6 @@ class Runs:
         self.summary = Summary()
         self._known = Known(self._ledger.following)
 
-    # ------------------------------------------------------------------ inside
-
     async def _start_in_own_loop(
         self,
         plan: Plan,
@@ -248,7 +235,7 @@ class Runs:
         with (
             self._runner.one_run(plan.owner),
             self._stopped_by(stop, signals, in_loop) as one,
-            self._recording(plan) as record,
+            recording(plan, self._known, lambda: self.summary) as record,
         ):
             yield one, record
 
@@ -268,18 +255,6 @@ class Runs:
             if given is None:
                 stop.over()
 
-    @contextlib.contextmanager
-    def _recording(self, plan: Plan) -> Iterator[NoRecord]:
-        """The time in which the journal is open, if there is one."""
-        if plan.journal is None:
-            yield plan.record or NoRecord()
-            return
-        record = Record(plan.journal, [plan.func], False, self._known)
-        try:
-            yield record
-        finally:
-            record.close(self.summary)  # where no run has begun; otherwise that is done
-
     def _restore(self, plan: Plan, record: NoRecord) -> None:
         self._ledger.keeps_keys = bool(plan.keeps)
         self.results.begin_run(repeats=not plan.distinct, keeps=plan.keeps)
@@ -298,12 +273,23 @@ class Runs:
         told: Untold | None,
     ) -> Run:
         runner.follow(stop)
+        self._limit = limit_of(plan, self._limit)
         self._restore(plan, record)
         self._ledger.begin_run()
         began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
         recorder.record(began)
         return new_run(
-            plan, source, self._ledger, recorder, runner, signals, record, stop, in_loop, told
+            plan,
+            source,
+            self._ledger,
+            recorder,
+            runner,
+            signals,
+            record,
+            stop,
+            self._limit,
+            in_loop,
+            told,
         )
 
     @contextlib.contextmanager
@@ -335,6 +321,7 @@ class Runs:
             if not (own and isinstance(error, StoppedAtOnce) and error.stop is self._stop):
                 raise
         finally:
+            run.gate.close()
             self.summary = record.close(run.summary)
             recorder.close(self.summary, plan.stage)
 

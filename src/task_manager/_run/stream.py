@@ -23,9 +23,10 @@ from .._platform import end_a_copy, this_process
 from .._runners.thread_worker import in_a_worker
 from .._signals import HeldSignals
 from .._stop import Stop, StoppedAtOnce
+from .flow import Flow
 from .plan import Plan
 from .pump import turn, turn_awaiting
-from .runs import Flow, Runs
+from .runs import Runs
 from .source import Source
 from .untold import InTurn, Untold
 
@@ -38,7 +39,7 @@ class _Exiting(BaseException):
     """The script ends."""
 
 
-class Reading(ABC):
+class Streamed(ABC):
     """What goes on while it is read: a run of a manager, or a start of a chain.
 
     ordered: It is read in the order of the input.
@@ -112,7 +113,7 @@ class Reading(ABC):
         return False
 
 
-class RunReading(Reading):
+class RunStreamed(Streamed):
     """A run of a manager that is read."""
 
     _flow: Flow
@@ -180,14 +181,14 @@ class RunReading(Reading):
             self._runs.give_back(untold)
 
 
-def stream(reading: Reading) -> Generator[Outcome[Any, Any], None, None]:
+def stream(reading: Streamed) -> Generator[Outcome[Any, Any], None, None]:
     """The outcomes of what begins with the first question, in the thread of the reader."""
     outcomes = _read(reading)
     _open.add(outcomes)
     return outcomes
 
 
-def _read(reading: Reading) -> Generator[Outcome[Any, Any], None, None]:
+def _read(reading: Streamed) -> Generator[Outcome[Any, Any], None, None]:
     signals, untold = reading.signals, reading.untold
     try:
         with signals.held():
@@ -218,7 +219,7 @@ def _read(reading: Reading) -> Generator[Outcome[Any, Any], None, None]:
     yield from untold.tell()
 
 
-async def stream_async(reading: Reading) -> AsyncGenerator[Outcome[Any, Any], None]:
+async def stream_async(reading: Streamed) -> AsyncGenerator[Outcome[Any, Any], None]:
     """The same, in the running event loop."""
     signals, untold = reading.signals, reading.untold
     try:

@@ -79,9 +79,6 @@ class AsyncRunner:
         self._open[batch] = []
         self._queued.append(Opened.of(batch, range(len(batch)), batch.calls))
         self._behind += len(batch)
-        if self._stop.asked:  # meanwhile, in another thread
-            self._keep_back()
-            self.wake()
         self._start_workers()
 
     async def collect(self, timeout: float) -> list[Answer]:
@@ -107,6 +104,13 @@ class AsyncRunner:
         for batch, outcomes in answers:
             self._deliver(batch, outcomes.positions)
         return answers
+
+    def begins(self) -> list[tuple[int, float]]:
+        return [
+            (worker.batch.indices[worker.position], worker.began)
+            for worker in self._working
+            if worker.batch is not NOTHING and worker.began != NEVER
+        ]
 
     async def close(self) -> None:
         self._untaken += [

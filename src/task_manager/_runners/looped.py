@@ -29,6 +29,7 @@ from . import Answer, NotBegun, Orders
 from .asynchronous import TIME_TO_END, AsyncRunner
 from .thread_worker import in_a_worker, works_here
 
+PATIENCE = 0.2  # seconds that the loop is waited for with what it tells by itself
 LOOK = 60.0  # seconds after which the loop's collect returns, though nothing has come
 
 
@@ -45,6 +46,7 @@ class LoopedRunner:
         self._submitted: deque[Batch] = deque()  # that the loop has not taken yet
         self._news: SimpleQueue[list[Answer] | BaseException] = SimpleQueue()
         self._owner = this_process()
+        self._stop = Stop()
         self._closing = self._closed = False
         self._loop: asyncio.AbstractEventLoop
         made: Future[AsyncRunner] = Future()
@@ -61,6 +63,7 @@ class LoopedRunner:
             raise WorkerStartError(f"no thread can be started for the event loop: {error}") from error
 
     def follow(self, stop: Stop) -> None:
+        self._stop = stop
         self._runner.follow(stop)
 
     def room(self, depth: int) -> bool:
@@ -84,6 +87,14 @@ class LoopedRunner:
             if not found:
                 raise news
         return found
+
+    def begins(self) -> list[tuple[int, float]]:
+        """As the loop tells it; nothing where a call blocks that."""
+        told: Future[list[tuple[int, float]]] = Future()
+        with suppress(RuntimeError, TimeoutError):  # the loop has ended, or does not come to it
+            self._loop.call_soon_threadsafe(lambda: told.set_result(self._runner.begins()))
+            return told.result(PATIENCE)
+        return []
 
     def wake(self) -> None:
         """Not offered."""
@@ -141,7 +152,11 @@ class LoopedRunner:
     def _take(self) -> None:
         try:
             while self._submitted and not self._closing:
-                self._runner.submit(self._submitted.popleft())
+                batch = self._submitted.popleft()
+                if self._stop.asked:  # meanwhile, in another thread
+                    self._news.put([(batch, Unrun(range(len(batch))))])
+                else:
+                    self._runner.submit(batch)
         except BaseException as error:  # which asyncio would keep to itself
             self._news.put(error)
 
