@@ -259,6 +259,9 @@ def chains(stages: list[TaskManager]) -> None:
     assert_type(chain.start_chain(["a"]), Summary)
     assert_type(chain.get_final_result_dict(), Mapping[str, str])
     assert_type(chain.get_final_error_dict(), Mapping[str, BaseException])
+    for outcome in chain.stream(["a"], ordered=True):
+        assert_type(outcome, Outcome[str, str])
+    chain.stream([1])  # type: ignore[list-item]
     chain.start([1])  # type: ignore[list-item]
     chain.add_stage(length)  # type: ignore[arg-type]
 

@@ -249,6 +249,28 @@ def die_at(n: int, last: int) -> int:
     return f.exit_at(n, last)
 
 
+@pytest.mark.parametrize("way", ["thread", "async", "fork"])
+def test_f39_a_limit_holds_while_it_is_read(way: str, tmp_path: Path) -> None:
+    """A rate, also of calls in a loop of their own; and the hook for errors, in the reader's thread."""
+    told: list[int] = []
+
+    class Told(TaskManager):
+        def process_error(self, task: int, error: BaseException) -> None:
+            assert threading.current_thread() is threading.main_thread()
+            told.append(task)
+
+    with manager_of(clock_or_fail, way, Told, rate_limit=(5, 0.25), worker_limit=4) as manager:
+        outcomes = list(manager.stream(range(14)))
+    began = sorted(one.result for one in outcomes if one.result is not None)
+
+    assert [7] == told == [one.task for one in outcomes if not one.ok]
+    assert all(later - first >= 0.25 for first, later in zip(began, began[5:], strict=False))
+
+
+def clock_or_fail(n: int) -> float:
+    return (f.fail_on_seven(n) and time.perf_counter()) or time.perf_counter()
+
+
 def test_f39_a_worker_dies_while_nobody_asks() -> None:
     """Its task alone is an error; the others have their outcomes."""
     with manager_of(die_at, "fork") as manager:
