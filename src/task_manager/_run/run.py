@@ -101,7 +101,7 @@ class Run:
         self._signals = signals
         self._stop = Stop() if stop is None else stop
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
-        self.gate = Gate(limit, clock)
+        self.gate: Gate = Gate(limit, clock)
         self._first = FirstAttempts(get_args, rate_key, self._slot, signals, self._stop, self._fail)
         self._ends = ends
         self._failing = failing
