@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import functions as f
+from scripts import Script
 from task_manager import ConfigurationError, Outcome, StageDiedError, TaskChain, TaskManager
 
 both = pytest.mark.parametrize("chain_mode", f.CHAIN_MODES)
@@ -296,3 +297,38 @@ def test_f39_a_copy_that_has_the_stream(chain_mode: str) -> None:
     got += [one.task for one in stream]
 
     assert list(range(300)) == sorted(got)
+
+
+OPEN = """
+import itertools, time
+from task_manager import TaskChain, TaskManager
+
+def work(x):
+    time.sleep(60 if x > 15 else 0.001)
+    return x
+
+def body():
+    stream = chain.stream(itertools.count())
+    for outcome in stream:
+        if outcome.task == 10:
+            return stream
+
+if __name__ == "__main__":
+    stages = [TaskManager(abs, "thread", logger=None), TaskManager(work, "process", logger=None)]
+    chain = TaskChain(stages, MODE, journal="chain.db")
+    stream = body()
+    time.sleep(0.1)
+    print("end", flush=True)
+"""
+
+
+@both
+def test_f39_the_script_ends_with_an_open_stream(
+    chain_mode: str, script: Callable[[str], Script]
+) -> None:
+    """At once, without a word, and no process is left."""
+    running = script(OPEN.replace("MODE", repr(chain_mode)))
+    out, err = running.process.communicate(timeout=10)
+
+    assert ("end\n", "", 0) == (out, err, running.process.returncode)
+    assert [] == running.left_after(10)

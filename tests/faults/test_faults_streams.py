@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,43 @@ def test_f39_the_outcome_of_a_call_that_nobody_asks_for_is_not_late() -> None:
 
 def die_at(n: int, last: int) -> int:
     return f.exit_at(n, last)
+
+
+class Alarm(Exception):
+    """Out of a signal handler of the script."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_f39_a_signal_at_any_moment(way: str) -> None:
+    """Its handler raises: nothing runs twice, and what the reader was not told runs again."""
+    armed: list[int] = []
+
+    def raise_alarm(*_: object) -> None:
+        if armed:
+            armed.clear()
+            raise Alarm
+
+    before = signal.signal(signal.SIGALRM, raise_alarm)
+    for number in range(1, 31):
+        got: list[int] = []
+        with manager_of(f.same, way) as manager:
+            try:
+                try:
+                    with closing(manager.stream(range(300), ordered=number % 2 == 0)) as stream:
+                        armed.append(number)
+                        signal.setitimer(signal.ITIMER_REAL, 0.0003 * number)
+                        for outcome in stream:
+                            got.append(outcome.task)
+                finally:
+                    armed.clear()
+            except Alarm:
+                pass
+            rest = [outcome.task for outcome in manager.stream(range(300))]
+
+        assert set() == {*got} & {*rest}
+        assert len({*range(300)} - {*got, *rest}) <= 1  # one that was just being handed over
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("way", ["thread", "async", "fork"])

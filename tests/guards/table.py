@@ -230,6 +230,7 @@ GUARDS = [
     Guard("F39", "a copy of the reader goes no further", STREAM, "_read", without("end_a_copy"), STREAMS, "a_copy and fork"),
     Guard("F39", "a copy does not wait for the calls of its parent", STREAM, "Streamed.leaves", never("this_process"), STREAMS, "a_copy and thread"),
     Guard("F39", "no more than so many wait for a slow task", UNTOLD, "BoundedSource.read", turned("self._told.waiting", "0"), "test_untold.py", "so_many"),
+    Guard("F39", "what had come when a signal raised runs again", STREAM, "RunStreamed.break_off", without("_give_back"), STREAMS, "any_moment and (serial or async)"),
     Guard("F39", "a fast stage waits for the next one", "_chain/turns.py", "PassedSource.full", turned("len(self._waiting) >= 2 * self.workers * self._wanted", "False"), "test_chain_stream.py", "waits_in_bounds"),
     Guard("F39", "who was not told runs again", STREAM, "RunStreamed._give_back", without("give_back"), "test_stream.py", "nobody_was_told and serial"),
     Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),

@@ -164,15 +164,16 @@ class RunStreamed(Streamed):
         self.signals.through(self._plan.handle_error)
 
     def break_off(self, error: BaseException) -> bool:
+        goes_on = False  # to tell what has come
         try:
-            if not self._opened.__exit__(type(error), error, error.__traceback__):
-                return False
+            stopped = self._opened.__exit__(type(error), error, error.__traceback__)
+            goes_on = bool(stopped) and not self._left
         finally:
-            if self._left:
+            if not goes_on:
                 self._give_back()
-        if not self._left:
+        if goes_on:
             self.signals.through(self._runs.conclude, self._flow.run, self._plan)
-        return True
+        return goes_on
 
     def _give_back(self) -> None:
         """What the reader was not told may run again, if nothing keeps it."""
