@@ -111,6 +111,33 @@ def start_method(name: str, value: Any) -> str | None:
     return None if value is None else one_of(name, value, get_all_start_methods())
 
 
+def worker_state(name: str, make: Any, mode: str) -> Callable[[], Any] | None:
+    """A function that can be called as it is; an async one where the mode awaits."""
+    if make is None:
+        return None
+    if not callable(make):
+        raise ConfigurationError(
+            f"{name} must be None or a function without parameters, which makes what a worker needs; "
+            f"got {make!r}"
+        )
+    is_async = _answers(inspect.iscoroutinefunction, make) or _answers(inspect.isasyncgenfunction, make)
+    if is_async and not MODES[mode].awaits:
+        raise ConfigurationError(
+            f"{name} must be a plain function or generator function in {mode} mode; {make!r} is async, "
+            "which needs execution_mode='async'"
+        )
+    parameters: Iterable[inspect.Parameter] = ()
+    with contextlib.suppress(ValueError, TypeError):  # one that Python cannot look into
+        parameters = inspect.signature(make).parameters.values()
+    for one in parameters:
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+            raise ConfigurationError(
+                f"{name} must be a function without parameters; {make!r} needs {one.name!r}, which "
+                "functools.partial can give it"
+            )
+    return make  # type: ignore[no-any-return]
+
+
 def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False; got {value!r}")
@@ -211,6 +238,7 @@ MANAGER: dict[str, Row] = {
     "journal": Row(journal, beside="deduplicate"),
     "logger": Row(log),
     "start_method": Row(start_method),
+    "worker_state": Row(worker_state, beside="execution_mode"),
     "keep_results": Row(keeps),
     "observers": Row(observers),
 }

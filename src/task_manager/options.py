@@ -33,6 +33,7 @@ class ManagerOptions(TypedDict, total=False):
     journal: str | os.PathLike[str] | Journal | None
     logger: TaskLogger | None
     start_method: StartMethod | None
+    worker_state: Callable[[], Any] | None
     keep_results: bool | Literal["errors"]
     observers: Iterable[Observer]
 
@@ -54,5 +55,6 @@ class ManagerAttributes:
     journal: Journal | None
     logger: TaskLogger | None
     start_method: StartMethod | None
+    worker_state: Callable[[], Any] | None
     keep_results: bool | Literal["errors"]
     observers: Sequence[Observer]

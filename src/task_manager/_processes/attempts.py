@@ -7,16 +7,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .._call import release
 from .._task import Batch, Failure, InTurn, Outcomes, Unrun
-from ..errors import TransportError
+from ..errors import TransportError, WorkerStartError
 from . import wire
 from .arguments import Share, named, pack_calls
 from .channel import NAP, GarbageError, TooLarge
 from .child import Child
-from .report import Note, Report, open_note, open_report
+from .report import (
+    Note,
+    Report,
+    StateRefusal,
+    open_note,
+    open_report,
+    refusal_in,
+    words_in,
+)
+from .worker import READY, UP
 
 
 class Overdue(NamedTuple):
@@ -119,6 +129,29 @@ class Worker(Child):
             and len(self.sent) > 1
             and len(self.sent[1].positions) * self.pace >= 2 * NAP
         )
+
+    def hear(self, frame: memoryview | TooLarge) -> None:
+        """What it says before it is ready. Raises WorkerStartError where its state cannot be made."""
+        if not isinstance(frame, TooLarge) and frame == UP:
+            self.up = True
+        elif not isinstance(frame, TooLarge) and frame == READY:
+            self.up = self.ready = True
+        else:
+            refusal = refusal_in(frame)
+            if isinstance(refusal, StateRefusal):
+                error = WorkerStartError(refusal.text)
+                if refusal.cause is None:
+                    raise error
+                raise error from wire.unpack_failure(refusal.cause).error
+            self.refusal = refusal
+
+    def last_words(self) -> str:
+        """Of one that was told goodbye, and has ended: what is wrong with its clean-up."""
+        words = ""
+        with suppress(GarbageError):
+            for frame in self.channel.receive():
+                words = words_in(frame)
+        return words
 
     def has_sent(self, batch: Batch, positions: Sequence[int], size: int) -> None:
         """These are on their way to it, in so many bytes."""

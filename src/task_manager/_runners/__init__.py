@@ -94,12 +94,14 @@ class Orders:
     task_timeout: Seconds that a call may take, or None.
     start_method: How worker processes are started; None: the platform's default.
     slot: Where a runner that makes the calls itself tells its current task, by its index.
+    state: Called by each worker before its first call; its result is the first argument of all of them.
     """
 
     workers: int
     task_timeout: float | None = None
     start_method: str | None = None
     slot: Slot | None = None
+    state: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

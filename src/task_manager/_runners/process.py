@@ -24,11 +24,12 @@ from .._call import NEVER, clock
 from .._platform import this_process, when_ready
 from .._processes import wire
 from .._processes.attempts import Overdue, Unsent, Worker
-from .._processes.channel import NAP, GarbageError, TooLarge
+from .._processes.channel import NAP, GarbageError
 from .._processes.child import (
     TIME_TO_END,
     FailedStarts,
     Glance,
+    failed_set_ups_error,
     failed_starts_error,
     not_ready,
     tells_of_death,
@@ -37,14 +38,14 @@ from .._processes.child import (
 from .._processes.files import standard_files_taken
 from .._processes.function import pack_object
 from .._processes.life import refusals_named, refuse_daemons, uninterrupted
-from .._processes.report import refusal_in
-from .._processes.worker import GOODBYE, READY, work
+from .._processes.worker import GOODBYE, work
 from .._rules.suspects import Suspects
+from .._state import TIME_TO_CLEAN_UP, CleanUps, has_clean_up
 from .._stop import Stop
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerDiedError, WorkerStartError
 from . import Answer, NotBegun, Orders
-from .deaths import charge, given_back, lives_on
+from .deaths import charge, given_back, lives_on, never_begun, not_made
 from .places import Places
 
 
@@ -59,7 +60,11 @@ class ProcessRunner:
         self._timeout = orders.task_timeout
         self._context = multiprocessing.get_context(orders.start_method)
         self._sentinels_tell = tells_of_death(self._context)
-        self._func = pack_object(func, self._context.get_start_method())
+        method = self._context.get_start_method()
+        self._func = pack_object(func, method)
+        self._make = None if orders.state is None else pack_object(orders.state, method)
+        self._cleans_up = orders.state is not None and has_clean_up(orders.state)
+        self._clean_ups = CleanUps()
         self._running: list[Worker] = []
         self._answers: list[Answer] = []
         with refusals_named("worker process"), standard_files_taken():
@@ -128,25 +133,24 @@ class ProcessRunner:
                 if worker.sent:
                     worker.kill()
                 worker.channel.send(GOODBYE)
-                worker.channel.close()
-            deadline = clock() + TIME_TO_END  # of all together
+                if not self._cleans_up:
+                    worker.channel.close()
+            patience = TIME_TO_CLEAN_UP if self._cleans_up else TIME_TO_END
+            deadline = clock() + patience  # of all together
             for worker in self._running:
+                if not worker.ready:  # it would come up first
+                    worker.kill()
                 worker.end(max(0.0, deadline - clock()))
+                if self._cleans_up:
+                    self._clean_ups.tell(worker.last_words())
+                    worker.close()
             self._ended += self._running
             self._running.clear()
             self._selector.close()
 
     def not_begun(self) -> NotBegun:
         """What no worker had, and what each had before it."""
-        found = [(part.batch, part.left) for part in self._parts]
-        for batch, outcomes in self._answers:
-            if isinstance(outcomes, Unrun):
-                found.append((batch, sorted(set(outcomes.positions).difference(outcomes.begun))))
-        for worker in self._ended:
-            number = int(worker.last_begun)
-            found += [(sent.batch, sent.left[len(sent.begun(number)) :]) for sent in worker.sent]
-            found += [(unsent.batch, unsent.left) for unsent in worker.unsent]
-        return found
+        return never_begun(self._parts, self._answers, self._ended)
 
     # ------------------------------------------------------------------ a stop
 
@@ -194,7 +198,7 @@ class ProcessRunner:
         with uninterrupted(), refusals_named("worker process"):
             worker = Worker()
             try:
-                worker.start(self._context, work, self._func, name="task_manager-worker")
+                worker.start(self._context, work, self._func, self._make, name="task_manager-worker")
                 worker.listen(self._selector, self._sentinels_tell)
             except BaseException:  # it has no owner yet
                 worker.kill()
@@ -213,7 +217,7 @@ class ProcessRunner:
 
     def _end_hanging(self, timeout: float) -> None:
         """Kill the workers that do not come up."""
-        coming = [worker for worker in self._running if not worker.ready]
+        coming = [worker for worker in self._running if not worker.up]
         limit = time_to_come_up(timeout, len(coming))
         for worker in coming:
             if clock() - worker.began >= limit:
@@ -277,6 +281,8 @@ class ProcessRunner:
             self._most = len(self._running)
         elif failed.refusal:
             raise WorkerStartError(failed.refusal)
+        elif failed.up:
+            raise failed_set_ups_error(failed.exitcode)
         else:
             method = self._context.get_start_method()
             raise failed_starts_error("worker processes", failed.exitcode, method)
@@ -306,7 +312,7 @@ class ProcessRunner:
                 worker.unsent.popleft()
             if share.failures:
                 failures = {positions[place]: failure for place, failure in share.failures.items()}
-                self._answers.append((part.batch, _failed(failures)))
+                self._answers.append((part.batch, not_made(failures)))
                 positions = [position for position in positions if position not in failures]
             if positions:
                 frame = wire.dumps((self._run, part.batch.unpack, *share.column))
@@ -327,17 +333,11 @@ class ProcessRunner:
                     if self._suspects and isinstance(outcomes, Outcomes):
                         self._suspects.clear(batch.indices[position] for position in outcomes.positions)
                     self._answers.append((batch, outcomes))
-                elif not isinstance(frame, TooLarge) and frame == READY:
-                    worker.ready = True
+                    continue
+                worker.hear(frame)
+                if worker.ready:
                     self._failed_starts.clear()
-                else:
-                    worker.refusal = refusal_in(frame)
-                    if not any(other.ready for other in self._running):
-                        raise WorkerStartError(worker.refusal)
+                elif worker.refusal and not any(other.ready for other in self._running):
+                    raise WorkerStartError(worker.refusal)
         except GarbageError:
             worker.lost = True
-
-
-def _failed(failures: dict[int, Failure]) -> Outcomes:
-    """Outcomes of calls that were not made."""
-    return Outcomes(list(failures), [None] * len(failures), failures, [])

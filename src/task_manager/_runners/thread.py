@@ -24,6 +24,7 @@ from typing import Any
 from .._call import LOOK_AGAIN, NEVER, PROMPT, clock
 from .._platform import this_process
 from .._processes.life import uninterrupted
+from .._state import TIME_TO_CLEAN_UP, CleanUps
 from .._stop import Followed, Stop
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
@@ -53,6 +54,8 @@ class ThreadRunner:
         self._open: dict[Batch, int] = {}  # batches in flight, and how many outcomes of each have come
         self._short = False  # threads have gone, and are not replaced yet
         self._ended_in_a_row = 0
+        self._make = orders.state
+        self._clean_ups = CleanUps()
         self._places = Places()
         self._owner = this_process()
         self._followed = Followed()
@@ -101,6 +104,10 @@ class ThreadRunner:
         for thread in self._working.values():
             if thread is not threading.current_thread():
                 thread.join(TIME_TO_END / len(self._working))
+        deadline = clock() + TIME_TO_CLEAN_UP  # of all together
+        for worker, thread in self._working.items():
+            if worker.has_state and worker.batch is None and thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - clock()))
         self._ended = list(self._working)
         self._working.clear()
 
@@ -153,6 +160,7 @@ class ThreadRunner:
         thread = threading.Thread(
             target=take_batches,
             args=(self._func, self._inbox, self._outbox, worker, self._followed),
+            kwargs={"make": self._make, "clean_ups": self._clean_ups},
             name="task_manager-worker",
             daemon=True,
         )
@@ -192,6 +200,8 @@ class ThreadRunner:
                 if workers is self._working:
                     self._places.give_back(worker.number)
                 self._short = True
+                if isinstance(worker.fault, WorkerStartError):  # its state cannot be made
+                    raise worker.fault
                 if worker.batch in self._open:
                     positions = range(self._open.pop(worker.batch), len(worker.batch))
                     begun = range(positions.start, min(positions.stop, int(worker.slot[0]) + 1))

@@ -11,11 +11,13 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from .._call import IDLE, NEVER, TOO_LONG, call_batch, clock, invoker
 from .._platform import this_process
+from .._state import CleanUps, Maker, State, set_up
 from .._stop import Followed
 from .._task import Batch, Failure, Outcomes, Unrun
 from . import Answer
@@ -36,6 +38,7 @@ class ThreadWorker:
     number: Which worker it is.
     batch, slot: Written by the thread: its batch, and its current call.
     fault: Written by the thread: the error that it has ended of, by itself.
+    has_state: Written by the thread: there is something that it will clean up, or does just now.
     left_alone: Written by the runner: no outcome of this thread is waited for any more.
     lock: The thread holds it to take a batch, the runner to decide that the current call is overdue and
         to set `left_alone`. Without it the thread could end that call and take the next batch between
@@ -47,6 +50,7 @@ class ThreadWorker:
         self.batch: Batch | None = None
         self.slot = [IDLE, NEVER]
         self.fault: BaseException | None = None
+        self.has_state = False
         self.left_alone = False
         self.lock = threading.Lock()
 
@@ -70,9 +74,19 @@ def take_batches(
     outbox: SimpleQueue[Answer | None],
     worker: ThreadWorker,
     followed: Followed,
+    make: Maker | None,
+    clean_ups: CleanUps,
 ) -> None:
-    """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
+    """The life of a worker thread. Knows no runner, so that a dropped one can be collected.
+
+    The state is made before a batch is taken: no other thread has to wait for that one.
+    """
+    state: State | None = None
     try:
+        if make is not None:
+            state = set_up(make)
+            func = partial(func, state.value)
+            worker.has_state = True
         while not worker.left_alone and (batch := _next_batch(inbox, worker)) is not None:
             _make_calls(func, batch, outbox, worker, followed)
             if not worker.left_alone:
@@ -80,6 +94,11 @@ def take_batches(
             del batch
     except BaseException as error:  # of our own code, which has failed twice: see `_make_calls`
         worker.fault = error
+    finally:
+        if state is not None:  # also where the call was left alone: it has returned now
+            func = make = None  # type: ignore[assignment]
+            clean_ups.tell(state.clean_up())
+            worker.has_state = False
 
 
 def _next_batch(inbox: SimpleQueue[Batch | None], worker: ThreadWorker) -> Batch | None:
