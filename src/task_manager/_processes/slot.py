@@ -9,7 +9,7 @@ from typing import Any
 from .._call import IDLE, NEVER
 from .._platform import MemoryByArgument, MemoryByPipe, shared_by_argument
 
-FRESH = [IDLE, NEVER, IDLE, 0.0]
+FRESH = [IDLE, NEVER, IDLE, IDLE]
 STOPPED = 3  # the cell of the run that is stopped
 
 
@@ -19,7 +19,7 @@ class SharedSlot:
     And a third one: the number of the last call whose outcome is being reported. Meanwhile the first one
     tells of the outcome that is being pickled, and not how far the calls have come.
 
-    And a fourth one, which the parent writes: the number of the run that is stopped, 0 before.
+    And a fourth one, which the parent writes: the number of the run that is stopped, IDLE before.
     """
 
     def __init__(self, memory: MemoryByPipe | MemoryByArgument) -> None:
