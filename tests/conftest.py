@@ -29,6 +29,12 @@ PATIENCE = 5.0  # seconds that what ends by itself may take to end
 CHILDREN = Path("/proc/thread-self/children")  # in kernels that have it
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A process of pytest-xdist has threads of its own, and Python 3.12 warns there of each fork."""
+    if hasattr(config, "workerinput"):
+        config.addinivalue_line("filterwarnings", "ignore:This process .*use of fork:DeprecationWarning")
+
+
 def children() -> list[str]:
     """The processes below this one: as the kernel tells them, or else each is asked for its parent."""
     if CHILDREN.exists():

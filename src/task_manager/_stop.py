@@ -42,7 +42,7 @@ class Stop:
 
     def __init__(self, signals: HeldSignals | None = None, in_loop: bool = False) -> None:
         self.reason: str | None = None
-        self.at_once = False
+        self.at_once: bool = False
         self._signals = signals
         self._in_loop = in_loop
         self._home = this_process()
@@ -134,7 +134,7 @@ class Followed:
     __slots__ = ("stop",)
 
     def __init__(self) -> None:
-        self.stop = Stop()
+        self.stop: Stop = Stop()
 
 
 def exhaust(calls: Iterator[Any]) -> None:

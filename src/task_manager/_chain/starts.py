@@ -52,7 +52,7 @@ class Starts:
         self._ledger = Ledger()
         self.results: Results = Results(self._ledger.keys)
         self.summary: Summary = Summary()
-        self.unsaid = Unsaid()
+        self.unsaid: Unsaid = Unsaid()
         self._known = Known()
         self._stop: Stop | None = None  # of the start that is going on
 

@@ -47,7 +47,7 @@ class Runs:
         self.results: Results = Results(self._ledger.keys)
         self.summary: Summary = Summary()
         self._known = Known()
-        self.unsaid = Unsaid()
+        self.unsaid: Unsaid = Unsaid()
         self._runner = KeptRunner()
         self._stop: Stop | None = None  # of the run that is going on
 
