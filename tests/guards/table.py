@@ -1,6 +1,6 @@
 """The guards, and the test that needs each.
 
-A row is a demand (F1 to F37, docs/contributing.md), what the guard is for, the file and the function that it
+A row is a demand (F1 to F38, docs/contributing.md), what the guard is for, the file and the function that it
 stands in, the edit that takes it out, a file of tests, and what pytest's -k selects there.
 """
 
@@ -57,6 +57,7 @@ JOURNALED, PENDING = "_journal/record.py", "_journal/pending.py"
 NOTED, DOUBTS = "_journal/chain_record.py", "test_faults_chain_journal.py"
 STORE, DOOR = "_journal/store.py", "_journal/door.py"
 FILES, STORED = "test_journal_door.py", "test_journal_store.py"
+STATES = "test_faults_state.py"
 JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
 
 FILE, LISTS = "_report/file.py", "_report/lists.py"
@@ -220,5 +221,12 @@ GUARDS = [
     Guard("F37", "an input that was closed has not ended", "_run/async_source.py", "AsyncIterableSource._pull", turned("not self._closing", "True"), STOPS_CHAIN, "input_that_waits and async-process"),
     Guard("F37", "a wake is no thread that will be free", THREAD, "ThreadRunner.submit", turned("len(self._wakes)", "0"), "test_wake.py", "f37"),
     Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
+    Guard("F38", "a copy that a set-up has forked ends", "_state.py", "set_up", without("end_a_copy"), STATES, "f38_a_copy and use and serial"),
+    Guard("F38", "a copy that a call has forked cleans up nothing", "_state.py", "State.__init__", never("generator"), STATES, "f38_a_copy and Noted"),
+    Guard("F38", "a set-up that raises ends the run, in its own words", "_processes/attempts.py", "Worker.hear", never("StateRefusal"), STATES, "f38_its_traceback and fork"),
+    Guard("F38", "one that is killed as it makes its state is not tried fifty times", CHILD, "FailedStarts.too_many", turned("not child.up", "True"), "test_child.py", "f07_so_many"),
+    Guard("F38", "a set-up has no time limit", WORKER, "_serve", without("UP"), STATES, "f38_a_slow_set_up"),
+    Guard("F38", "a thread that was left alone cleans up when its call returns", "_runners/thread_worker.py", "take_batches", never("state is not None"), STATES, "f38_a_thread"),
+    Guard("F38", "idle workers are told goodbye before those left are killed, at exit", KEPT, "KeptRunner.close_at_exit", instead("lambda self: None"), "test_worker_state.py", "interpreters_exit"),
 ]
 # fmt: on
