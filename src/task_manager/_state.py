@@ -44,8 +44,10 @@ class State:
 
     def clean_up(self) -> str:
         """What is wrong with the clean-up, "" if nothing is. Twice is once."""
+        if self._home is not this_process():  # and the generator is not let go of either: see `_open`
+            return ""
         generator, self._generator, self.value = self._generator, None, None
-        if generator is None or self._home is not this_process():
+        if generator is None:
             return ""
         try:
             next(generator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import os
 import signal
 import threading
@@ -131,6 +132,35 @@ def sleep_at_0(state: str, task: int) -> int:
     if task == 0:
         time.sleep(20)
     return task
+
+
+def kept_open(path: str) -> Iterator[str]:
+    try:
+        yield path
+    finally:
+        note(path, "down")
+
+
+@pytest.mark.skipif("fork" not in START_METHODS, reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("close", [True, False])
+def test_f38_a_copy_that_is_done_with_the_manager(close: bool, tmp_path: Path) -> None:
+    """A copy that closes or drops it does not close what its parent has open."""
+    path = str(tmp_path / "notes")
+    manager = manager_of(use, "serial", worker_state=functools.partial(kept_open, path))
+    manager.start([1])
+    pid = os.fork()
+    if not pid:
+        if close:
+            manager.shutdown_pools()
+        del manager
+        gc.collect()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    then = noted(path, "down")
+    manager.shutdown_pools()
+
+    assert ([], 1) == (then, len(noted(path, "down")))
 
 
 @pytest.mark.parametrize("way", START_METHODS)

@@ -222,7 +222,7 @@ GUARDS = [
     Guard("F37", "a wake is no thread that will be free", THREAD, "ThreadRunner.submit", turned("len(self._wakes)", "0"), "test_wake.py", "f37"),
     Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
     Guard("F38", "a copy that a set-up has forked ends", "_state.py", "set_up", without("end_a_copy"), STATES, "f38_a_copy and use and serial"),
-    Guard("F38", "a copy that a call has forked cleans up nothing", "_state.py", "State.__init__", never("generator"), STATES, "f38_a_copy and Noted"),
+    Guard("F38", "a copy that a call has forked cleans up nothing", "_state.py", "State.__init__", never("generator"), STATES, "f38_a_copy_that_is_done"),
     Guard("F38", "a set-up that raises ends the run, in its own words", "_processes/attempts.py", "Worker.hear", never("StateRefusal"), STATES, "f38_its_traceback and fork"),
     Guard("F38", "one that is killed as it makes its state is not tried fifty times", CHILD, "FailedStarts.too_many", turned("not child.up", "True"), "test_child.py", "f07_so_many"),
     Guard("F38", "a set-up has no time limit", WORKER, "_serve", without("UP"), STATES, "f38_a_slow_set_up"),

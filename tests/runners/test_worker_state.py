@@ -155,6 +155,13 @@ def test_stages_of_a_chain(chain_mode: str, way: str, tmp_path: Path) -> None:
 
 
 SCRIPT = """
+import weakref
+
+class Early: ...
+
+early = Early()
+weakref.finalize(early, str)  # now those of weakref run at exit after whatever is imported from here on
+
 from functions import WAYS, manager_of
 from states import Noted, use
 
