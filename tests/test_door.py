@@ -44,6 +44,7 @@ class Orders(TaskManager):
         ],
         *[(name, "max_retries") for name in ("retries", "retry", "max_retry", "maxRetries")],
         *[("timeout", "task_timeout"), ("executor", "execution_mode"), ("mode", "execution_mode")],
+        *[(name, "max_tasks_per_worker") for name in ("max_tasks_per_child", "maxtasksperchild")],
         *[("initializer", "worker_state"), ("worker_init", "worker_state")],
         *[("desc", "progress_desc"), ("progress", "show_progress"), ("retry_on", "retry_exceptions")],
         *[("worker_limits", "worker_limit"), ("exec_mode", "execution_mode"), ("log", "logger")],

@@ -111,6 +111,10 @@ OPTIONS: dict[str, tuple[str, list[Any]]] = {
         "worker_state must be None or a function without parameters, which makes what a worker needs",
         [5, True, "model", [plain]],
     ),
+    "max_tasks_per_worker": (
+        "max_tasks_per_worker must be None or a whole number of at least 1",
+        [0, -1, 2.0, True, "2", [2], math.inf],
+    ),
     "keep_results": (
         "keep_results must be True, False or 'errors', which keeps the errors alone",
         [None, 0, 1, "yes"],
@@ -153,6 +157,8 @@ RIGHT: list[tuple[str, Any, Any]] = [
     ("start_method", None, None),
     *[("start_method", method, method) for method in get_all_start_methods()],
     ("worker_state", None, None),
+    ("max_tasks_per_worker", None, None),
+    ("max_tasks_per_worker", 1, 1),
     ("worker_state", dict, dict),
     ("journal", None, None),
     ("journal", "run.db", Journal("run.db")),
@@ -233,6 +239,20 @@ def test_a_time_limit_needs_a_mode_that_can_leave_a_call(mode: str) -> None:
     assert (
         "task_timeout needs a mode that can leave a call before it returns: thread, process, async; "
         "got 'serial'"
+    ) == str(caught.value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_so_many_tasks_need_workers_that_can_be_replaced(mode: str) -> None:
+    """Refused at the door in serial and async mode, where there is no worker to replace."""
+    if mode in ("thread", "process"):
+        assert 9 == TaskManager(plain, mode, max_tasks_per_worker=9, logger=None).max_tasks_per_worker
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        TaskManager(fit(plain, mode), mode, max_tasks_per_worker=9, logger=None)
+
+    assert (
+        f"max_tasks_per_worker needs a mode whose workers can be replaced: thread, process; got {mode!r}"
     ) == str(caught.value)
 
 

@@ -138,6 +138,17 @@ def worker_state(name: str, make: Any, mode: str) -> Callable[[], Any] | None:
     return make  # type: ignore[no-any-return]
 
 
+def most_tasks(name: str, value: Any, mode: str) -> int | None:
+    """A whole number, in a mode whose workers can be replaced; None is no limit."""
+    most = whole_or_none(name, value, least=1)
+    if most is not None and not MODES[mode].replaces:
+        able = ", ".join(name for name, other in MODES.items() if other.replaces)
+        raise ConfigurationError(
+            f"{name} needs a mode whose workers can be replaced: {able}; got {mode!r}"
+        )
+    return most
+
+
 def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False; got {value!r}")
@@ -239,6 +250,7 @@ MANAGER: dict[str, Row] = {
     "logger": Row(log),
     "start_method": Row(start_method),
     "worker_state": Row(worker_state, beside="execution_mode"),
+    "max_tasks_per_worker": Row(most_tasks, beside="execution_mode"),
     "keep_results": Row(keeps),
     "observers": Row(observers),
 }

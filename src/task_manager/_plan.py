@@ -31,6 +31,7 @@ def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
             manager.task_timeout,
             manager.start_method,
             state=manager.worker_state,
+            most_calls=manager.max_tasks_per_worker,
         ),
         retry=RetryPolicy(
             manager.max_retries,

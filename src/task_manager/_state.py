@@ -140,3 +140,7 @@ class CleanUps:
         if wrong and not self._told:
             self._told = True
             warn(f"{wrong}. No result is lost")
+
+    def late(self, name: str) -> None:
+        """One takes too long. name: Of the function."""
+        self.tell(f"the clean-up of worker_state={name} has not ended after {TIME_TO_CLEAN_UP:g} s")

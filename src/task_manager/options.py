@@ -34,6 +34,7 @@ class ManagerOptions(TypedDict, total=False):
     logger: TaskLogger | None
     start_method: StartMethod | None
     worker_state: Callable[[], Any] | None
+    max_tasks_per_worker: int | None
     keep_results: bool | Literal["errors"]
     observers: Iterable[Observer]
 
@@ -56,5 +57,6 @@ class ManagerAttributes:
     logger: TaskLogger | None
     start_method: StartMethod | None
     worker_state: Callable[[], Any] | None
+    max_tasks_per_worker: int | None
     keep_results: bool | Literal["errors"]
     observers: Sequence[Observer]

@@ -57,7 +57,11 @@ JOURNALED, PENDING = "_journal/record.py", "_journal/pending.py"
 NOTED, DOUBTS = "_journal/chain_record.py", "test_faults_chain_journal.py"
 STORE, DOOR = "_journal/store.py", "_journal/door.py"
 FILES, STORED = "test_journal_door.py", "test_journal_store.py"
-STATES = "test_faults_state.py"
+STATES, REPLACED, PROCESSES = (
+    "test_faults_state.py",
+    "test_faults_replaced.py",
+    "_runners/worker_processes.py",
+)
 JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
 
 FILE, LISTS = "_report/file.py", "_report/lists.py"
@@ -103,7 +107,7 @@ GUARDS = [
     Guard("F7", "a fork server that has come to such a start is known by its end", LAUNCH, "launch", never("end_of_servant"), SURROUNDINGS, "f07_a_script_without and fork_server"),
     Guard("F7", "the parent tells it at the first", CHILD, "failed_starts_error", never("UNGUARDED"), SURROUNDINGS, "f07_a_script_without and spawn and manager"),
     Guard("F7", "a worker says that it cannot load its function", WORKER, "_serve", catching(NONE), PICKLES, "f07_a_function_that_no_worker_can_load"),
-    Guard("F7", "the workers there are do the work where no more can be started", POOL, "ProcessRunner._choose", catching(NONE), PROCESS, "f07_no_more_processes and fork"),
+    Guard("F7", "the workers there are do the work where no more can be started", PROCESSES, "WorkerProcesses.choose", catching(NONE), PROCESS, "f07_no_more_processes and fork"),
     Guard("F8", "start says to await start_async", "_run/pump.py", "refuse_running_loop", instead("lambda *_: None"), RUNS, "f08_start_in_a_running_loop and async"),
     Guard("F8", "a forked child has locks of its own", LIFE, "", without("_begin_anew"), RUNS, "f08_a_manager_works_inside and process and fork"),
     Guard("F9", "process: children are deaf to Ctrl-C", LIFE, "live", turned("ignore_ctrl_c", "signal.default_int_handler"), STOPPING, "f09_workers_leave and fork"),
@@ -227,6 +231,12 @@ GUARDS = [
     Guard("F38", "one that is killed as it makes its state is not tried fifty times", CHILD, "FailedStarts.too_many", turned("not child.up", "True"), "test_child.py", "f07_so_many"),
     Guard("F38", "a set-up has no time limit", WORKER, "_serve", without("UP"), STATES, "f38_a_slow_set_up"),
     Guard("F38", "a thread that was left alone cleans up when its call returns", "_runners/thread_worker.py", "take_batches", never("state is not None"), STATES, "f38_a_thread"),
+    Guard("F38", "the successor of one that dies takes its place", PROCESSES, "WorkerProcesses._replace", never("successor is not None"), REPLACED, "f38_one_that_dies or f38_one_whose"),
+    Guard("F38", "a worker is given no more than it may make", POOL, "ProcessRunner._hand_out", never("worker.room"), "test_max_tasks.py", "no_worker_makes_more and fork"),
+    Guard("F38", "where no successor can be had a process goes first", PROCESSES, "WorkerProcesses._start_successor", catching(NONE), REPLACED, "f38_no_process"),
+    Guard("F38", "where no successor can be had a thread goes first", THREAD, "ThreadRunner._go_alone", instead("lambda self, worker, handover: None"), REPLACED, "f38_no_thread"),
+    Guard("F38", "a clean-up that hangs is not waited for", PROCESSES, "WorkerProcesses.renew", never("TIME_TO_CLEAN_UP"), REPLACED, "f38_a_clean_up and not thread"),
+    Guard("F38", "a thread waits until the one before it has made its calls", "_runners/thread_worker.py", "take_batches", never("worker.before is not None"), "test_max_tasks.py", "ready_first and thread"),
     Guard("F38", "idle workers are told goodbye before those left are killed, at exit", KEPT, "KeptRunner.close_at_exit", instead("lambda self: None"), "test_worker_state.py", "interpreters_exit"),
 ]
 # fmt: on

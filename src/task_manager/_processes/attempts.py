@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 from typing import Any, NamedTuple
 
 from .._call import release
@@ -50,6 +51,10 @@ class Unsent:
         whole = len(positions) == len(batch)
         calls = batch.calls if whole else [batch.calls[position] for position in positions]
         self._shares = pack_calls(calls, batch.unpack)
+
+    def split(self, count: int) -> tuple[Unsent, Unsent]:
+        """The first so many, and the others. To be called before any are packed."""
+        return Unsent(self.batch, self.left[:count]), Unsent(self.batch, self.left[count:])
 
     def pack(self) -> tuple[Share, Sequence[int]]:
         """The next share, and which attempts of the batch it has."""
@@ -95,12 +100,14 @@ class Sent:
 class Worker(Child):
     """Owns a worker process, and what it has: it makes the calls of the first that was sent.
 
+    most: Calls that it may make; None: as many as there are. calls_left: Of these.
     place: Its number among the workers. lost: It has sent what is no report.
     pace: Seconds a call, in its last report.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         super().__init__()
+        self.calls_left: float = inf if most is None else most
         self.place = 0
         self.sent: deque[Sent] = deque()
         self.unsent: deque[Unsent] = deque()
@@ -117,6 +124,14 @@ class Worker(Child):
     def load(self) -> int:
         """What it has to do, in batches, about."""
         return len(self.sent) + len(self.unsent)
+
+    @property
+    def room(self) -> float:
+        """How many more calls it may be given."""
+        if self.calls_left == inf:
+            return inf
+        given: list[Sent | Unsent] = [*self.sent, *self.unsent]
+        return self.calls_left - sum(len(one.left) for one in given)
 
     @property
     def busy(self) -> bool:
@@ -185,6 +200,7 @@ class Worker(Child):
                 return sent.batch, Unrun(sent.left)
             outcomes = _outcomes_of(sent, report, self.place)
         sent.done += len(outcomes.positions)
+        self.calls_left -= len(outcomes.positions)
         if sent.done == len(sent.positions):
             self.sent.popleft()
         self.pace = sum(outcomes.seconds) / len(outcomes.seconds)

@@ -61,10 +61,7 @@ class StateOfLoop:
             _, late = await asyncio.wait([self._task], timeout=TIME_TO_CLEAN_UP)
             if late:
                 self._task.cancel()
-                self._clean_ups.tell(
-                    f"the clean-up of worker_state={name_of(self._make)} has not ended after "
-                    f"{TIME_TO_CLEAN_UP:g} s"
-                )
+                self._clean_ups.late(name_of(self._make))
 
     @makes_calls
     async def _live(self, make: Maker) -> None:
