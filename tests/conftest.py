@@ -33,6 +33,26 @@ def pytest_configure(config: pytest.Config) -> None:
     """A process of pytest-xdist has threads of its own, and Python 3.12 warns there of each fork."""
     if hasattr(config, "workerinput"):
         config.addinivalue_line("filterwarnings", "ignore:This process .*use of fork:DeprecationWarning")
+    if "COVERAGE_PROCESS_START" in os.environ:
+        save_one_at_a_time()
+
+
+def save_one_at_a_time() -> None:
+    """Under coverage `os._exit` saves what was measured, and crashes where two threads do so at once.
+
+    (coverage 7.17: the first to be done closes the connections to SQLite of all threads.) That would
+    be a death by SIGSEGV in place of the exit code that a test waits for.
+    """
+    from coverage import Coverage
+
+    save, lock = Coverage.save, [threading.RLock()]
+
+    def save_alone(self: Coverage) -> None:
+        with lock[0]:
+            save(self)
+
+    Coverage.save = save_alone  # type: ignore[method-assign]
+    os.register_at_fork(after_in_child=lambda: lock.__setitem__(0, threading.RLock()))
 
 
 def children() -> list[str]:

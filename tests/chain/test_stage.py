@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import pickle
 import socket
@@ -103,6 +104,39 @@ def test_tasks_come_in_order_and_up_to_the_limit(source: LinkSource, told: Told,
 
     assert [["a"], ["b", "c"], []] == [read(source, 1), read(source, 5), read(source, 5)]
     assert [TookReport([10]), TookReport([11, 12])] == told.reports
+
+
+@pytest.mark.parametrize("loop_without_readers", [False, True])
+def test_the_calls_of_a_loop_go_on_while_its_input_waits(
+    source: LinkSource, link: Any, loop_without_readers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what comes meanwhile ends the waiting."""
+
+    async def calls() -> list[str]:
+        order: list[str] = []
+
+        async def call() -> None:
+            await asyncio.sleep(0.01)
+            order.append("call")
+            send(link, StageBatch(1, [10], True, ["a"], []))
+
+        async def waiting() -> None:
+            await source.wait(60.0)
+            order.append("input")
+
+        await asyncio.gather(waiting(), call())
+        await source.wait(0.001)
+        return order
+
+    if loop_without_readers:  # as that of Windows
+        monkeypatch.setattr(asyncio.SelectorEventLoop, "add_reader", refuse)
+
+    assert ["call", "input"] == asyncio.run(calls())
+    assert ["a"] == read(source, 1)
+
+
+def refuse(*_: object) -> None:
+    raise NotImplementedError
 
 
 def test_f23_a_stage_opens_what_it_needs_and_leaves_the_rest_in_the_link(

@@ -75,11 +75,12 @@ class Aim:
 
     def __enter__(self) -> Aim:
         Aim.home = os.getpid()
+        self._before = sys.gettrace()  # that of a measurement of coverage
         sys.settrace(self._trace)
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self._before)
 
     def _trace(self, frame: Any, event: str, argument: Any) -> Any:
         if not frame.f_code.co_filename.startswith(PACKAGE):
@@ -92,4 +93,9 @@ class Aim:
         return self._trace
 
 
-os.register_at_fork(after_in_child=lambda: sys.settrace(None))
+def _untraced_in_a_copy() -> None:
+    if isinstance(getattr(sys.gettrace(), "__self__", None), Aim):
+        sys.settrace(None)
+
+
+os.register_at_fork(after_in_child=_untraced_in_a_copy)

@@ -81,14 +81,17 @@ def signal_at_line(line: int) -> Iterator[None]:
                 os.kill(home, signal.SIGUSR1)
         return trace
 
+    def untraced() -> None:
+        if sys.gettrace() is trace:
+            sys.settrace(None)
+
+    before = sys.gettrace()  # that of a measurement of coverage
+    os.register_at_fork(after_in_child=untraced)
     sys.settrace(trace)
     try:
         yield
     finally:
-        sys.settrace(None)
-
-
-os.register_at_fork(after_in_child=lambda: sys.settrace(None))
+        sys.settrace(before)
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))

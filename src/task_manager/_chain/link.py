@@ -16,6 +16,7 @@ end; it is the parent that ends all stages, and makes new queues.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
@@ -27,8 +28,8 @@ from multiprocessing.queues import Queue
 from queue import Empty
 from typing import Any, Protocol
 
-from .._platform import track_semaphores
-from .._processes.channel import CHUNK, LARGEST_FRAME, Channel, TooLarge
+from .._platform import this_process, track_semaphores
+from .._processes.channel import CHUNK, LARGEST_FRAME, NAP, Channel, TooLarge
 from .._processes.files import standard_files_taken
 from .._processes.launch import servants_of
 from ..errors import WorkerStartError
@@ -58,12 +59,37 @@ class Link(Protocol):
         """Until something has come, or the time is up."""
         ...
 
+    async def arrival(self, seconds: float) -> None:
+        """The same in an event loop, in which calls go on meanwhile."""
+        ...
+
 
 class WayIn(Channel):
     """The link of the first stage, which its parent writes to."""
 
     def wait(self, seconds: float) -> None:
         wait_for([self.fileno()], seconds)
+
+    async def arrival(self, seconds: float) -> None:
+        await _until_readable(self.fileno(), seconds)
+
+
+async def _until_readable(end: Any, seconds: float) -> None:
+    """Until there is something to read at this end of a pipe or socket, or the time is up."""
+    loop, home = asyncio.get_running_loop(), this_process()
+    come = loop.create_future()
+    try:
+        loop.add_reader(end, come.cancel)
+    except NotImplementedError:  # as of the loop that Windows has
+        late = loop.time() + seconds
+        while not wait_for([end], 0.0) and loop.time() < late:
+            await asyncio.sleep(NAP)
+        return
+    try:
+        await asyncio.wait([come], timeout=seconds)
+    finally:
+        if home is this_process():  # a copy has the selector in common with us
+            loop.remove_reader(end)
 
 
 class LinkQueue(Queue):  # type: ignore[type-arg]
@@ -161,6 +187,10 @@ class Reader:
     def wait(self, seconds: float) -> None:
         if not self._items:
             self._get(seconds)
+
+    async def arrival(self, seconds: float) -> None:
+        if not self._items:
+            await _until_readable(self._queue._reader, seconds)  # type: ignore[attr-defined]
 
     def receive(self) -> Iterator[Frame | TooLarge]:
         while not self.ended:

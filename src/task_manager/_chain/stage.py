@@ -90,8 +90,7 @@ class LinkSource:
         return [task for _, task in entries]
 
     async def wait(self, seconds: float) -> None:
-        """The event loop here is the stage's own, and waits with it."""
-        self._link.wait(seconds)
+        await self._link.arrival(seconds)
 
     async def close(self) -> None:
         """The link is the process's, and goes with it."""
