@@ -55,6 +55,7 @@ class ThreadRunner:
         self._left: dict[ThreadWorker, threading.Thread] = {}  # left alone, and not known to have ended
         self._renewal = None if orders.most_calls is None else Renewal(orders.most_calls)
         self._successors: dict[ThreadWorker, ThreadWorker] = {}  # both are in `_working`
+        self._held_up = False  # a successor is due, and cannot be started yet
         self._leaving: dict[ThreadWorker, tuple[threading.Thread, float]] = {}  # clean up; since when
         self._open: dict[Batch, int] = {}  # batches in flight, and how many outcomes of each have come
         self._short = False  # threads have gone, and are not replaced yet
@@ -146,6 +147,8 @@ class ThreadRunner:
         """What lies in the outbox; waits for the first, but not longer than a call may take."""
         if self._timeout is not None:
             timeout = min(timeout, max(0.0, self._look - clock()))
+        if self._held_up:
+            timeout = min(timeout, LOOK_AGAIN)
         arrived: list[Answer | None] = []
         with suppress(Empty):
             arrived.append(self._outbox.get(timeout=timeout))
@@ -209,6 +212,7 @@ class ThreadRunner:
 
     def _renew(self, renewal: Renewal) -> None:
         """Start the successors that are due; let those go that have made their calls."""
+        self._held_up = False
         for worker, (thread, since) in list(self._leaving.items()):
             late = clock() - since >= TIME_TO_CLEAN_UP
             if late and worker.has_state:
@@ -228,12 +232,15 @@ class ThreadRunner:
                 successor is None
                 and worker.ready != NEVER
                 and not self._followed.stop.asked
-                and len(self._leaving) < self.workers
                 and (worker.batch is not None if handover.calls_left > 0 else self._open)
                 and renewal.due(handover.calls_left, handover.pace)
-                and self._start_worker(successor_of=worker) is None
             ):
-                self._go_alone(worker, handover)
+                cleaning = sum(leaving.has_state for leaving in self._leaving)
+                if cleaning >= self.workers:  # they take long: as many again, and no more
+                    self._held_up = True
+                elif self._start_worker(successor_of=worker) is None:
+                    self._held_up = True
+                    self._go_alone(worker, handover)
 
     def _go_alone(self, worker: ThreadWorker, handover: Handover) -> None:
         """No successor can be started: where it has made its calls it goes first, and makes room."""
