@@ -12,7 +12,7 @@ from typing import Any
 
 from task_manager._runners import Mode, Orders
 
-MOST_CALLS = 20
+MOST_CALLS = 150
 
 
 class WithState:
