@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, TypedDict
 
+from ._rules.rate import Rate
 from .events import Observer
 from .journal import Journal
 from .logger import TaskLogger
@@ -29,6 +30,10 @@ class ManagerOptions(TypedDict, total=False):
     retry_delay: float
     max_retry_delay: float
     task_timeout: float | None
+    max_failures: int | float | None
+    deadline: float | None
+    rate_limit: str | tuple[int, float] | None
+    rate_key: Callable[[Any], Any] | None
     deduplicate: bool
     journal: str | os.PathLike[str] | Journal | None
     logger: TaskLogger | None
@@ -52,6 +57,10 @@ class ManagerAttributes:
     retry_delay: float
     max_retry_delay: float
     task_timeout: float | None
+    max_failures: int | float | None
+    deadline: float | None
+    rate_limit: Rate | None
+    rate_key: Callable[[Any], Any] | None
     deduplicate: bool
     journal: Journal | None
     logger: TaskLogger | None

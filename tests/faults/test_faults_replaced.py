@@ -1,4 +1,4 @@
-"""F38: what breaks while workers are replaced after so many calls."""
+"""F39: what breaks while workers are replaced after so many calls."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dies_at_9(state: str, task: int) -> int:
     return task
 
 
-def test_f38_one_that_dies_in_its_last_call(tmp_path: Path) -> None:
+def test_f39_one_that_dies_in_its_last_call(tmp_path: Path) -> None:
     """Its successor takes its place; one task is charged, the dead one has not cleaned up."""
     path = tmp_path / "notes"
     with manager_of(
@@ -49,7 +49,7 @@ def hangs_at_9(state: str, task: int) -> int:
 
 
 @pytest.mark.parametrize("way", BOTH)
-def test_f38_one_whose_last_call_takes_too_long(way: str, tmp_path: Path) -> None:
+def test_f39_one_whose_last_call_takes_too_long(way: str, tmp_path: Path) -> None:
     """It is killed or left alone, and its successor takes its place."""
     path = tmp_path / "notes"
     with manager_of(
@@ -94,7 +94,7 @@ class FirstOnly(Noted):
         (FORK, "dies", "die while worker_state is called there"),
     ],
 )
-def test_f38_no_successor_can_make_its_state(way: str, how: str, said: str, tmp_path: Path) -> None:
+def test_f39_no_successor_can_make_its_state(way: str, how: str, said: str, tmp_path: Path) -> None:
     """The run ends with the WorkerStartError, and no task is charged; what was made is kept."""
     path = tmp_path / "notes"
     with manager_of(
@@ -109,7 +109,7 @@ def test_f38_no_successor_can_make_its_state(way: str, how: str, said: str, tmp_
         assert how == "raises" or summary.succeeded == 10  # it had those that it may make
 
 
-def test_f38_no_process_can_be_started_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f39_no_process_can_be_started_beside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system has no room for a successor, a worker goes first, and then there is."""
     from task_manager._processes.attempts import Worker
 
@@ -125,7 +125,7 @@ def test_f38_no_process_can_be_started_beside(monkeypatch: pytest.MonkeyPatch) -
         assert manager.start(range(20)).succeeded == 20
 
 
-def test_f38_no_thread_can_be_started_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f39_no_thread_can_be_started_beside(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for threads."""
     start = threading.Thread.start
 
@@ -140,7 +140,7 @@ def test_f38_no_thread_can_be_started_beside(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("way", BOTH)
-def test_f38_a_clean_up_that_hangs(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f39_a_clean_up_that_hangs(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The work goes on; after its time a process is killed, a thread left alone, with one warning."""
     for module in ("thread", "worker_processes"):
         monkeypatch.setattr(f"task_manager._runners.{module}.TIME_TO_CLEAN_UP", 0.2)
@@ -162,7 +162,7 @@ def short(state: str, task: int) -> int:
     return task
 
 
-def test_f38_workers_that_are_killed_all_the_time(tmp_path: Path) -> None:
+def test_f39_workers_that_are_killed_all_the_time(tmp_path: Path) -> None:
     """While they are replaced, too: no more errors than kills, and each task has its outcome."""
     path = tmp_path / "notes"
     chance, kills, over = random.Random(5), [0], threading.Event()
@@ -187,7 +187,7 @@ def test_f38_workers_that_are_killed_all_the_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", BOTH)
-def test_f38_a_run_that_is_broken_off(way: str, tmp_path: Path) -> None:
+def test_f39_a_run_that_is_broken_off(way: str, tmp_path: Path) -> None:
     """In the middle of it, as by a Ctrl-C: nothing is left, and the next run does the rest."""
 
     class Broken(TaskManager):

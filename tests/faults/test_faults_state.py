@@ -1,4 +1,4 @@
-"""F38: a worker_state whose set-up or clean-up fails, hangs or dies; workers that do so having one."""
+"""F39: a worker_state whose set-up or clean-up fails, hangs or dies; workers that do so having one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ BAD = [
 
 @pytest.mark.parametrize("way", EACH_MODE)
 @pytest.mark.parametrize(("make", "said"), BAD)
-def test_f38_a_set_up_that_fails(way: str, make: Callable[[], Any], said: str) -> None:
+def test_f39_a_set_up_that_fails(way: str, make: Callable[[], Any], said: str) -> None:
     """The run ends with a WorkerStartError, no task is charged, and all may be run later."""
     with manager_of(the_state, way, worker_state=make) as manager:
         with pytest.raises(WorkerStartError, match=said):
@@ -64,7 +64,7 @@ def test_f38_a_set_up_that_fails(way: str, make: Callable[[], Any], said: str) -
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f38_its_traceback(way: str) -> None:
+def test_f39_its_traceback(way: str) -> None:
     """The error of the set-up is the cause, with the line of it."""
     with manager_of(the_state, way, worker_state=refusing) as manager:
         with pytest.raises(WorkerStartError) as caught:
@@ -84,7 +84,7 @@ def killed() -> None:
 
 
 @pytest.mark.parametrize("make", [dies, killed])
-def test_f38_a_set_up_that_ends_its_process(make: Callable[[], Any]) -> None:
+def test_f39_a_set_up_that_ends_its_process(make: Callable[[], Any]) -> None:
     """After three in a row the run ends; no task is charged with it."""
     with manager_of(the_state, FORK, worker_state=make) as manager:
         with pytest.raises(WorkerStartError, match="die while worker_state is called there"):
@@ -100,7 +100,7 @@ def die_once(state: str, task: Any) -> Any:
 
 
 @pytest.mark.parametrize("way", START_METHODS)
-def test_f38_a_worker_that_dies(way: str, tmp_path: Path) -> None:
+def test_f39_a_worker_that_dies(way: str, tmp_path: Path) -> None:
     """The one in its place makes a state of its own; the dead one has not cleaned up."""
     path = tmp_path / "notes"
     with manager_of(
@@ -119,7 +119,7 @@ def slow_state() -> int:
     return 5
 
 
-def test_f38_a_slow_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f39_a_slow_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time in which a process has to come up is over when it runs; a set-up may take longer."""
     monkeypatch.setattr("task_manager._processes.child.TIME_TO_COME_UP", 0.5)
     with manager_of(the_state, FORK, worker_state=slow_state, task_timeout=0.1) as manager:
@@ -144,7 +144,7 @@ def kept_open(path: str) -> Iterator[str]:
 @pytest.mark.skipif("fork" not in START_METHODS, reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("close", [True, False])
-def test_f38_a_copy_that_is_done_with_the_manager(close: bool, tmp_path: Path) -> None:
+def test_f39_a_copy_that_is_done_with_the_manager(close: bool, tmp_path: Path) -> None:
     """A copy that closes or drops it does not close what its parent has open."""
     path = str(tmp_path / "notes")
     manager = manager_of(use, "serial", worker_state=functools.partial(kept_open, path))
@@ -164,7 +164,7 @@ def test_f38_a_copy_that_is_done_with_the_manager(close: bool, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("way", START_METHODS)
-def test_f38_a_worker_that_is_ended_for_its_time(way: str, tmp_path: Path) -> None:
+def test_f39_a_worker_that_is_ended_for_its_time(way: str, tmp_path: Path) -> None:
     """It does not clean up; the one in its place has a state of its own, and cleans up."""
     path = tmp_path / "notes"
     with manager_of(
@@ -181,7 +181,7 @@ async def sleep_in_loop(state: str, task: int) -> int:
     return task
 
 
-def test_f38_a_call_of_a_loop_that_is_left_alone(tmp_path: Path) -> None:
+def test_f39_a_call_of_a_loop_that_is_left_alone(tmp_path: Path) -> None:
     """The state is the loop's: it stays, and is cleaned up once."""
     path = tmp_path / "notes"
     manager = TaskManager(
@@ -217,7 +217,7 @@ def fork_and_return(state: str, task: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("way", EACH_MODE)
 @pytest.mark.parametrize(("call", "kind"), [(use, Forking), (fork_and_return, Noted)])
-def test_f38_a_copy_that_is_forked(way: str, call: Any, kind: Any, tmp_path: Path) -> None:
+def test_f39_a_copy_that_is_forked(way: str, call: Any, kind: Any, tmp_path: Path) -> None:
     """In a set-up or in a call: it makes no call, and cleans nothing up that is its parent's."""
     path = tmp_path / "notes"
     with manager_of(call, way, worker_limit=1, worker_state=kind(path)) as manager:
@@ -238,7 +238,7 @@ def sleep_first(state: str, task: Any) -> Any:
     return task
 
 
-def test_f38_a_thread_that_is_left_alone(tmp_path: Path) -> None:
+def test_f39_a_thread_that_is_left_alone(tmp_path: Path) -> None:
     """Its clean-up runs when the call returns that took too long, and not before."""
     path = tmp_path / "notes"
     with manager_of(
@@ -262,7 +262,7 @@ def run_and_end(manager: TaskManager) -> None:
 
 
 @pytest.mark.parametrize("way", EACH_MODE)
-def test_f38_a_clean_up_that_raises(way: str, tmp_path: Path) -> None:
+def test_f39_a_clean_up_that_raises(way: str, tmp_path: Path) -> None:
     """One warning, however many workers there are, and all results."""
     manager = manager_of(use, way, worker_state=Noted(tmp_path / "notes", wrong="gone"))
     with pytest.warns(RuntimeWarning, match="clean-up of worker_state=.* raised OSError: gone") as told:
@@ -278,7 +278,7 @@ def yields_twice() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("way", EACH_MODE)
-def test_f38_yields_twice(way: str) -> None:
+def test_f39_yields_twice(way: str) -> None:
     """One warning that says what the yield is for."""
     manager = manager_of(the_state, way, worker_state=yields_twice)
     with pytest.warns(RuntimeWarning, match="worker_state=yields_twice yielded twice") as told:
@@ -307,7 +307,7 @@ def hang_at_0(state: str, task: int) -> int:
 
 
 @pytest.mark.parametrize("way", ["serial", "thread", FORK, "spawn"])
-def test_f38_ctrl_c(way: str, script: Callable[[str], Script], tmp_path: Path) -> None:
+def test_f39_ctrl_c(way: str, script: Callable[[str], Script], tmp_path: Path) -> None:
     """All workers clean up but those that are ended, or left alone, in the middle of a call."""
     path = tmp_path / "notes"
     running = script(SCRIPT.format(way=way, path=str(path)))
@@ -333,7 +333,7 @@ def hanging_state(path: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["thread", FORK, "forkserver"])
-def test_f38_a_set_up_that_hangs(way: str, tmp_path: Path) -> None:
+def test_f39_a_set_up_that_hangs(way: str, tmp_path: Path) -> None:
     """A second stop() ends the run, and no task was begun. Time limits are no business of it.
 
     In serial mode it hangs the thread of the run, as a call does: Ctrl-C ends it.
@@ -364,7 +364,7 @@ async def hanging_async() -> None:
     await asyncio.sleep(60)
 
 
-def test_f38_a_set_up_that_hangs_in_a_loop() -> None:
+def test_f39_a_set_up_that_hangs_in_a_loop() -> None:
     """A second stop() cancels it."""
     manager = TaskManager(sleep_in_loop, "async", worker_state=hanging_async, logger=None)
 
@@ -382,7 +382,7 @@ def test_f38_a_set_up_that_hangs_in_a_loop() -> None:
 
 @pytest.mark.parametrize("chain_mode", CHAIN_MODES)
 @pytest.mark.parametrize("way", EACH_MODE)
-def test_f38_a_stage_whose_set_up_fails(chain_mode: str, way: str) -> None:
+def test_f39_a_stage_whose_set_up_fails(chain_mode: str, way: str) -> None:
     """The chain ends with the WorkerStartError, as a manager does."""
     first, second = manager_of(same, way), manager_of(the_state, way, worker_state=refusing)
     chain = TaskChain([first, second], chain_mode)

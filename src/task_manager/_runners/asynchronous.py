@@ -95,16 +95,20 @@ class AsyncRunner:
             self._take_up_what_was_dropped()
         self._start_workers()
         parts, self._parts = self._parts, {}
-        answers: list[Answer] = [
-            (batch, Outcomes(*part)) for batch, part in parts.items() if part.positions
-        ]
-        answers += self._given_up
-        self._given_up = []
+        answers, self._given_up = self._given_up, []
+        answers += [(batch, Outcomes(*part)) for batch, part in parts.items() if part.positions]
         if self._stop.asked:
             answers += self._give_back()
         for batch, outcomes in answers:
             self._deliver(batch, outcomes.positions)
         return answers
+
+    def begins(self) -> list[tuple[int, float]]:
+        return [
+            (worker.batch.indices[worker.position], worker.began)
+            for worker in self._working
+            if worker.batch is not NOTHING and worker.began != NEVER
+        ]
 
     async def close(self) -> None:
         self._untaken += [

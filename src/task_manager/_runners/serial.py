@@ -90,6 +90,10 @@ class SerialRunner:
         if state is not None:
             self._clean_ups.tell(state[1].clean_up())
 
+    def begins(self) -> list[tuple[int, float]]:
+        """Nobody asks while a call goes on."""
+        return []
+
     def wake(self) -> None:
         """Nothing waits while there is something to call."""
 
