@@ -253,6 +253,7 @@ GUARDS = [
     Guard("F39", "where no successor can be had a thread goes first", THREAD, "ThreadRunner._go_alone", instead("lambda self, worker, handover: None"), REPLACED, "f39_no_thread"),
     Guard("F39", "a clean-up that hangs is not waited for", PROCESSES, "WorkerProcesses.renew", never("TIME_TO_CLEAN_UP"), REPLACED, "f39_a_clean_up and not thread"),
     Guard("F39", "a thread waits until the one before it has made its calls", "_runners/thread_worker.py", "take_batches", never("worker.before is not None"), "test_max_tasks.py", "ready_first and thread"),
+    Guard("F39", "what lies before threads that take nothing comes home at a stop", THREAD, "ThreadRunner._take_back", instead("lambda self: None"), "test_max_tasks.py", "a_stop_when_all"),
     Guard("F39", "idle workers are told goodbye before those left are killed, at exit", KEPT, "KeptRunner.close_at_exit", instead("lambda self: None"), "test_worker_state.py", "interpreters_exit"),
 ]
 # fmt: on

@@ -166,6 +166,28 @@ def test_a_stop_in_between(way: str, tmp_path: Path) -> None:
         assert max(most_calls(manager)) <= 4
 
 
+def test_a_stop_when_all_have_made_their_calls() -> None:
+    """What lies before threads that take nothing any more comes home: the run does not wait for them."""
+
+    class Stopping(TaskManager):
+        at = 0
+
+        def process_result(self, task: Any, result: Any) -> Any:
+            if task == self.at:
+                self.stop()
+            return result
+
+    for most in (2, 7):
+        options = {"worker_limit": 1, "max_tasks_per_worker": most}
+        with manager_of(same, "thread", cls=Stopping, **options) as manager:
+            for at in range(0, 400, 10):
+                manager.at = at  # type: ignore[attr-defined]
+                summary = manager.start(range(at, 10_000))
+
+                assert summary.ended_early == "stop()"
+                manager.reset()
+
+
 @pytest.mark.parametrize("chain_mode", CHAIN_MODES)
 @pytest.mark.parametrize("way", BOTH)
 def test_in_a_stage(chain_mode: str, way: str) -> None:

@@ -91,6 +91,8 @@ class ThreadRunner:
             self._fill()
         if self._renewal is not None:
             self._renew(self._renewal)
+        if self._renewal is not None and self._followed.stop.asked:
+            self._take_back()
         arrived = self._arrivals(timeout)
         answers = [answer for answer in arrived if self._take_in(*answer)]
         answers += self._give_back_unfinished(idle=not arrived)
@@ -251,6 +253,12 @@ class ThreadRunner:
                 elif self._start_worker(successor_of=worker) is None:
                     self._held_up = True
                     self._go_alone(worker, handover)
+
+    def _take_back(self) -> None:
+        """What lies in the inbox at a stop: threads that have made their calls take nothing."""
+        with suppress(Empty):
+            while (batch := self._inbox.get_nowait()) is not None:
+                self._outbox.put((batch, Unrun(range(len(batch)))))
 
     def _go_alone(self, worker: ThreadWorker, handover: Handover) -> None:
         """No successor can be started: where it has made its calls it goes first, and makes room."""
