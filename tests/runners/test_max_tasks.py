@@ -15,6 +15,10 @@ import pytest
 from functions import CHAIN_MODES, START_METHODS, manager_of, same
 from states import FORK, Noted, noted
 from task_manager import TaskChain, TaskManager
+from task_manager._runners import Orders
+from task_manager._runners.thread import ThreadRunner
+from task_manager._stop import Stop
+from task_manager._task import Batch
 
 WAYS = ["thread", *START_METHODS]
 BOTH = ["thread", FORK]
@@ -168,24 +172,22 @@ def test_a_stop_in_between(way: str, tmp_path: Path) -> None:
 
 def test_a_stop_when_all_have_made_their_calls() -> None:
     """What lies before threads that take nothing any more comes home: the run does not wait for them."""
+    called: list[int] = []
+    runner, stop = ThreadRunner(called.append, Orders(workers=1, most_calls=3)), Stop()
+    runner.follow(stop)
+    for first in (0, 3):
+        tasks = [first, first + 1, first + 2]
+        runner.submit(Batch(tasks, tasks, tasks, False, [1, 1, 1]))
+    deadline = time.monotonic() + 5
+    while len(called) < 3:
+        time.sleep(0.01)
+    stop.ask("stop()")
+    home = 0
+    while home < 6 and time.monotonic() < deadline:
+        home += sum(len(outcomes.positions) for _, outcomes in runner.collect(0.05))
+    runner.close()
 
-    class Stopping(TaskManager):
-        at = 0
-
-        def process_result(self, task: Any, result: Any) -> Any:
-            if task == self.at:
-                self.stop()
-            return result
-
-    for most in (2, 7):
-        options = {"worker_limit": 1, "max_tasks_per_worker": most}
-        with manager_of(same, "thread", cls=Stopping, **options) as manager:
-            for at in range(0, 400, 10):
-                manager.at = at  # type: ignore[attr-defined]
-                summary = manager.start(range(at, 10_000))
-
-                assert summary.ended_early == "stop()"
-                manager.reset()
+    assert (6, [0, 1, 2]) == (home, called)
 
 
 @pytest.mark.parametrize("chain_mode", CHAIN_MODES)
