@@ -33,7 +33,11 @@ def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
         func=manager.func,
         mode=mode,
         orders=Orders(
-            manager.worker_limit or mode.workers(), manager.task_timeout, manager.start_method
+            manager.worker_limit or mode.workers(),
+            manager.task_timeout,
+            manager.start_method,
+            state=manager.worker_state,
+            most_calls=manager.max_tasks_per_worker,
         ),
         retry=RetryPolicy(
             manager.max_retries,

@@ -69,6 +69,11 @@ class TaskManager(Streams[T, R]):
     deadline: Seconds after the start of a run at which it is stopped in the same way; None: never.
     start_method: How process mode starts its workers, and a chain the process of this stage: "fork",
         "forkserver" or "spawn"; None: the platform's default.
+    worker_state: A function without parameters, called once in each worker before its first call; its
+        result is the first argument of every call there. A generator function yields it, once, and
+        cleans up after that when the worker ends in peace. In async mode it may be async.
+    max_tasks_per_worker: Attempts that one thread or process makes; then another one, which is ready by
+        then, comes in its place, as where memory leaks. None: no limit.
     keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. "errors" keeps the
         errors alone. If False, tasks are counted, logged and handed to `process_result` only.
     deduplicate: Run a task that was taken before only if it failed in an earlier run.
@@ -163,6 +168,8 @@ class TaskManager(Streams[T, R]):
         journal: str | os.PathLike[str] | Journal | None = None,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
         start_method: StartMethod | None = None,
+        worker_state: Callable[[], Any] | None = None,
+        max_tasks_per_worker: int | None = None,
         keep_results: bool | Literal["errors"] = True,
         observers: Iterable[Observer] = (),
     ) -> None:

@@ -38,6 +38,8 @@ class ManagerOptions(TypedDict, total=False):
     journal: str | os.PathLike[str] | Journal | None
     logger: TaskLogger | None
     start_method: StartMethod | None
+    worker_state: Callable[[], Any] | None
+    max_tasks_per_worker: int | None
     keep_results: bool | Literal["errors"]
     observers: Iterable[Observer]
 
@@ -63,5 +65,7 @@ class ManagerAttributes:
     journal: Journal | None
     logger: TaskLogger | None
     start_method: StartMethod | None
+    worker_state: Callable[[], Any] | None
+    max_tasks_per_worker: int | None
     keep_results: bool | Literal["errors"]
     observers: Sequence[Observer]

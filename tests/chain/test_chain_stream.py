@@ -246,7 +246,7 @@ def test_with_a_journal_what_was_left_goes_on(chain_mode: str, tmp_path: Path) -
 
 
 @both
-def test_f39_a_ctrl_c(chain_mode: str) -> None:
+def test_f40_a_ctrl_c(chain_mode: str) -> None:
     """In the body it is the reader's; while the reader waits, it breaks the start off."""
     chain = chain_in(chain_mode, f.same, f.wait_a_little)
     caught = 0
@@ -269,7 +269,7 @@ def test_f39_a_ctrl_c(chain_mode: str) -> None:
     assert 1 == chain.start([5]).succeeded
 
 
-def test_f39_a_stage_dies_while_it_is_read() -> None:
+def test_f40_a_stage_dies_while_it_is_read() -> None:
     """Its task alone is an error; all others have their outcomes."""
     chain = chain_in("process", f.same, f.kill_self_on_seven)
     outcomes = []
@@ -282,7 +282,7 @@ def test_f39_a_stage_dies_while_it_is_read() -> None:
 
 
 @both
-def test_f39_a_copy_that_has_the_stream(chain_mode: str) -> None:
+def test_f40_a_copy_that_has_the_stream(chain_mode: str) -> None:
     """It may close it, or go on with it: without a word, and the parent's goes on."""
     stream = chain_in(chain_mode, f.same, f.same).stream(range(300))
     got = [next(stream).task]
@@ -323,7 +323,7 @@ if __name__ == "__main__":
 
 
 @both
-def test_f39_the_script_ends_with_an_open_stream(
+def test_f40_the_script_ends_with_an_open_stream(
     chain_mode: str, script: Callable[[str], Script]
 ) -> None:
     """At once, without a word, and no process is left."""

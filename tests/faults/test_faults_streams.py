@@ -1,4 +1,4 @@
-"""A stream that is left, dropped, forked, or interrupted, at any moment: F39."""
+"""A stream that is left, dropped, forked, or interrupted, at any moment: F40."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ if __name__ == "__main__":
     ("function", "mode"),
     [("work", "thread"), ("work_async", "async"), ("block_async", "async"), ("work", "process")],
 )
-def test_f39_the_script_ends_with_an_open_stream(
+def test_f40_the_script_ends_with_an_open_stream(
     function: str, mode: str, tmp_path: Path, script: Callable[[str], Script]
 ) -> None:
     """At once, without a word; its calls are not waited for, and the log has its end."""
@@ -95,7 +95,7 @@ async def collect_garbage_awaiting(n: int) -> int:
 
 
 @pytest.mark.parametrize("way", ["thread", "async"])
-def test_f39_a_stream_that_is_garbage_in_one_of_its_own_calls(way: str) -> None:
+def test_f40_a_stream_that_is_garbage_in_one_of_its_own_calls(way: str) -> None:
     """A call that collects the garbage does not wait for itself, and nothing of the run is left."""
     gc.collect()
     gc.disable()
@@ -118,7 +118,7 @@ def test_f39_a_stream_that_is_garbage_in_one_of_its_own_calls(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["thread", "fork"])
-def test_f39_a_manager_that_is_garbage_with_its_stream(way: str) -> None:
+def test_f40_a_manager_that_is_garbage_with_its_stream(way: str) -> None:
     """No worker of it is left, although Python drops the manager first, in the middle of its run."""
     manager = manager_of(f.same, way)
     vars(manager)["mine"] = manager.stream(itertools.count())
@@ -131,7 +131,7 @@ def test_f39_a_manager_that_is_garbage_with_its_stream(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f39_a_copy_that_has_the_stream(way: str, tmp_path: Path) -> None:
+def test_f40_a_copy_that_has_the_stream(way: str, tmp_path: Path) -> None:
     """It may close it, go on with it, or end: without a word, and nothing of the parent's ends."""
     pulled = tmp_path / "pulled"
 
@@ -162,7 +162,7 @@ def test_f39_a_copy_that_has_the_stream(way: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f39_a_ctrl_c_in_the_body_is_the_readers(way: str) -> None:
+def test_f40_a_ctrl_c_in_the_body_is_the_readers(way: str) -> None:
     """Who catches it there goes on; nothing is lost."""
     with manager_of(f.same, way) as manager:
         got = []
@@ -186,7 +186,7 @@ def interrupt_at_seven(n: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f39_a_ctrl_c_while_the_reader_waits(way: str) -> None:
+def test_f40_a_ctrl_c_while_the_reader_waits(way: str) -> None:
     """It is raised to the reader, the run is broken off, and what has no outcome may run again."""
     with manager_of(f.same, way) as manager:
         got: list[int] = []
@@ -210,7 +210,7 @@ async def nap_awaiting(seconds: float) -> float:
 
 
 @pytest.mark.parametrize("way", ["thread", "async", "fork"])
-def test_f39_a_ctrl_c_while_calls_are_waited_for(way: str) -> None:
+def test_f40_a_ctrl_c_while_calls_are_waited_for(way: str) -> None:
     """Who leaves waits for what runs; a Ctrl-C ends that, and a long call with it, at once."""
     long_enough.clear()
     with manager_of(wait_long, way, worker_limit=3) as manager:
@@ -232,7 +232,7 @@ def test_f39_a_ctrl_c_while_calls_are_waited_for(way: str) -> None:
         assert 1 == summary.succeeded
 
 
-def test_f39_the_outcome_of_a_call_that_nobody_asks_for_is_not_late() -> None:
+def test_f40_the_outcome_of_a_call_that_nobody_asks_for_is_not_late() -> None:
     """While the reader works, calls that end in time have ended in time."""
     for way in ("thread", "fork", "async"):
         with manager_of(f.nap, way, task_timeout=0.3) as manager:
@@ -255,7 +255,7 @@ class Alarm(Exception):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f39_a_signal_at_any_moment(way: str) -> None:
+def test_f40_a_signal_at_any_moment(way: str) -> None:
     """Its handler raises: nothing runs twice, and what the reader was not told runs again."""
     armed: list[int] = []
 
@@ -288,7 +288,7 @@ def test_f39_a_signal_at_any_moment(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["thread", "async", "fork"])
-def test_f39_a_limit_holds_while_it_is_read(way: str, tmp_path: Path) -> None:
+def test_f40_a_limit_holds_while_it_is_read(way: str, tmp_path: Path) -> None:
     """A rate, also of calls in a loop of their own; and the hook for errors, in the reader's thread."""
     told: list[int] = []
 
@@ -309,7 +309,7 @@ def clock_or_fail(n: int) -> float:
     return (f.fail_on_seven(n) and time.perf_counter()) or time.perf_counter()
 
 
-def test_f39_a_worker_dies_while_nobody_asks() -> None:
+def test_f40_a_worker_dies_while_nobody_asks() -> None:
     """Its task alone is an error; the others have their outcomes."""
     with manager_of(die_at, "fork") as manager:
         outcomes = []
@@ -322,7 +322,7 @@ def test_f39_a_worker_dies_while_nobody_asks() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f39_stop_twice_in_the_body(way: str) -> None:
+def test_f40_stop_twice_in_the_body(way: str) -> None:
     """The stream ends, without an error, with what came until then."""
     with manager_of(f.same, way) as manager:
         got = []
@@ -337,7 +337,7 @@ def test_f39_stop_twice_in_the_body(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_f39_a_cancelled_reader(way: str) -> None:
+def test_f40_a_cancelled_reader(way: str) -> None:
     """In a loop, of a task that is cancelled nothing is left, and the manager may start again."""
 
     async def read(manager: TaskManager) -> None:

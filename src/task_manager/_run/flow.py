@@ -75,7 +75,7 @@ def new_run(
         enter,
         failing_of(plan, signals),
         recorder,
-        BatchSize(runner.workers, runner.sharing),
+        BatchSize(runner.workers, runner.sharing, plan.orders.most_calls),
         get_args=plan.get_args,
         process_result=plan.process_result,
         ends=plan.ends,

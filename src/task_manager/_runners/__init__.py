@@ -103,12 +103,16 @@ class Orders:
     task_timeout: Seconds that a call may take, or None.
     start_method: How worker processes are started; None: the platform's default.
     slot: Where a runner that makes the calls itself tells its current task, by its index.
+    state: Called by each worker before its first call; its result is the first argument of all of them.
+    most_calls: Calls of one worker, after which another one comes in its place; None: no limit.
     """
 
     workers: int
     task_timeout: float | None = None
     start_method: str | None = None
     slot: Slot | None = None
+    state: Callable[[], Any] | None = None
+    most_calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class Mode:
     beside: Calls go on in this process while it does other things, as calling a hook: if it ends then,
         it is not known which call has ended it.
     workers: How many workers suit it on this machine.
+    replaces: A worker can be replaced by another one, as after so many calls.
     """
 
     runner: tuple[str, str]
@@ -128,6 +133,7 @@ class Mode:
     interrupts: bool
     beside: bool
     workers: Callable[[], int]
+    replaces: bool = False
 
     @property
     def name(self) -> str:
@@ -141,7 +147,7 @@ class Mode:
 
 MODES: dict[str, Mode] = {
     "serial": Mode((".serial", "SerialRunner"), False, False, False, lambda: 1),
-    "thread": Mode((".thread", "ThreadRunner"), False, True, True, lambda: min(32, cores() + 4)),
-    "process": Mode((".process", "ProcessRunner"), False, True, False, cores),
+    "thread": Mode((".thread", "ThreadRunner"), False, True, True, lambda: min(32, cores() + 4), True),
+    "process": Mode((".process", "ProcessRunner"), False, True, False, cores, True),
     "async": Mode((".asynchronous", "AsyncRunner"), True, True, True, lambda: 100),
 }

@@ -22,6 +22,7 @@ from typing import Any
 
 from .._platform import end_a_copy, this_process
 from .._processes.life import uninterrupted
+from .._state import TIME_TO_CLEAN_UP
 from .._stop import Stop
 from .._task import Batch, Unrun
 from ..errors import WorkerStartError
@@ -48,6 +49,7 @@ class LoopedRunner:
         self._owner = this_process()
         self._stop = Stop()
         self._closing = self._closed = False
+        self._heard = threading.Event()  # that it is to end
         self._loop: asyncio.AbstractEventLoop
         made: Future[AsyncRunner] = Future()
         context = copy_context()  # the caller's, which the calls see
@@ -104,10 +106,15 @@ class LoopedRunner:
         if self._closed or self._owner is not this_process():
             return
         self._closed = True
-        with suppress(RuntimeError):  # the loop has ended
+        try:
             self._loop.call_soon_threadsafe(self._end)
-        if not in_a_worker():  # as where a stream is collected as garbage in a call
-            self._thread.join(2 * TIME_TO_END)
+        except RuntimeError:  # the loop has ended
+            self._heard.set()
+        if in_a_worker():  # as where a stream is collected as garbage in a call
+            return
+        if self._heard.wait(2 * TIME_TO_END):
+            cleaning = 0.0 if self._orders.state is None else TIME_TO_CLEAN_UP
+            self._thread.join(2 * TIME_TO_END + cleaning)
 
     def not_begun(self) -> NotBegun:
         found = [(batch, range(len(batch))) for batch in self._submitted]
@@ -162,4 +169,5 @@ class LoopedRunner:
 
     def _end(self) -> None:
         self._closing = True
+        self._heard.set()
         self._runner.wake()
