@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -128,6 +128,19 @@ def uneven(x: int) -> int:
     if x % 40 == 39:
         raise ValueError(x)
     return x
+
+
+def counted_state() -> Iterator[int]:
+    """Leaves a mark for each that is made, and one for each that is cleaned up."""
+    with Path("made").open("a") as file:
+        file.write("+")
+    yield 1000
+    with Path("made").open("a") as file:
+        file.write("-")
+
+
+def with_state(state: int, n: int) -> int:
+    return state + n
 
 
 def halve_of_fours(x: int) -> int:

@@ -239,3 +239,16 @@ def test_a_slow_reader_slows_the_run(mode: str) -> None:
 
         assert before == len(read)
         stream.close()
+
+
+def test_a_state_lives_as_long_as_it_is_read(mode: str, tmp_path: Path) -> None:
+    """`worker_state` is made before the first call, and cleaned up, in a loop of its own too."""
+    with manager_of(f.with_state, mode, worker_state=f.counted_state) as manager:
+        got = {one.task: one.result for one in manager.stream(range(20))}
+        for _ in manager.stream(itertools.count(100)):
+            break
+    made = (tmp_path / "made").read_text().count("+")
+    cleaned = (tmp_path / "made").read_text().count("-")
+
+    assert {n: n + 1000 for n in range(20)} == got
+    assert 1 <= made == cleaned
