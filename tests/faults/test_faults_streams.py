@@ -82,7 +82,9 @@ long_enough = threading.Event()
 
 
 def collect_garbage(n: int) -> int:
-    if n:
+    if not n:
+        time.sleep(0.05)  # until the next one has begun
+    else:
         dropped.wait(SOON)
         gc.collect()
     return n
@@ -91,6 +93,9 @@ def collect_garbage(n: int) -> int:
 async def collect_garbage_awaiting(n: int) -> int:
     while n and not dropped.is_set():
         await asyncio.sleep(0.001)
+    if not n:
+        await asyncio.sleep(0.05)
+        return n
     return collect_garbage(n)
 
 
