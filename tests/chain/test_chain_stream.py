@@ -314,7 +314,7 @@ def body():
             return stream
 
 if __name__ == "__main__":
-    stages = [TaskManager(abs, "thread", logger=None), TaskManager(work, "process", logger=None)]
+    stages = [TaskManager(abs, logger=None), TaskManager(work, "process", logger=None)]
     chain = TaskChain(stages, MODE, journal="chain.db")
     stream = body()
     time.sleep(0.1)
