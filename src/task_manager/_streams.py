@@ -16,6 +16,7 @@ from ._run.runs import Runs
 from ._run.source import Input
 from ._run.stream import RunStreamed, stream, stream_async
 from ._runners import MODES
+from ._signals import HeldSignals
 
 _AWAITED = "async for outcome in manager.stream_async(tasks)"
 
@@ -44,11 +45,11 @@ class Streams(Hooks[T, R]):
         the run as `stop` does. What has no outcome may be run again, and so may what the reader was
         not told, if nothing keeps it.
         """
-        if MODES[self.execution_mode].awaits:
-            what = "a stream of a manager in async mode"
-            refuse_running_loop(what, "async for outcome in manager.stream_async(tasks)")
-        source = input_of(task_list, _AWAITED)
-        return stream(self._streamed(source, ordered, keep_results))
+        with HeldSignals().held() as signals:
+            if MODES[self.execution_mode].awaits:
+                refuse_running_loop("a stream of a manager in async mode", _AWAITED)
+            source = signals.through(input_of, task_list, _AWAITED)
+            return stream(self._streamed(source, ordered, keep_results))
 
     def stream_async(
         self,
@@ -61,8 +62,9 @@ class Streams(Hooks[T, R]):
 
         Python ends one that is left by `break` a moment later; `contextlib.aclosing` does it at once.
         """
-        source = awaited_input_of(task_list, _AWAITED)
-        return stream_async(self._streamed(source, ordered, keep_results))
+        with HeldSignals().held() as signals:
+            source = signals.through(awaited_input_of, task_list, _AWAITED)
+            return stream_async(self._streamed(source, ordered, keep_results))
 
     def _streamed(self, source: Input, ordered: bool, keep_results: Any) -> RunStreamed:
         """A run that is read, not begun yet."""

@@ -12,6 +12,7 @@ from .._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from .._run.source import Input
 from .._run.stream import stream, stream_async
 from .._runners.kept import Turn
+from .._signals import HeldSignals
 from ..events import Observer
 from ..journal import Journal
 from ..manager import TaskManager
@@ -51,7 +52,9 @@ class ChainStreams(Generic[T, R]):
         failed, and the attempts and seconds of the stage where it came to its end. Who leaves the loop,
         closes the generator or drops it ends the start as `stop` does.
         """
-        return stream(self._streamed(input_of(tasks, _AWAITED), ordered, keep_results))
+        with HeldSignals().held() as signals:
+            source = signals.through(input_of, tasks, _AWAITED)
+            return stream(self._streamed(source, ordered, keep_results))
 
     def stream_async(
         self,
@@ -64,7 +67,9 @@ class ChainStreams(Generic[T, R]):
 
         Python ends one that is left by `break` a moment later; `contextlib.aclosing` does it at once.
         """
-        return stream_async(self._streamed(awaited_input_of(tasks, _AWAITED), ordered, keep_results))
+        with HeldSignals().held() as signals:
+            source = signals.through(awaited_input_of, tasks, _AWAITED)
+            return stream_async(self._streamed(source, ordered, keep_results))
 
     def _streamed(self, tasks: Input, ordered: bool, keep_results: Any) -> ChainStreamed:
         """A start that is read, not begun yet."""
