@@ -57,12 +57,13 @@ class LoopedRunner:
         self._thread = threading.Thread(
             target=context.run, args=(self._live, made), name="task_manager-loop", daemon=True
         )
-        try:
-            with uninterrupted():
+        with uninterrupted():
+            try:
                 self._thread.start()
-                self._runner = made.result()
-        except (RuntimeError, MemoryError) as error:
-            raise WorkerStartError(f"no thread can be started for the event loop: {error}") from error
+            except (RuntimeError, MemoryError) as error:
+                said = f"no thread can be started for the event loop: {error or 'out of memory'}"
+                raise WorkerStartError(said) from error
+            self._runner = made.result()
 
     def follow(self, stop: Stop) -> None:
         self._stop = stop
