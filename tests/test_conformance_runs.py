@@ -163,7 +163,7 @@ def test_f14_nothing_is_kept_where_nothing_is_wanted(mode: str) -> None:
         finally:
             tracemalloc.stop()
 
-    few = 4_000 if mode == "async" else 10_000  # with all that is measured here a call takes a millisecond
+    few = 4_000 if mode == "async" else 10_000  # it is slow where all is traced
     with manager_of(f.same, mode, keep_results=False, deduplicate=False) as manager:
         peak(few)
         growth = peak(3 * few) - peak(few)
