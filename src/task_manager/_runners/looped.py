@@ -155,6 +155,7 @@ class LoopedRunner:
             end_a_copy(home, error)
             raise
         finally:
+            self._closing = True  # a worker that is started after this would never run
             await runner.close()
 
     def _take(self) -> None:
