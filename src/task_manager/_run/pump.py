@@ -61,7 +61,10 @@ def turn(
         end_a_copy(home)
     if not answers:
         run.idle()
-    return moved or bool(answers)
+    moved = moved or bool(answers)
+    # Errors hold the frames that they came through, in CPython 3.13 this one as well.
+    batch = outcomes = answers = None  # type: ignore[assignment]
+    return moved
 
 
 async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals, stop: Stop) -> None:
