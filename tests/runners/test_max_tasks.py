@@ -190,6 +190,33 @@ def test_a_stop_when_all_have_made_their_calls() -> None:
     assert (6, [0, 1, 2]) == (home, called)
 
 
+def wait_for_the_last(state: Counting, path: str, number: int) -> bool:
+    """The first waits for the last one, ten seconds at most."""
+    if number == 19:
+        Path(path).touch()
+    deadline = time.monotonic() + 10
+    while number == 0 and not Path(path).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return Path(path).exists()
+
+
+@pytest.mark.parametrize("way", BOTH)
+def test_others_go_on_beside_a_long_call(way: str, tmp_path: Path) -> None:
+    """With a limit, none is given to the worker that is busy while the other one is replaced."""
+    path = str(tmp_path / "last")
+    with manager_of(
+        wait_for_the_last,
+        way,
+        worker_limit=2,
+        worker_state=Counting,
+        max_tasks_per_worker=3,
+        rate_limit="200/s",
+    ) as manager:
+        manager.start([(path, number) for number in range(20)])
+
+        assert manager.get_result_dict()[path, 0]
+
+
 @pytest.mark.parametrize("chain_mode", CHAIN_MODES)
 @pytest.mark.parametrize("way", BOTH)
 def test_in_a_stage(chain_mode: str, way: str) -> None:
