@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ from functions import CHAIN_MODES, START_METHODS, manager_of, same
 from states import FORK, Noted, noted
 from task_manager import TaskChain, TaskManager
 from task_manager._runners import Orders
+from task_manager._runners.process import ProcessRunner
 from task_manager._runners.thread import ThreadRunner
 from task_manager._stop import Stop
 from task_manager._task import Batch
@@ -188,6 +190,21 @@ def test_a_stop_when_all_have_made_their_calls() -> None:
     runner.close()
 
     assert (6, [0, 1, 2]) == (home, called)
+
+
+def test_a_successor_that_is_wanted_is_started_at_once() -> None:
+    """A task for which all have made their calls does not wait until something else comes."""
+    runner = ProcessRunner(abs, Orders(workers=1, most_calls=1, start_method=FORK))
+    started = []
+    for task in (1, 2):
+        assert runner.room(1)
+        runner.submit(Batch([task], [task], [task], False, [1]))
+        started.append({child.pid for child in multiprocessing.active_children()})
+        while task == 1 and not runner.collect(0.05):
+            pass
+    runner.close()
+
+    assert started[1] - started[0]
 
 
 def wait_for_the_last(state: Counting, path: str, number: int) -> bool:

@@ -221,6 +221,8 @@ class ProcessRunner:
         """Give the parts to workers, few to each: many must not wait behind one long call."""
         while self._parts:
             worker = self._processes.choose()
+            if worker is None:  # now, and not after what `collect` waits: nothing else may come
+                self._processes.renew(more=not self._stop.asked, wanted=True)
             if worker is None or worker.load >= self._depth:
                 return
             part = self._parts.popleft()
