@@ -89,7 +89,8 @@ def set_up(make: Maker) -> State:
     if type(value) is CoroutineType:
         value.close()
         raise WorkerStartError(
-            f"worker_state={name} returned a coroutine, which nothing awaits in this mode"
+            f"worker_state={name} returned a coroutine, which nothing awaits: in async mode give the"
+            " coroutine function itself, or functools.partial of it; in other modes a plain function"
         )
     if issubclass(type(value), _CONTEXTS):
         raise WorkerStartError(

@@ -134,6 +134,20 @@ def test_async_ones() -> None:
     assert other.get_result_dict()[1] == "made"
 
 
+@pytest.mark.parametrize("way", EACH_MODE)
+def test_a_coroutine_out_of_a_plain_function(way: str) -> None:
+    """In async mode, too, it says what to give."""
+    with (
+        manager_of(the_state, way, worker_state=hides_a_coroutine) as manager,
+        pytest.raises(WorkerStartError, match="async mode give the coroutine function itself"),
+    ):
+        manager.start([1])
+
+
+def hides_a_coroutine() -> Any:
+    return coroutine_state()
+
+
 @contextmanager
 def decorated() -> Iterator[str]:
     yield "made"
