@@ -155,10 +155,8 @@ class Run:
         full: No worker has room, so that only an outcome can change anything.
         beside: A source that had nothing is waited for at the same time.
         """
-        if self._stop.asked:
-            return TICK if self._in_flight else 0.0
-        longest = TICK
-        if not full:
+        longest = 0.0 if self.over else TICK
+        if not full and not self._stop.asked:
             if self._look_again is not None and not beside:
                 longest = min(longest, self._look_again)
             if self._waiting:
