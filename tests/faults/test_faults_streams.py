@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,32 +205,39 @@ def test_f40_a_ctrl_c_while_the_reader_waits(way: str) -> None:
         assert list(range(100)) == sorted(got)
 
 
-def wait_long(seconds: float) -> float:
+def wait_long(begun: Path, seconds: float) -> float:
+    f.count_calls(begun, "begun")
     long_enough.wait(seconds)
     return seconds
 
 
-async def nap_awaiting(seconds: float) -> float:
+async def nap_awaiting(begun: Path, seconds: float) -> float:
+    f.count_calls(begun, "begun")
     await asyncio.sleep(seconds)
     return seconds
 
 
 @pytest.mark.parametrize("way", ["thread", "async", "fork"])
-def test_f40_a_ctrl_c_while_calls_are_waited_for(way: str) -> None:
+def test_f40_a_ctrl_c_while_calls_are_waited_for(way: str, calls: Path) -> None:
     """Who leaves waits for what runs; a Ctrl-C ends that, and a long call with it, at once."""
     long_enough.clear()
-    with manager_of(wait_long, way, worker_limit=3) as manager:
+    with manager_of(
+        partial(wait_long, calls), "thread" if way == "async" else way, worker_limit=3
+    ) as manager:
         if way == "async":
-            manager = TaskManager(nap_awaiting, way, logger=None)
+            manager = TaskManager(partial(nap_awaiting, calls), way, logger=None)
         stream = manager.stream([60.0, 61.0, 0.0], keep_results=True)
         next(stream)
-        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        deadline = time.monotonic() + 30
+        while (calls / "begun").stat().st_size < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        interrupt = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
+        interrupt.start()
         try:
             with pytest.raises(KeyboardInterrupt):
                 stream.close()
         finally:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            interrupt.join()
             long_enough.set()
         summary = manager.get_summary()
 
