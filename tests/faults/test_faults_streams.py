@@ -267,6 +267,7 @@ class Alarm(Exception):
     """Out of a signal handler of the script."""
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a weakref's callback
 @pytest.mark.parametrize("way", WAYS)
 def test_f40_a_signal_at_any_moment(way: str) -> None:
     """Its handler raises: nothing runs twice, and what the reader was not told runs again."""
