@@ -39,9 +39,25 @@ def turn(
     home: The process of the run. longest: Seconds that may be spent on waiting.
     """
     stop.check()
-    moved = False
+    room, moved = _give_out(run, runner, home)
+    patience = min(longest, run.patience(full=not room))
+    if runner.calls_here:
+        answers = signals.through(runner.collect, patience)
+    else:  # it waits some tenths of a second at most
+        signals.deliver()
+        answers = runner.collect(patience)
+    _take_in(run, answers, home)
+    moved = moved or bool(answers)
+    # Errors hold the frames that they came through, in CPython 3.13 this one as well.
+    answers = None  # type: ignore[assignment]
+    return moved
+
+
+def _give_out(run: Run, runner: Runner | AwaitedRunner, home: object) -> tuple[bool, bool]:
+    """Give the runner what there is room for. Whether room is left, and whether it was given any."""
     if run.gate.limits:
         run.gate.begun(runner.begins())
+    moved = False
     while room := runner.room(run.depth):
         batch = run.next_batch()
         end_a_copy(home)
@@ -49,22 +65,17 @@ def turn(
             break
         runner.submit(batch)
         moved = True
-    patience = min(longest, run.patience(full=not room))
-    if runner.calls_here:
-        answers = signals.through(runner.collect, patience)
-    else:  # it waits some tenths of a second at most
-        signals.deliver()
-        answers = runner.collect(patience)
+    return room, moved
+
+
+def _take_in(run: Run, answers: list[Answer], home: object) -> None:
+    """Tell the run what has come, or that nothing has."""
     end_a_copy(home)
     for batch, outcomes in answers:
         run.finish(batch, outcomes)
         end_a_copy(home)
     if not answers:
         run.idle()
-    moved = moved or bool(answers)
-    # Errors hold the frames that they came through, in CPython 3.13 this one as well.
-    batch = outcomes = answers = None  # type: ignore[assignment]
-    return moved
 
 
 async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals, stop: Stop) -> None:
@@ -86,18 +97,9 @@ async def turn_awaiting(
     """As `turn`."""
     try:
         stop.check()
-        moved = False
-        if run.gate.limits:
-            run.gate.begun(runner.begins())
-        while room := runner.room(run.depth):
-            batch = run.next_batch()
-            end_a_copy(home)
-            if batch is None:
-                break
-            runner.submit(batch)
-            moved = True
+        room, moved = _give_out(run, runner, home)
         signals.deliver()
-        beside = bool(room) and run.dry and runner.wakes
+        beside = room and run.dry and runner.wakes
         patience = min(longest, run.patience(full=not room, beside=beside))
         answers: list[Answer] = []
         if run.waits_for_input:
@@ -107,12 +109,7 @@ async def turn_awaiting(
             answers = await _collect_beside_input(run, runner, patience)
         else:
             answers = await runner.collect(patience)
-        end_a_copy(home)
-        for batch, outcomes in answers:
-            run.finish(batch, outcomes)
-            end_a_copy(home)
-        if not answers:
-            run.idle()
+        _take_in(run, answers, home)
         return moved or bool(answers)
     except BaseException as error:
         # A copy must not come to the end of the loop: asyncio takes the loop's wake-up pipe out of the
