@@ -217,6 +217,10 @@ class TaskChain(ChainStreams[T, R]):
         """`start_chain` in serial mode, whatever the chain's mode is."""
         return self._start(partial(input_of, tasks, _AWAITED), "serial")
 
+    def run_chain_in_thread(self, tasks: Tasks[T]) -> Summary:
+        """`start_chain` in thread mode, whatever the chain's mode is."""
+        return self._start(partial(input_of, tasks, _AWAITED), "thread")
+
     def run_chain_in_process(self, tasks: Tasks[T]) -> Summary:
         """`start_chain` in process mode, whatever the chain's mode is."""
         return self._start(partial(input_of, tasks, _AWAITED), "process")

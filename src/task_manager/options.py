@@ -19,7 +19,7 @@ from .logger import TaskLogger
 __all__ = ["ChainMode", "ExecutionMode", "ManagerAttributes", "ManagerOptions", "StartMethod"]
 
 ExecutionMode = Literal["serial", "thread", "process", "async"]
-ChainMode = Literal["serial", "process"]
+ChainMode = Literal["serial", "thread", "process"]
 StartMethod = Literal["fork", "forkserver", "spawn"]
 
 

@@ -33,7 +33,7 @@ from task_manager import (
 )
 from task_manager._chain.feed import AHEAD
 
-both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
+both = pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 
 # ------------------------------------------------------------------ F3 to F5: objects
 
