@@ -236,7 +236,8 @@ def test_an_input_that_waits_is_left(what: str, chain_mode: str, how: str) -> No
 
 
 @each_start
-def test_f37_a_full_queue_between_stages_holds_nobody(how: str) -> None:
+@pytest.mark.parametrize("chain_mode", ["thread", "process"])
+def test_f37_a_full_queue_between_stages_holds_nobody(chain_mode: str, how: str) -> None:
     """A stage that waits for room in its queue, where the next one reads no more, comes to its end."""
 
     class Stops:
@@ -245,7 +246,7 @@ def test_f37_a_full_queue_between_stages_holds_nobody(how: str) -> None:
                 chain.stop()
 
     stages = [f.stage(big), f.stage(f.wait_a_little), f.stage(f.same)]
-    chain = TaskChain(stages, "process", observers=[Stops()])
+    chain = TaskChain(stages, chain_mode, observers=[Stops()])  # type: ignore[arg-type]
     summary = start(chain, how, range(MANY))
 
     assert "stop()" == summary.ended_early

@@ -63,8 +63,11 @@ class Entering:
 
     def stop(self) -> None:
         """Nothing more enters."""
-        self._over = True
-        self._further.clear()
+        if not self._over:
+            self._over = True
+            self._further.clear()
+            for passage in self._passages:
+                passage.stopped()
 
     @property
     def patience(self) -> float:

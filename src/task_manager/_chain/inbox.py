@@ -47,11 +47,15 @@ class Inbox:
         self._deeds.append(deed)
         if not self._told:
             self._told = True
-            self._tokens.put(None)
-            wake = self._wake
-            if wake is not None:
-                with suppress(RuntimeError):  # the loop has ended
-                    wake()
+            self.poke()
+
+    def poke(self) -> None:
+        """Have the caller look. A signal handler of his may say so: no lock is taken."""
+        self._tokens.put(None)
+        wake = self._wake
+        if wake is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                wake()
 
     # ------------------------------------------------------------------ of the caller
 

@@ -76,7 +76,7 @@ class Passage:
         self._look()
 
     def enter(self, tickets: Sequence[int], tasks: Sequence[Any], repeats: Sequence[Any] = ()) -> None:
-        """Called by the caller, where there is room. repeats: Which the stage counts, and does not run."""
+        """Called by the caller, where there is room. repeats: The stage counts these, no more."""
         with self._changed:
             self._repeats += repeats
             if tickets:
@@ -97,9 +97,15 @@ class Passage:
             self._changed.notify_all()
         self._look()
 
+    def stopped(self) -> None:
+        """The chain is to stop: nobody need wait here any more."""
+        with self._changed:
+            self._changed.notify_all()
+        self._look()
+
     @property
     def _enough(self) -> int:
-        """Tasks that are read ahead of the stage: batches, and two for each worker where these are many."""
+        """Tasks that are read ahead of the stage: some batches, at least two for each worker."""
         return max(AHEAD, 2 * self.workers) * self.wanted
 
     def _add(self, tickets: Sequence[int], tasks: Sequence[Any]) -> None:

@@ -116,6 +116,7 @@ class Threads:
         threads = cls(stages, plans_of(stages, book.keeps), initial, book, signals, in_loop)
         with ExitStack() as at_the_end:
             at_the_end.push(threads._close)
+            book.stop.follow(threads._inbox.poke)
             for stage in threads._stages:
                 stage.open()
             for stage in threads._stages:
