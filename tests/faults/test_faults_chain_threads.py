@@ -71,7 +71,7 @@ class InHook(TaskManager[Any, Any]):
 
 @pytest.mark.parametrize("where", ["call", "get_args", "process_result", "handle_error"])
 def test_f09_a_ctrl_c_leaves_a_call_alone(where: str) -> None:
-    """A thread cannot be ended: `start` is back within a second, and what it comes to touches nothing."""
+    """A thread cannot be ended: `start` is back soon, and what it comes to touches nothing."""
     held = Held(at=5)
     last = stage(held) if where == "call" else InHook(held, where)
     chain: TaskChain[Any, Any] = TaskChain([stage(f.plus_one), last, stage(f.same)], "thread")
@@ -196,11 +196,13 @@ def test_f32_no_thread_for_a_stage(refused: int, monkeypatch: pytest.MonkeyPatch
     assert 10 == chain.start(range(10)).succeeded
 
 
-def fork_and_return(task: Any) -> Any:
-    """In a copy of the process, too."""
+def fork_and_return(task: Any, then: Callable[[], None] | None = None) -> Any:
+    """In a copy of the process, too. then: Is called there."""
     child = os.fork()
     if child:
-        os.waitpid(child, 0)
+        assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    elif then is not None:
+        then()
     return task
 
 
@@ -240,7 +242,7 @@ def test_f33_a_copy_that_returns_does_no_work(where: str, calls: Path) -> None:
     def tasks() -> Iterator[int]:
         for n in range(6):
             if where == "input":
-                fork_and_return(0)
+                fork_and_return(0, then=lambda: setattr(Passage, "enter", lambda *_: os._exit(9)))
             yield n
 
     middle = stage(fork_and_return) if where == "call" else Forks(where)

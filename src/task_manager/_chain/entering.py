@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from .._platform import end_a_copy, this_process
 from .._run.reading import DRY, MOST_AT_ONCE
 from .._run.run import TICK
 from .._run.source import Source
@@ -29,6 +30,7 @@ class Entering:
         signals: HeldSignals,
         in_loop: bool,
     ) -> None:
+        self._home = this_process()
         self._book = book
         self._source = source
         self._passages = passages
@@ -54,6 +56,7 @@ class Entering:
         limit = max(first.wanted, self._at_once)
         wait = TICK if self._blocks and self.idle else 0.0
         read = self._source.read(limit, wait, self._signals)
+        end_a_copy(self._home)  # that the input has forked: it must not ask for a lock of the stages
         if not read and not self._source.ended:
             self.dry = True
             return False

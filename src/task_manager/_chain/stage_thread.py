@@ -175,7 +175,6 @@ class StageThread:
     def _live(self) -> None:
         try:
             error, through = self._run()
-            end_a_copy(self._home, error)
             self._runs.shutdown()  # here: a state is cleaned up where it was made
         except Left:
             return

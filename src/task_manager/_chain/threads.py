@@ -141,7 +141,6 @@ class Threads:
         """
         self._obey()
         more = self._entering.step()
-        end_a_copy(self._home)
         patience = 0.0 if more else self._entering.patience
         if patience:
             self._signals.through(self._inbox.wait, patience)
@@ -155,7 +154,6 @@ class Threads:
             self._signals.deliver()
             self._obey()
             more = self._entering.step()
-            end_a_copy(self._home)
             if more:
                 await asyncio.sleep(0)
             elif self._entering.dry and self._entering.idle:
@@ -233,7 +231,6 @@ class Threads:
 
     def _break_off(self, reason: str) -> None:
         """Have all stages end. One that is in code of the user's is left alone, after a moment."""
-        self._book.stop.ask(reason)  # what is left of the batches that calls are made of is not called
         for stage in self._stages:
             stage.break_off(reason)
         if self.inside:  # it cannot wait for itself, nor ask for a lock that it may have
