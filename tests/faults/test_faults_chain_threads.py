@@ -23,6 +23,8 @@ from task_manager import TaskChain, TaskManager, WorkerStartError
 from task_manager._chain.inbox import MOST, Inbox
 from task_manager._chain.link import ITEMS
 from task_manager._chain.passage import Passage
+from task_manager._log.handler import Handler
+from task_manager._processes import launch
 from task_manager._signals import HeldSignals
 from task_manager._stop import Stop
 from task_manager.events import Event, Passed
@@ -283,6 +285,28 @@ def test_f33_a_copy_waits_for_no_lock_of_the_stages() -> None:
 
     assert (child, 0) == ended
     inbox.work()
+
+
+def test_f33_no_log_is_made_while_another_thread_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """loguru would take it amiss, and keep all its locks: the next line of any log would hang."""
+    forking, order = threading.Event(), []
+
+    def slow(*_: Any) -> Any:
+        forking.set()
+        time.sleep(0.3)
+        order.append("forked")
+        raise OSError("no more")
+
+    def log() -> None:
+        forking.wait(30)
+        Handler("{message}", 5)
+        order.append("made")
+
+    monkeypatch.setattr(launch, "launch", slow)
+    with beside(log), pytest.raises(WorkerStartError):
+        f.stage(f.same, "process", start_method="fork").start([1])
+
+    assert ["forked", "made"] == order
 
 
 @pytest.mark.parametrize("place", ["stage", "worker"])

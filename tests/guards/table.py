@@ -253,6 +253,7 @@ GUARDS = [
     Guard("F33", "and one that an observer has forked", "_chain/threads.py", "Threads._take_in", without("end_a_copy"), THREADS, "f33_a_copy_that and observer"),
     Guard("F33", "a copy waits for no room that stages make", INBOX, "Inbox.post", never("self._home is not this_process()"), THREADS, "f33_a_copy_waits"),
     Guard("F33", "nor for room in a passage", PASSAGE, "Passage.put", never("self._home is not this_process()"), THREADS, "f33_a_copy_waits"),
+    Guard("F33", "no log is made while another thread forks", "_log/handler.py", "Handler.__init__", instead("lambda self, format, severity: (setattr(self, '_file', None), setattr(self, 'logger', own_logger()), self.logger.add(self, format=format, level=severity, catch=False)) and None"), THREADS, "f33_no_log"),
     Guard("F37", "a stage that waits for room hears of a stop", PASSAGE, "Passage.put", turned("not self._stop.asked", "True"), STOPS_CHAIN, "full_queue and thread-start"),
     Guard("F39", "a state is not cleaned up under a call that is left alone", "_runners/serial.py", "SerialRunner.close", always("self._calls_in"), THREADS, "f39"),
     Guard("F39", "a stage in a thread cleans its state up itself", STAGE_THREAD, "StageThread._live", without("shutdown"), IN_THREADS, "a_state_is_used"),

@@ -119,6 +119,7 @@ class Threads:
             book.stop.follow(threads._inbox.poke)
             for stage in threads._stages:
                 stage.open()
+            threads._inbox.work()  # the observers hear of the beginning first: logs and bars are made
             for stage in threads._stages:
                 stage.start()
             yield threads
