@@ -104,6 +104,43 @@ def test_f09_a_ctrl_c_leaves_a_call_alone(where: str) -> None:
     assert 5 not in last.get_result_dict() or where == "handle_error"
 
 
+class Unkeyed:
+    """A task that refuses to be hashed, and to be looked into."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("no")
+
+
+def test_f09_a_call_that_ends_in_time_is_kept_and_counted() -> None:
+    """Also where its task raises what looks like the Ctrl-C on its way out."""
+    there = threading.Event()
+
+    def number(task: Unkeyed) -> int:
+        if task.number == 3:
+            there.set()
+            time.sleep(0.25)
+        return task.number
+
+    def press() -> None:
+        there.wait(30)
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    chain = chain_of(number)
+    tasks = [Unkeyed(n) for n in range(20)]
+    with beside(press), pytest.raises(KeyboardInterrupt):
+        chain.start(tasks)
+    summary = chain.get_summary()
+
+    assert [0, 1, 2, 3] == list(chain.get_final_result_dict().values())
+    assert (4, 20) == (summary.succeeded, summary.taken)
+
+
 def test_f39_a_state_is_not_cleaned_up_under_a_call_that_is_left_alone() -> None:
     """It is when the call has returned, in its thread."""
     held, used = Held(at=5), []

@@ -245,6 +245,7 @@ GUARDS = [
     Guard("F31", "what stages in threads say is bounded", INBOX, "Inbox.post", never("self._room.acquire(blocking=False)"), THREADS, "f31_what_stages_say"),
     Guard("F9", "the thread of a stage is left alone in a call", STAGE_THREAD, "StageSignals.leave", instead("lambda self: False"), THREADS, "f09_a_ctrl_c and call"),
     Guard("F9", "a thread that was left alone touches nothing more", STAGE_THREAD, "StageSignals.through", never("left"), THREADS, "f09_a_ctrl_c"),
+    Guard("F9", "what comes after a Ctrl-C is not taken for it", "_chain/threads.py", "Threads._close", without("comes_from_a_handler"), THREADS, "ends_in_time"),
     Guard("F9", "in thread mode, what no stage has begun is not in doubt", "_chain/threads.py", "Threads._close", turned("stage.begun", "range(10 ** 6)"), DOUBTS, "f09_a_chain_that_is_stopped and thread"),
     Guard("F10", "in a chain, what enters is noted first, in thread mode", "_chain/entering.py", "Entering._enter", without("leaving"), DOUBTS, "f10_a_chain_that_is_killed_calls and first-thread"),
     Guard("F23", "a stage in a thread that is broken off ends the chain", "_chain/threads.py", "Threads._ended", never("error is not None"), THREADS, "f23"),

@@ -22,7 +22,7 @@ from .._run.plan import Plan
 from .._run.recorder import Recorder
 from .._run.run import TICK
 from .._run.source import Source
-from .._signals import HeldSignals
+from .._signals import HeldSignals, comes_from_a_handler
 from .._summary import why
 from ..events import Event, RunEnded, Waiting
 from ..manager import TaskManager
@@ -224,6 +224,7 @@ class Threads:
             for stage in self._stages:
                 stage.thread.join(MOMENT)
         else:
+            comes_from_a_handler(error)  # it is seen: what tasks raise next is not this on its way out
             self._break_off(why(error))
         if self._book.marks and not self.inside:
             for stage in self._stages:
