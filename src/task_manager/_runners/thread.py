@@ -249,8 +249,8 @@ class ThreadRunner:
                 successor is None
                 and worker.ready != NEVER
                 and not self._followed.stop.asked
-                and (worker.batch is not None if handover.calls_left > 0 else self._open)
-                and renewal.due(handover.calls_left, handover.pace)
+                and self._open
+                and self._is_used_up(worker, handover, renewal)
             ):
                 cleaning = sum(leaving.has_state for leaving in self._leaving)
                 if cleaning >= self.workers:  # they take long: as many again, and no more
@@ -258,6 +258,13 @@ class ThreadRunner:
                 elif self._start_worker(successor_of=worker) is None:
                     self._held_up = True
                     self._go_alone(worker, handover)
+
+    def _is_used_up(self, worker: ThreadWorker, handover: Handover, renewal: Renewal) -> bool:
+        """It makes its last calls: of those that are idle, as many as may be given a batch count."""
+        left = handover.calls_left
+        due = renewal.due(left, handover.usage.look(clock(), left))
+        busy = left <= 0 or worker.batch is not None
+        return due and (busy or len(self._successors) < len(self._open))
 
     def _take_back(self) -> None:
         """What lies in the inbox at a stop: threads that have made their calls take nothing."""

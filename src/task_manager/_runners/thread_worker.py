@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from .._call import IDLE, NEVER, TOO_LONG, call_batch, clock, invoker
 from .._platform import this_process
+from .._rules.renewal import Usage
 from .._state import CleanUps, Maker, State, set_up
 from .._stop import Followed
 from .._task import Batch, Failure, Outcomes, Unrun
@@ -48,7 +49,7 @@ class Overdue(NamedTuple):
 class Handover:
     """Between a thread that makes so many calls and no more, and its successor.
 
-    calls_left: Written by the thread; pace: seconds a call, of the last ones.
+    calls_left: Written by the thread. usage: Of the runner, which looks at that.
     over: It makes no more calls: its successor may begin. Until then that one waits, or there would be
         more calls at the same time than are allowed.
     relieved: The successor is ready, or there will be none: it may clean up, and end.
@@ -56,7 +57,7 @@ class Handover:
 
     def __init__(self, most: int) -> None:
         self.calls_left = most
-        self.pace = 0.0
+        self.usage = Usage()
         self.over = threading.Event()
         self.relieved = threading.Event()
 
@@ -205,7 +206,6 @@ def _make_calls(
                 os._exit(0)
             if handover is not None and isinstance(outcomes, Outcomes):  # first: the runner looks then
                 handover.calls_left -= len(outcomes.positions)
-                handover.pace = sum(outcomes.seconds) / len(outcomes.positions)
             outbox.put((batch, outcomes))
             done = outcomes.positions[-1] + 1
             if worker.left_alone:
