@@ -82,6 +82,7 @@ GUARDS = [
     Guard("F1", "a death that a copy of the worker hides", CHILD, "Glance.dead", instead("lambda self, children: []"), WORKERS, "f01_a_worker_dies_and_leaves and (fork or spawn)"),
     Guard("F1", "a worker that lives on without its sentinel is killed", LIFE, "end_process", without("kill()"), WORKERS, "f01_a_worker_closes and fork"),
     Guard("F1", "a process that nobody has an exit code of is not closed", LIFE, "end_process", never("code is None"), WORKERS, "f01_a_worker_dies_and_its and fork"),
+    Guard("F1", "suspects do not wait behind a long call", POOL, "ProcessRunner._hand_out", turned("worker.load >= self._depth", "False"), PROCESS, "f01_suspects"),
     Guard("F2", "neighbours are run again", DEATHS, "given_back", never("unrun"), WORKERS, "f02 and fork"),
     Guard("F3", "whatever is raised is an outcome", "_call.py", "call_batch", catching("Exception"), CONFORMANCE, "f03_any and (serial or thread or fork)"),
     Guard("F3", "whatever is raised is an outcome, in async mode", ASYNC, "AsyncRunner._work", catching("Exception"), CONFORMANCE, "f03_any and async"),
@@ -265,6 +266,9 @@ GUARDS = [
     Guard("F39", "where no successor can be had a thread goes first", THREAD, "ThreadRunner._go_alone", instead("lambda self, worker, handover: None"), REPLACED, "f39_no_thread"),
     Guard("F39", "a clean-up that hangs is not waited for", PROCESSES, "WorkerProcesses.renew", never("TIME_TO_CLEAN_UP"), REPLACED, "f39_a_clean_up and not thread"),
     Guard("F39", "a thread waits until the one before it has made its calls", "_runners/thread_worker.py", "take_batches", never("worker.before is not None"), "test_max_tasks.py", "ready_first and thread"),
+    Guard("F39", "the successor of a process is looked for with each call", POOL, "ProcessRunner._hand_out", without("self._renew"), "test_max_tasks.py", "looked_for and fork"),
+    Guard("F39", "the successor of a thread that is idle is looked for with each call", THREAD, "ThreadRunner._is_used_up", turned("len(self._successors) < len(self._open)", "False"), "test_max_tasks.py", "looked_for and thread"),
+    Guard("F39", "a pause is no pace", "_rules/renewal.py", "Usage.look", turned("SLOWER * self.seconds", "each"), "test_renewal.py", "call_after or rests"),
     Guard("F39", "what lies before threads that take nothing comes home at a stop", THREAD, "ThreadRunner._take_back", instead("lambda self: None"), "test_max_tasks.py", "a_stop_when_all"),
     Guard("F39", "idle workers are told goodbye before those left are killed, at exit", KEPT, "KeptRunner.close_at_exit", instead("lambda self: None"), "test_worker_state.py", "interpreters_exit"),
 ]
