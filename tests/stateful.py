@@ -10,9 +10,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from besides import reason_of
 from task_manager._runners import Mode, Orders
 
 MOST_CALLS = 150
+
+NOT_REPLACED = {
+    "test_slow_tasks_behind_many_fast_ones_are_shared_by_the_workers": "counts workers",
+    "test_f39_a_worker_that_dies": "counts workers",
+    "test_f01_a_dead_worker_is_replaced": "counts workers",
+}
+"""Tests that have a state, but no worker that is replaced, and why."""
+
+replacing = True
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    global replacing  # noqa: PLW0603 - one test runs at a time
+    replacing = reason_of(item, NOT_REPLACED) is None
 
 
 class WithState:
@@ -45,7 +62,7 @@ def load_with_state(mode: Mode) -> Callable[..., Any]:
     make = load(mode)
 
     def made(func: Callable[..., Any], orders: Orders) -> Any:
-        most = MOST_CALLS if mode.replaces else None
+        most = MOST_CALLS if mode.replaces and replacing else None
         orders = replace(orders, most_calls=orders.most_calls or most)
         if orders.state is not None:
             return make(func, orders)

@@ -214,7 +214,9 @@ def test_a_successor_is_looked_for_with_each_call(way: str, monkeypatch: pytest.
     """As a call is given out: a short one is over when outcomes are looked for."""
     monkeypatch.setattr(renewal, "SOON", 3600.0)
     make = ThreadRunner if way == "thread" else ProcessRunner
-    runner: Any = make(abs, Orders(workers=1, most_calls=4, start_method=None if way == "thread" else way))
+    runner: Any = make(
+        abs, Orders(workers=1, most_calls=4, start_method=None if way == "thread" else way)
+    )
     workers = []
     before = set(threading.enumerate()), set(multiprocessing.active_children())
     for task in (1, 2, 3):
