@@ -28,7 +28,7 @@ replacing = True
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    global replacing  # noqa: PLW0603 - one test runs at a time
+    global replacing
     replacing = reason_of(item, NOT_REPLACED) is None
 
 

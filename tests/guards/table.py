@@ -269,6 +269,7 @@ GUARDS = [
     Guard("F39", "a thread waits until the one before it has made its calls", "_runners/thread_worker.py", "take_batches", never("worker.before is not None"), "test_max_tasks.py", "ready_first and thread"),
     Guard("F38", "the next process of a stage knows what had begun", "_chain/stage.py", "run_stage", never("begins"), "test_faults_limits.py", "f21_a_stage_that_dies_leaves and fork"),
     Guard("F38", "of the one that died it is not told what has begun", "_chain/round.py", "Round.close", without("leave_to_limit"), "test_faults_limits.py", "f21_a_stage_that_dies_leaves and fork"),
+    Guard("F39", "a thread that has no state is seen at once", "_runners/thread_worker.py", "take_batches", without("outbox.put(None)"), "test_faults_state.py", "seen_at_once"),
     Guard("F39", "the successor of a process is looked for with each call", POOL, "ProcessRunner._hand_out", without("self._renew"), "test_max_tasks.py", "looked_for and fork"),
     Guard("F39", "the successor of a thread that is idle is looked for with each call", THREAD, "ThreadRunner._is_used_up", turned("len(self._successors) < len(self._open)", "False"), "test_max_tasks.py", "looked_for and thread"),
     Guard("F39", "a pause is no pace", "_rules/renewal.py", "Usage.look", turned("SLOWER * self.seconds", "each"), "test_renewal.py", "call_after or rests"),

@@ -195,7 +195,7 @@ class ThreadRunner:
         thread = threading.Thread(
             target=take_batches,
             args=(self._func, self._inbox, self._outbox, worker, self._followed),
-            kwargs={"make": self._make, "clean_ups": self._clean_ups},
+            kwargs={"make": self._make, "clean_ups": self._clean_ups, "wakes": self._wakes},
             name="task_manager-worker",
             daemon=True,
         )

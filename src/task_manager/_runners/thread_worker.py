@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -126,8 +128,11 @@ def take_batches(
     followed: Followed,
     make: Maker | None,
     clean_ups: CleanUps,
+    wakes: deque[None],
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected.
+
+    wakes: One for each None in the outbox, by which the runner sees at once that this has ended.
 
     The state is made before a batch is taken: no other thread has to wait for that one.
     """
@@ -157,6 +162,9 @@ def take_batches(
             handover.relieved.wait()
     except BaseException as error:  # of our own code, which has failed twice: see `_make_calls`
         worker.fault = error
+        with suppress(MemoryError):  # the runner looks at its threads from time to time as well
+            wakes.append(None)
+            outbox.put(None)
     finally:
         if worker.handover is not None:
             worker.handover.over.set()
