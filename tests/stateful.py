@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from besides import reason_of
 from task_manager._runners import Mode, Orders
 
 MOST_CALLS = 150
+
+DOES_NOT_APPLY: dict[str, str] = {}
 
 NOT_REPLACED = {
     "test_slow_tasks_behind_many_fast_ones_are_shared_by_the_workers": "counts workers",
@@ -27,7 +26,15 @@ NOT_REPLACED = {
 replacing = True
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    from besides import apply
+
+    apply("stateful", items, DOES_NOT_APPLY)
+
+
+def pytest_runtest_setup(item: Any) -> None:
+    from besides import reason_of
+
     global replacing
     replacing = reason_of(item, NOT_REPLACED) is None
 

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from besides import leave_out
 from task_manager import Summary, TaskChain, TaskManager
 
 DOES_NOT_APPLY = {
@@ -19,8 +16,10 @@ DOES_NOT_APPLY = {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    leave_out(items, DOES_NOT_APPLY)
+def pytest_collection_modifyitems(items: list[Any]) -> None:
+    from besides import apply
+
+    apply("streamed", items, DOES_NOT_APPLY)
 
 
 def start(manager: TaskManager[Any, Any], task_list: Any) -> Summary:
