@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,18 @@ def yields_nothing() -> Iterator[int]:
     yield from ()
 
 
+def around_a_generator() -> Any:
+    return yields_nothing()
+
+
+async def async_state() -> AsyncIterator[int]:
+    yield 1
+
+
+def around_an_async_generator() -> Any:
+    return async_state()
+
+
 class Unpicklable(Exception):
     def __init__(self, one: int, two: int) -> None:
         super().__init__(threading.Lock())
@@ -50,6 +62,8 @@ BAD = [
     (refusing, "worker_state=refusing raised ValueError: no such host"),
     (ending, "worker_state=ending raised SystemExit: 3"),
     (yields_nothing, "worker_state=yields_nothing yielded nothing"),
+    (around_a_generator, "worker_state=around_a_generator returned a generator"),
+    (around_an_async_generator, "worker_state=around_an_async_generator returned a generator"),
     (refusing_unpicklably, "worker_state=refusing_unpicklably raised Unpicklable"),
 ]
 

@@ -235,6 +235,7 @@ GUARDS = [
     Guard("F40", "a blocked loop is not waited for", "_runners/looped.py", "LoopedRunner.close", turned("self._heard.wait(2 * TIME_TO_END)", "self._heard.wait()"), STREAMS, "open_stream and block_async"),
     Guard("F40", "a copy of the reader goes no further", STREAM, "_read", without("end_a_copy"), STREAMS, "a_copy and fork"),
     Guard("F40", "a copy does not wait for the calls of its parent", STREAM, "Streamed.leaves", never("this_process"), STREAMS, "a_copy and thread"),
+    Guard("F40", "no handler comes between taking an outcome out and telling it", UNTOLD, "Untold.tell", turned("map(_without_index, taken_out)", "(one for _, one in taken_out)"), "test_untold.py", "no_handler"),
     Guard("F40", "no more than so many wait for a slow task", UNTOLD, "BoundedSource.read", turned("self._told.waiting", "0"), "test_untold.py", "so_many"),
     Guard("F40", "what had come when a signal raised runs again", STREAM, "RunStreamed.break_off", without("_give_back"), STREAMS, "any_moment and (serial or async)"),
     Guard("F40", "a fast stage waits for the next one", "_chain/turns.py", "PassedSource.full", turned("len(self._waiting) >= 2 * self.workers * self._wanted", "False"), "test_chain_stream.py", "waits_in_bounds"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import threading
 import time
 from pathlib import Path
@@ -117,11 +118,20 @@ def test_retry_after_for_all_holds_back_everything() -> None:
     assert [1] == stand.next().tasks
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "120", None, True])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 10**400, "120", None, True])
 def test_a_pause_of_no_seconds_is_refused(seconds: Any) -> None:
     """Where it is made, and so it is the error of the call."""
     with pytest.raises(ConfigurationError, match="seconds of a RetryAfter must be a number from 0 up"):
         RetryAfter(seconds)
+
+
+def test_a_message_is_not_taken_for_a_key() -> None:
+    """Nor does a pause lose its key where it is pickled."""
+    with pytest.raises(TypeError):
+        RetryAfter(5, "the server is busy")  # type: ignore[misc]
+    copied = pickle.loads(pickle.dumps(RetryAfter(5, all="a.org")))
+
+    assert (5.0, "a.org", True) == (copied.seconds, copied.all, copied.holds_others)
 
 
 @pytest.mark.parametrize("way", WAYS)
