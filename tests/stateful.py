@@ -15,8 +15,8 @@ from task_manager._runners import Mode, Orders
 MOST_CALLS = 150
 
 DOES_NOT_APPLY = {
-    "test_f11_workers_that_do_not_end_are_waited_for_together[fork]": "a worker that cleans up is waited "
-    "for longer",
+    "test_f11_workers_that_do_not_end_are_waited_for_together[fork]": "one that cleans up is waited for "
+    "longer",
     **{
         f"test_f32_no_more_processes[{left}-1000]": "none can be replaced where none can be started"
         for left in (1, 3)
