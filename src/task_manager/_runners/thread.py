@@ -15,7 +15,6 @@ Where no thread can be started, the threads there are do the work.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -32,7 +31,7 @@ from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
 from . import Answer, NotBegun, Orders
 from .places import Places
-from .thread_worker import Handover, ThreadWorker, take_batches
+from .thread_worker import Handover, Outbox, ThreadWorker, take_batches
 
 TIME_TO_END = 0.2  # seconds that closing waits, all together, for threads to end
 MOST_ENDED = 3  # threads in a row that end by themselves, with no outcome between; then the run ends
@@ -49,8 +48,7 @@ class ThreadRunner:
         self._look = 0.0  # when a call may be overdue
         self._func = func
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
-        self._outbox: SimpleQueue[Answer | None] = SimpleQueue()  # None: a `wake`
-        self._wakes: deque[None] = deque()  # one for each None in the outbox
+        self._outbox = Outbox()
         self._working: dict[ThreadWorker, threading.Thread] = {}
         self._left: dict[ThreadWorker, threading.Thread] = {}  # left alone, and not known to have ended
         self._renewal = None if orders.most_calls is None else Renewal(orders.most_calls)
@@ -79,7 +77,7 @@ class ThreadRunner:
     def submit(self, batch: Batch) -> None:
         self._handing.append(batch)
         # A worker whose outcomes lie in the outbox takes this batch sooner than a new one would.
-        busy = len(self._open) - (self._outbox.qsize() - len(self._wakes))
+        busy = len(self._open) - self._outbox.ends
         if busy >= len(self._working) - len(self._successors) < self.workers:
             self._start_worker()
         self._open[batch] = 0
@@ -111,9 +109,7 @@ class ThreadRunner:
         return found
 
     def wake(self) -> None:
-        # First: counted once too often, it starts a thread too early, and otherwise it would start none.
-        self._wakes.append(None)
-        self._outbox.put(None)  # which a signal handler may do in the middle of another put
+        self._outbox.wake()
 
     def close(self) -> None:
         if self._owner is not this_process():  # a copy in a forked child: its threads are not here
@@ -166,15 +162,7 @@ class ThreadRunner:
             timeout = min(timeout, max(0.0, self._look - clock()))
         if self._held_up:
             timeout = min(timeout, LOOK_AGAIN)
-        arrived: list[Answer | None] = []
-        with suppress(Empty):
-            arrived.append(self._outbox.get(timeout=timeout))
-            while True:
-                arrived.append(self._outbox.get_nowait())
-        answers = [answer for answer in arrived if answer is not None]
-        for _ in range(len(arrived) - len(answers)):
-            self._wakes.pop()
-        return answers
+        return self._outbox.take(timeout)
 
     def _take_in(self, batch: Batch, outcomes: Outcomes | Unrun) -> bool:
         """Count these outcomes, which are no longer in flight; False where they are not waited for."""
@@ -195,7 +183,7 @@ class ThreadRunner:
         thread = threading.Thread(
             target=take_batches,
             args=(self._func, self._inbox, self._outbox, worker, self._followed),
-            kwargs={"make": self._make, "clean_ups": self._clean_ups, "wakes": self._wakes},
+            kwargs={"make": self._make, "clean_ups": self._clean_ups},
             name="task_manager-worker",
             daemon=True,
         )
@@ -270,7 +258,7 @@ class ThreadRunner:
         """What lies in the inbox at a stop: threads that have made their calls take nothing."""
         with suppress(Empty):
             while (batch := self._inbox.get_nowait()) is not None:
-                self._outbox.put((batch, Unrun(range(len(batch)))))
+                self._outbox.tell(batch, Unrun(range(len(batch))))
 
     def _go_alone(self, worker: ThreadWorker, handover: Handover) -> None:
         """No successor can be started: where it has made its calls it goes first, and makes room."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from .._call import IDLE, NEVER, TOO_LONG, call_batch, clock, invoker
@@ -37,6 +37,42 @@ def works_here() -> None:
 def in_a_worker() -> bool:
     """Whether this thread makes calls for a runner, and so must not wait for one."""
     return getattr(_here, "works", False)
+
+
+class Outbox:
+    """What threads have to tell their runner, and how many of them have ended a batch by it."""
+
+    def __init__(self) -> None:
+        self._told: SimpleQueue[Answer | None] = SimpleQueue()  # None: a `wake`
+        self._others: deque[None] = deque()  # one for each that ends no batch
+
+    @property
+    def ends(self) -> int:
+        """Answers here that end a batch: the thread of each takes another one, or is free."""
+        return self._told.qsize() - len(self._others)
+
+    def tell(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
+        if outcomes.positions[-1] + 1 < len(batch):
+            self._others.append(None)  # first: counted once too often, it starts a thread too early
+        self._told.put((batch, outcomes))
+
+    def wake(self) -> None:
+        """May be done in a signal handler, in the middle of another put."""
+        self._others.append(None)  # first, as above: otherwise it would start none
+        self._told.put(None)
+
+    def take(self, timeout: float) -> list[Answer]:
+        """All that is here; waits for the first."""
+        answers: list[Answer] = []
+        with suppress(Empty):
+            one = self._told.get(timeout=timeout)
+            while True:
+                if one is None or one[1].positions[-1] + 1 < len(one[0]):
+                    self._others.pop()
+                if one is not None:
+                    answers.append(one)
+                one = self._told.get_nowait()
+        return answers
 
 
 class Overdue(NamedTuple):
@@ -123,16 +159,13 @@ class ThreadWorker:
 def take_batches(
     func: Callable[..., Any],
     inbox: SimpleQueue[Batch | None],
-    outbox: SimpleQueue[Answer | None],
+    outbox: Outbox,
     worker: ThreadWorker,
     followed: Followed,
     make: Maker | None,
     clean_ups: CleanUps,
-    wakes: deque[None],
 ) -> None:
     """The life of a worker thread. Knows no runner, so that a dropped one can be collected.
-
-    wakes: One for each None in the outbox, by which the runner sees at once that this has ended.
 
     The state is made before a batch is taken: no other thread has to wait for that one.
     """
@@ -163,8 +196,7 @@ def take_batches(
     except BaseException as error:  # of our own code, which has failed twice: see `_make_calls`
         worker.fault = error
         with suppress(MemoryError):  # the runner looks at its threads from time to time as well
-            wakes.append(None)
-            outbox.put(None)
+            outbox.wake()
     finally:
         if worker.handover is not None:
             worker.handover.over.set()
@@ -193,7 +225,7 @@ def _next_batch(inbox: SimpleQueue[Batch | None], worker: ThreadWorker) -> Batch
 def _make_calls(
     func: Callable[..., Any],
     batch: Batch,
-    outbox: SimpleQueue[Answer | None],
+    outbox: Outbox,
     worker: ThreadWorker,
     followed: Followed,
 ) -> None:
@@ -214,7 +246,7 @@ def _make_calls(
                 os._exit(0)
             if handover is not None and isinstance(outcomes, Outcomes):  # first: the runner looks then
                 handover.calls_left -= len(outcomes.positions)
-            outbox.put((batch, outcomes))
+            outbox.tell(batch, outcomes)
             done = outcomes.positions[-1] + 1
             if worker.left_alone:
                 return
@@ -222,14 +254,14 @@ def _make_calls(
     except BaseException:  # of our own code, as where memory has run out
         for position in range(done, len(batch)):
             if stop.asked or (handover is not None and handover.calls_left <= 0):
-                outbox.put((batch, Unrun(range(position, len(batch)))))
+                outbox.tell(batch, Unrun(range(position, len(batch))))
                 return
             alone = _call_alone(invoke, batch.calls[position], position, worker)
             if here is not this_process():
                 os._exit(0)
             if handover is not None:
                 handover.calls_left -= 1
-            outbox.put((batch, alone))
+            outbox.tell(batch, alone)
             if worker.left_alone:
                 return
     finally:  # errors hold the frames that they came through, and with them this one
