@@ -52,9 +52,15 @@ class Outbox:
         return self._told.qsize() - len(self._others)
 
     def tell(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
-        if outcomes.positions[-1] + 1 < len(batch):
+        goes_on = outcomes.positions[-1] + 1 < len(batch)
+        if goes_on:
             self._others.append(None)  # first: counted once too often, it starts a thread too early
-        self._told.put((batch, outcomes))
+        try:
+            self._told.put((batch, outcomes))
+        except MemoryError:  # it is made and told anew
+            if goes_on:
+                self._others.pop()
+            raise
 
     def wake(self) -> None:
         """May be done in a signal handler, in the middle of another put."""
