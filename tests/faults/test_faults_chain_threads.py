@@ -266,6 +266,7 @@ class Forks(TaskManager[Any, Any]):
         self.fork("handle_error")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process .*use of fork:DeprecationWarning")
 @pytest.mark.parametrize(
     "where", ["call", "get_args", "process_result", "handle_error", "input", "observer"]
