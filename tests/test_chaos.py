@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from chaos.books import Account, Books
+from chaos.account import Account
+from chaos.books import Books
 from chaos.draw import AWAITED, FAMILIES, FEEDS, KINDS, QUEUES, draw
 from chaos.oracle import Error, Value, fates
 from chaos.plan import MODES, START_METHODS, WAYS, Deed, Scenario, Stage, Trouble
@@ -110,7 +111,7 @@ def scenario_of(
 ) -> Scenario:
     """A scenario in which nothing happens from outside."""
     calm = replace(draw(1, 0), family="calm", begin="start", kind="int", feed="list", broken_at=None)
-    calm = replace(calm, starts=((),), fatal=False, ending="drop", sigpipe=False)
+    calm = replace(calm, starts=((),), readings=(None,), fatal=False, ending="drop", sigpipe=False)
     return replace(calm, chain=chain, stages=stages, numbers=tuple(numbers))
 
 

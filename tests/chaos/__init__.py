@@ -6,8 +6,9 @@
     tasks      the tasks and the results
     deeds      the functions and hooks that do good and evil with them
     oracle     what each task must come to, by plain iteration over the plan
-    child      the script that runs scenarios. Its parts: feed, the input; stops, the signals;
-               left, what stays behind; books, which compares what came of a start with the oracle
+    child      the script that runs scenarios. Its parts: feed, the input; reading, who reads a stream;
+               stops, the signals; left, what stays behind
+    books      compares what came of a start, an `account`, with the oracle; told, where it was read
     driver     starts that script, makes trouble from outside, and looks at what is left of it
 
 A scenario never looks at what another one did, so each one that failed can be run alone again.

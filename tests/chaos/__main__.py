@@ -126,6 +126,7 @@ class Session:
             kinds.append(f"begun by {scenario.begin}")
             kinds.append("managers" if scenario.chain is None else f"{scenario.chain} chains")
             kinds += {f"mode {stage.way}" for stage in scenario.stages}
+            kinds += {words for reading in scenario.readings if reading for words in reading.kinds}
             rows.update(kinds)
             if verdict.faults:
                 failed.update(kinds)

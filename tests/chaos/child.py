@@ -16,17 +16,21 @@ import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from task_manager import TaskChain
+from task_manager import Summary, TaskChain
 
 from . import deeds
-from .books import Account, Books, by_number
+from .account import Account, by_number, told_by_number
+from .books import Books
 from .draw import draw
 from .feed import Feed, InputBroke
 from .left import Left
 from .plan import EXIT_CODE, SIGNALS, Scenario, Trouble
+from .reading import BodyBroke, Reader
 from .stops import HANDLERS, Aim, Shield, TimeLimit
 from .tasks import Tasks
 
@@ -88,9 +92,11 @@ class Play:
             if name == self._scenario.starts[0][0].what:
                 signal.signal(SIGNALS[name], handler)
         feed = Feed(self._scenario, self._tasks.of(self._scenario.numbers), calm=True)
+        reading = self._scenario.readings[0]
+        reader = None if reading is None else Reader(reading)
         try:
-            self._begin(feed, ready=lambda: tell("start", number=0))
-        except (deeds.HookBroke, InputBroke):
+            self._begin(feed, reader, ready=lambda: tell("start", number=0))
+        except (BodyBroke, deeds.HookBroke, InputBroke):
             pass
         tell("end")
         hear()
@@ -101,30 +107,51 @@ class Play:
         if self._scenario.feed == "frontier" and number == 0:
             self._first.frontier = feed.iterable
             self._first.more = self._tasks.of(self._scenario.numbers)[len(feed.iterable) :]
+        reading = self._scenario.readings[number]
+        reader = None if reading is None else Reader(reading)
         shield = Shield()
         told: dict[str, Any] = {"kills": 0, "sent": []}
         if troubles and troubles[0].line:
             with Aim(troubles[0]) as aim:
-                shield.run(lambda: self._begin(feed))
+                shield.run(lambda: self._begin(feed, reader))
             told["sent"] = [aim.name] if aim.fired else []
         elif troubles:
-            shield.run(lambda: self._begin(feed, ready=lambda: tell("start", number=number)))
+            ready = partial(tell, "start", number=number)
+            shield.run(lambda: self._begin(feed, reader, ready))
             tell("end")
             told = hear()
         else:
-            shield.run(lambda: self._begin(feed))
+            shield.run(lambda: self._begin(feed, reader))
         feed.settle()
+        if reader is not None:
+            shield.run(reader.settle)
         if told["sent"]:
             (self._folder / deeds.OPENED).touch()
         self._kills += told["kills"]
         stopped = list((Counter(told["sent"]) - Counter(shield.late)).elements())
         self._first.__dict__.pop("frontier", None)
+        account = self._account(number, feed, reader, shield.raised, stopped, before)
+        self._forget(shield)
+        self.faults += self._books.check(account)
+        if account.through and not account.raised and feed.unfinished():
+            self.faults.append(f"start {number}: join of the queue waits for {feed.unfinished()} tasks")
+
+    def _account(
+        self,
+        number: int,
+        feed: Feed,
+        reader: Reader | None,
+        raised: list[BaseException],
+        stopped: list[str],
+        before: Summary,
+    ) -> Account:
+        """before: The summary that was there before the start."""
         twice: list[str] = []
         summary = self._owner.get_summary()
         account = Account(
             number=number,
             given=feed.given,
-            raised=[_name_of(error) for error in shield.raised],
+            raised=[_name_of(error) for error in raised],
             stopped=stopped,
             kills=self._kills,
             summary=summary if summary is not before else None,
@@ -132,16 +159,16 @@ class Play:
             errors=by_number(self._tasks, self._errors(), "errors", twice),
             twice=twice,
         )
-        self._forget(shield)
-        self.faults += self._books.check(self._unsure(account, feed))
-        if account.through and not account.raised and feed.unfinished():
-            self.faults.append(f"start {number}: join of the queue waits for {feed.unfinished()} tasks")
+        if reader is not None:
+            told = told_by_number(self._tasks, reader.told)
+            account = replace(account, reading=reader.reading, left=reader.left, **told)
+        return self._unsure(account, feed)
 
     def _unsure(self, account: Account, feed: Feed) -> Account:
         """Of a list that the library reads by itself nobody can say how far it was read."""
         if account.through or feed.iterable.__class__ not in (list, tuple, deque):
             return account
-        return Account(**{**vars(account), "given": None})
+        return replace(account, given=None)
 
     @staticmethod
     def _forget(shield: Shield) -> None:
@@ -150,14 +177,25 @@ class Play:
         deeds.REMEMBERED.__traceback__ = deeds.REMEMBERED.__context__ = None
         vars(deeds.REMEMBERED).pop("__notes__", None)
 
-    def _begin(self, feed: Feed, ready: Callable[[], None] = lambda: None) -> None:
+    def _begin(
+        self, feed: Feed, reader: Reader | None, ready: Callable[[], None] = lambda: None
+    ) -> None:
         """ready: Called when the library is about to be; what is before is asyncio's business."""
         owner, tasks = self._owner, feed.iterable
         start = owner.start if self._scenario.chain is None else owner.start_chain
+        if reader is not None:
+
+            def start(tasks: Any) -> None:
+                reader.read(partial(owner.stream, tasks))
 
         async def start_async() -> None:
             ready()
-            await owner.start_async(tasks)
+            if reader is not None:
+                await reader.read_awaiting(partial(owner.stream_async, tasks))
+            elif self._scenario.chain is None:
+                await owner.start_async(tasks)
+            else:
+                await owner.start_chain_async(tasks)
 
         match self._scenario.begin:
             case "run":
@@ -193,7 +231,7 @@ def _name_of(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, SystemExit) and error.code != EXIT_CODE:
         return f"{name}({error.code})"
-    usual = (KeyboardInterrupt, SystemExit, TimeLimit, InputBroke, deeds.HookBroke)
+    usual = (KeyboardInterrupt, SystemExit, TimeLimit, InputBroke, BodyBroke, deeds.HookBroke)
     return name if isinstance(error, usual) else f"{name}: {error}"
 
 

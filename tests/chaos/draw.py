@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import random
 
-from .plan import MODES, SIGNALS, START_METHODS, Deed, Scenario, Stage, Trouble
+from .plan import MODES, SIGNALS, START_METHODS, Deed, Reading, Scenario, Stage, Trouble
 
-FAMILIES = {"calm": 32, "line": 26, "moment": 14, "kill": 18, "stop": 5, "fatal": 5}
+FAMILIES = {"calm": 32, "line": 26, "moment": 14, "kill": 18, "freeze": 5, "fatal": 5}
 """What happens to a scenario from outside its function, and how often.
 
 calm: nothing. line: a signal at a certain line of the library. moment: a signal at a random moment.
-kill, stop: of workers. fatal: a signal that the script does not catch.
+kill, freeze: of workers. fatal: a signal that the script does not catch.
 """
 
 KINDS = ("int", "tuple", "dict", "list", "thing", "equal", "mixed", "text", "unkeyed", "odd", "silent")
 FEEDS = ("list", "tuple", "generator", "deque", "endless", "broken", "slow", "frontier", "no length")
 QUEUES = ("queue", "simple queue")
 AWAITED = ("async generator", "asyncio queue")  # for managers that are awaited
+LEAVES = ("", "break", "raise", "throw", "drop")  # how a stream is left
 FORMS = ("int", "tuple", "list", "dict", "big", "none", "same")
 
 IN_PROCESS_KINDS = ("odd",)  # nobody can pickle them
@@ -44,6 +45,7 @@ class Draw:
         self.ways = self._ways(mode)
         self.family = self._family()
         self.stops = self.family in ("line", "moment", "fatal")
+        self.streams = self.often(0.35)
         self.dead_stages = 0
         self.begin = "start"
 
@@ -71,7 +73,7 @@ class Draw:
     def scenario(self) -> Scenario:
         chance = self.chance
         count = 0 if self.often(0.02) else int(2 ** chance.uniform(0, 6.5))
-        slow = self.family in ("moment", "kill", "stop", "fatal")
+        slow = self.family in ("moment", "kill", "freeze", "fatal")
         if slow:
             count = chance.randint(20, 80)
         numbers = list(range(1, count + 1))
@@ -85,6 +87,8 @@ class Draw:
         feed = self._feed()
         self.begin = self._begin(feed)
         stages = tuple(self._stage(place, numbers, kind, slow) for place in range(len(self.ways)))
+        starts = self._starts()
+        complains = any(stage.complains for stage in stages)
         return Scenario(
             seed=self.seed,
             index=self.index,
@@ -96,7 +100,8 @@ class Draw:
             kind=kind,
             feed=feed,
             broken_at=chance.randint(0, len(numbers)) if feed == "broken" else None,
-            starts=self._starts(),
+            starts=starts,
+            readings=self._readings(len(starts), len(set(numbers)), complains),
             fatal=self.family == "fatal",
             ending=chance.choice(("with", "shutdown", "drop")),
             sigpipe=self.often(0.1),
@@ -109,7 +114,7 @@ class Draw:
         return self.chance.choice(feeds)
 
     def _begin(self, feed: str) -> str:
-        if feed in AWAITED or (self.chain is None and self.often(0.3)):
+        if feed in AWAITED or self.often(0.3):
             return self.chance.choice(("run", "loop"))
         if self.often(0.1) and not self.stops:
             return "thread"
@@ -191,7 +196,12 @@ class Draw:
                 return Deed(name)
 
     def _ends_long_calls(self, way: str) -> bool:
-        """A signal does, at once. asyncio.run makes of a Ctrl-C a cancellation, for the next await."""
+        """A signal does, at once. asyncio.run makes of a Ctrl-C a cancellation, for the next await.
+
+        In the body of a reader it does not: the calls that run are finished then.
+        """
+        if self.streams:
+            return False
         under_a_loop = way == "async" or (way == "serial" and self.begin == "run")
         return self.chain != "serial" and not under_a_loop
 
@@ -199,18 +209,44 @@ class Draw:
         """In the main thread it is taken for a real Ctrl-C."""
         return way != "serial" and not self.stops
 
+    # ------------------------------------------------------------------ how it is read
+
+    def _readings(self, starts: int, tasks: int, complains: bool) -> tuple[Reading | None, ...]:
+        """Of the last start all is read, or it is none that is read: what is left over is seen then."""
+        if not self.streams:
+            return (None,) * starts
+        return tuple(
+            None
+            if number and self.often(0.25)
+            else self._reading(max(1, tasks), complains, is_last=number == starts - 1)
+            for number in range(starts)
+        )
+
+    def _reading(self, tasks: int, complains: bool, is_last: bool) -> Reading:
+        # Of what is dropped nobody hears what it raises, but on stderr.
+        silent = not complains and self.family in ("calm", "freeze")
+        leaves = LEAVES if silent else LEAVES[:-1]
+        leave = "" if is_last or self.often(0.2) else self.chance.choice(leaves)
+        return Reading(
+            ordered=self.often(0.5),
+            kept=self.often(0.4),
+            pause=self.chance.choice((0.0, 0.0, 0.001, 0.01)),
+            leave=leave,
+            after=self.chance.randint(1, tasks) if leave else 0,
+        )
+
     # ------------------------------------------------------------------ trouble
 
     def _starts(self) -> tuple[tuple[Trouble, ...], ...]:
         match self.family:
             case "calm":
-                return ((),) * self.chance.choice((1, 1, 2, 3))
+                return ((),) * self.chance.choice((1, 2, 2, 3) if self.streams else (1, 1, 2, 3))
             case "line" | "moment":
                 return *((self._signal(),) for _ in range(self.chance.choice((1, 1, 2)))), ()
             case "kill":
                 return (self._kills(), ())
-            case "stop":
-                return (self._stops(), ())
+            case "freeze":
+                return (self._freezes(), ())
             case _:
                 return ((self._end(),),)
 
@@ -229,12 +265,12 @@ class Draw:
             kills.append(self._signal())
         return tuple(sorted(kills, key=lambda kill: kill.moment))
 
-    def _stops(self) -> tuple[Trouble, ...]:
-        what = self.chance.choice(("stop", "stop script"))
-        stops = [
+    def _freezes(self) -> tuple[Trouble, ...]:
+        what = self.chance.choice(("freeze", "freeze script"))
+        freezes = [
             Trouble(what, self._around(0.005, 0.5), lasting=self._around(0.02, 0.5)) for _ in range(3)
         ]
-        return tuple(sorted(stops, key=lambda stop: stop.moment))
+        return tuple(sorted(freezes, key=lambda freeze: freeze.moment))
 
     def _end(self) -> Trouble:
         what = self.chance.choice((*SIGNALS, "kill script", "term script"))

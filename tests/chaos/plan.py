@@ -70,11 +70,11 @@ class Stage:
 class Trouble(NamedTuple):
     """Something that happens to a start.
 
-    what: "int", "alarm", "term": a signal to the script; "kill", "stop": a worker or stage process;
-        "stop script"; "kill server": the fork server; "kill script", "term script": its end.
+    what: "int", "alarm", "term": a signal to the script; "kill", "freeze": a worker or stage process;
+        "freeze script"; "kill server": the fork server; "kill script", "term script": its end.
     moment: Seconds after the beginning of the start; of a signal, if `line`, the line of the library at
         which it comes, as counted in the main thread.
-    lasting: Seconds of a stop.
+    lasting: Seconds of a freeze.
     group: The signal goes to the whole process group, as from a terminal.
     """
 
@@ -83,6 +83,30 @@ class Trouble(NamedTuple):
     line: bool = False
     lasting: float = 0.0
     group: bool = False
+
+
+class Reading(NamedTuple):
+    """How the outcomes of one start are read, where it is a stream.
+
+    ordered, kept: What `stream` is asked for. pause: Seconds that the body of the loop takes at times.
+    leave: How the loop is left: "break", "raise", "throw" into it, or "drop"; "": it is read to the end.
+    after: At which outcome.
+    """
+
+    ordered: bool
+    kept: bool
+    pause: float
+    leave: str = ""
+    after: int = 0
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """For people."""
+        return (
+            f"stream {'ordered' if self.ordered else 'as it comes'}",
+            f"stream {'kept' if self.kept else 'not kept'}",
+            f"stream left by {self.leave}" if self.leave else "stream read to the end",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +119,7 @@ class Scenario:
     numbers: Of the tasks, with repeats. kind: Of the tasks. feed: The kind of input.
     broken_at: After how many tasks the input raises.
     starts: For each start what happens to it. Nothing happens to the last one.
+    readings: For each start how it is read; None: it is no stream. The last one is never left.
     fatal: The script does not catch what is raised, or is killed: its first start is its end.
     ending: How the manager is let go of: "with", "shutdown" or "drop".
     sigpipe: The script has SIGPIPE at its default.
@@ -111,6 +136,7 @@ class Scenario:
     feed: str
     broken_at: int | None
     starts: tuple[tuple[Trouble, ...], ...]
+    readings: tuple[Reading | None, ...]
     fatal: bool
     ending: str
     sigpipe: bool
@@ -126,13 +152,29 @@ class Scenario:
         return any(trouble.what == "kill server" for troubles in self.starts for trouble in troubles)
 
     @property
+    def killed_with_locks(self) -> bool:
+        """The script may be killed while it has queues that are not inherited by a fork."""
+        ends = {trouble.what for troubles in self.starts for trouble in troubles}
+        born = any(stage.way in ("spawn", "forkserver") for stage in self.stages)
+        return self.chain == "process" and born and bool(ends & {"kill script", "term script"})
+
+    @property
     def may_lose_an_alarm(self) -> bool:
         """asyncio takes an Exception out of one of its callbacks for an error of the callback."""
         return self.begin in ("run", "loop") or any(stage.way == "async" for stage in self.stages)
 
     @property
+    def streams(self) -> bool:
+        return any(self.readings)
+
+    @property
     def distinct(self) -> bool:
         return self.stages[0].deduplicate
+
+    @property
+    def remembers(self) -> bool:
+        """What has succeeded in one start is not run by the next."""
+        return self.chain is None and self.distinct
 
     @property
     def way(self) -> str:
@@ -150,6 +192,8 @@ class Scenario:
         for number, troubles in enumerate(self.starts):
             if troubles:
                 parts.append(f"start {number}: " + ", ".join(map(str, map(tuple, troubles))))
+            if reading := self.readings[number]:
+                parts.append(f"start {number} is a stream: {tuple(reading)}")
         parts.append(
             f"{len(self.starts)} starts, fatal={self.fatal}, {self.ending}, sigpipe={self.sigpipe}"
         )
