@@ -126,6 +126,10 @@ class Session:
             kinds.append(f"begun by {scenario.begin}")
             kinds.append("managers" if scenario.chain is None else f"{scenario.chain} chains")
             kinds += {f"mode {stage.way}" for stage in scenario.stages}
+            kinds += {words for stage in scenario.stages for words in stage.kinds}
+            troubles = [trouble for troubles in scenario.starts for trouble in troubles if trouble.by]
+            kinds += {f"stop() by a {trouble.by}" for trouble in troubles}
+            kinds += {"stop() twice" for trouble in troubles if trouble.lasting}
             kinds += {words for reading in scenario.readings if reading for words in reading.kinds}
             rows.update(kinds)
             if verdict.faults:

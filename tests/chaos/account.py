@@ -13,6 +13,8 @@ from .tasks import Tasks
 
 RAISED = {"int": "KeyboardInterrupt", "alarm": "TimeLimit", "term": "SystemExit"}
 LEFT = "its reader left the stream"
+LIMITS = {"TooManyFailures": "max_failures", "DeadlineExceeded": "deadline"}
+TWICE = "stop(), called twice"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,22 @@ class Account:
     @property
     def ended_early(self) -> bool:
         """Ended on purpose: what ran was finished, and the rest was not begun."""
-        return self.left or (self.summary is not None and self.summary.ended_early == LEFT)
+        broken = "WorkerStartError" in self.raised or self.hook_hides_reason
+        return self.left or broken or self.reason in (LEFT, "stop()", TWICE, *LIMITS)
+
+    @property
+    def hook_hides_reason(self) -> bool:
+        """A chain that ended early says what handle_error has raised, and not why it did."""
+        if self.summary is None or not self.summary.not_started:
+            return False
+        return "HookBroke: handle_error" in (self.reason or "")
+
+    @property
+    def reason(self) -> str | None:
+        """Why it ended early, as it says."""
+        said = None if self.summary is None else self.summary.ended_early
+        name = (said or "").partition(":")[0]
+        return name if name in LIMITS else said
 
     @property
     def through(self) -> bool:

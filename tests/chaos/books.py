@@ -7,7 +7,7 @@ from typing import Any
 
 from task_manager import Summary
 
-from .account import NOTHING, RAISED, Account
+from .account import LIMITS, NOTHING, RAISED, TWICE, Account
 from .oracle import Value, fates
 from .plan import Scenario
 from .told import faults_of_stream
@@ -32,7 +32,13 @@ class Books:
 
     def check(self, now: Account) -> list[str]:
         """The faults of this start, which comes after those that were checked before."""
-        found = [*now.twice, *self._raises(now), *self._outcomes(now), *self._counts(now)]
+        found = [
+            *now.twice,
+            *self._raises(now),
+            *self._reasons(now),
+            *self._outcomes(now),
+            *self._counts(now),
+        ]
         if now.reading is not None:
             found += faults_of_stream(self._scenario, self._last, now, self._done)
         self._note(now)
@@ -78,7 +84,29 @@ class Books:
         usual = ["HookBroke"] if any(stage.complains for stage in scenario.stages) else broken
         if now.left and now.reading is not None and now.reading.leave in ("raise", "throw"):
             return usual if usual == ["HookBroke"] else ["BodyBroke"]
-        return [*usual, *broken, None] if now.ended_early else usual
+        if now.ended_early:
+            usual = [*usual, *broken, None]
+        if any(stage.state_breaks for stage in scenario.stages):
+            usual = [*usual, "WorkerStartError"]
+        return usual
+
+    def _reasons(self, now: Account) -> Iterator[str]:
+        """Whether it may have ended early for what it says."""
+        stages = self._scenario.stages
+        match now.reason:
+            case "stop()" | "stop(), called twice":
+                possible = self._scenario.may_stop
+            case "its reader left the stream":
+                possible = now.left or (now.reading is not None and bool(now.stopped))
+            case "TooManyFailures" | "DeadlineExceeded" as name:
+                possible = any(getattr(stage, LIMITS[name]) is not None for stage in stages)
+            case _ if now.hook_hides_reason:
+                ended = now.left or now.stopped or self._scenario.may_stop
+                possible = bool(ended) or any(stage.limited for stage in stages)
+            case _:
+                return
+        if not possible:
+            yield f"it says that it ended early for {now.reason}"
 
     # ------------------------------------------------------------------ results and errors
 
@@ -191,7 +219,7 @@ class Books:
             if summary.taken > len(self._scenario.numbers):
                 yield f"{summary.taken} tasks are counted, and there were {len(self._scenario.numbers)}"
         # Between the answer of the input and its taking, a signal may end both.
-        elif summary.taken not in ((now.given,) if now.undisturbed else (now.given - 1, now.given)):
+        elif not now.given - (now.reason == TWICE or not now.undisturbed) <= summary.taken <= now.given:
             yield f"{now.given} tasks were given, and {summary.taken} are in a count: {summary}"
 
     def _of_a_whole_start(self, now: Account, summary: Summary) -> Iterator[str]:

@@ -21,16 +21,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from task_manager import Summary, TaskChain
+from task_manager import Summary, TaskChain, WorkerStartError
 
 from . import deeds
 from .account import Account, by_number, told_by_number
+from .begins import faults_of_begins
 from .books import Books
 from .draw import draw
 from .feed import Feed, InputBroke
+from .halts import Halts
 from .left import Left
+from .managers import HookBroke, manager_of
 from .plan import EXIT_CODE, SIGNALS, Scenario, Trouble
 from .reading import BodyBroke, Reader
+from .states import faults_of_states
 from .stops import HANDLERS, Aim, Shield, TimeLimit
 from .tasks import Tasks
 
@@ -59,7 +63,7 @@ class Play:
         self._kills = 0
         self.faults: list[str] = []
         managers = [
-            deeds.manager_of(stage, place, folder, frontier=scenario.feed == "frontier")
+            manager_of(stage, place, folder, frontier=scenario.feed == "frontier")
             for place, stage in enumerate(scenario.stages)
         ]
         self._first: Any = managers[0]
@@ -73,6 +77,7 @@ class Play:
             self._results, self._errors = chain.get_final_result_dict, chain.get_final_error_dict
 
     def run(self) -> None:
+        deeds.STOP[:] = [self._owner.stop]
         for number, troubles in enumerate(self._scenario.starts):
             self._one_start(number, troubles)
             if self.faults:
@@ -96,7 +101,7 @@ class Play:
         reader = None if reading is None else Reader(reading)
         try:
             self._begin(feed, reader, ready=lambda: tell("start", number=0))
-        except (BodyBroke, deeds.HookBroke, InputBroke):
+        except (BodyBroke, HookBroke, InputBroke):
             pass
         tell("end")
         hear()
@@ -110,8 +115,14 @@ class Play:
         reading = self._scenario.readings[number]
         reader = None if reading is None else Reader(reading)
         shield = Shield()
+        halts = Halts(self._owner.stop, [trouble for trouble in troubles if trouble.by])
         told: dict[str, Any] = {"kills": 0, "sent": []}
-        if troubles and troubles[0].line:
+        if troubles and troubles[0].by:
+            with halts:
+                shield.run(lambda: self._begin(feed, reader))
+            self.faults += halts.faults
+            (self._folder / deeds.OPENED).touch()
+        elif troubles and troubles[0].line:
             with Aim(troubles[0]) as aim:
                 shield.run(lambda: self._begin(feed, reader))
             told["sent"] = [aim.name] if aim.fired else []
@@ -231,7 +242,15 @@ def _name_of(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, SystemExit) and error.code != EXIT_CODE:
         return f"{name}({error.code})"
-    usual = (KeyboardInterrupt, SystemExit, TimeLimit, InputBroke, BodyBroke, deeds.HookBroke)
+    usual = (
+        KeyboardInterrupt,
+        SystemExit,
+        TimeLimit,
+        InputBroke,
+        BodyBroke,
+        HookBroke,
+        WorkerStartError,
+    )
     return name if isinstance(error, usual) else f"{name}: {error}"
 
 
@@ -258,7 +277,9 @@ def main(folder: str, seed: int, mode: str | None, indices: list[int]) -> None:
         play.end()
         faults = play.faults
         del play
+        deeds.STOP.clear()
         faults += left.faults()
+        faults += [*faults_of_states(scenario, place), *faults_of_begins(scenario, place)]
         deeds.RELEASE.clear()
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         tell("verdict", index=index, faults=faults)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import random
 
-from .plan import MODES, SIGNALS, START_METHODS, Deed, Reading, Scenario, Stage, Trouble
+from .draw_stage import StageDraw
+from .plan import MODES, SIGNALS, START_METHODS, Reading, Scenario, Trouble
 
-FAMILIES = {"calm": 32, "line": 26, "moment": 14, "kill": 18, "freeze": 5, "fatal": 5}
+FAMILIES = {"calm": 32, "line": 26, "moment": 14, "kill": 18, "freeze": 5, "fatal": 5, "stop": 14}
 """What happens to a scenario from outside its function, and how often.
 
 calm: nothing. line: a signal at a certain line of the library. moment: a signal at a random moment.
-kill, freeze: of workers. fatal: a signal that the script does not catch.
+kill, freeze: of workers. fatal: a signal that the script does not catch. stop: somebody
+says stop().
 """
 
 KINDS = ("int", "tuple", "dict", "list", "thing", "equal", "mixed", "text", "unkeyed", "odd", "silent")
@@ -19,12 +21,8 @@ FEEDS = ("list", "tuple", "generator", "deque", "endless", "broken", "slow", "fr
 QUEUES = ("queue", "simple queue")
 AWAITED = ("async generator", "asyncio queue")  # for managers that are awaited
 LEAVES = ("", "break", "raise", "throw", "drop")  # how a stream is left
-FORMS = ("int", "tuple", "list", "dict", "big", "none", "same")
 
 IN_PROCESS_KINDS = ("odd",)  # nobody can pickle them
-
-BASES = ("KeyboardInterrupt", "SystemExit", "GeneratorExit", "StopIteration", "CancelledError", "Custom")
-DEATHS = ("exit", "sigkill", "sigsegv")
 
 
 def draw(seed: int, index: int, mode: str | None = None) -> Scenario:
@@ -33,24 +31,21 @@ def draw(seed: int, index: int, mode: str | None = None) -> Scenario:
     return Draw(chance, seed, index, mode).scenario()
 
 
-class Draw:
+class Draw(StageDraw):
     """Draws one scenario; what is drawn first limits what comes later."""
 
     def __init__(self, chance: random.Random, seed: int, index: int, mode: str | None) -> None:
-        self.chance = chance
+        super().__init__(chance)
         self.seed = seed
         self.index = index
         mode = mode or chance.choices(MODES, (20, 20, 25, 20, 15))[0]
         self.chain = chance.choice(("serial", "process")) if mode == "chain" else None
         self.ways = self._ways(mode)
         self.family = self._family()
-        self.stops = self.family in ("line", "moment", "fatal")
         self.streams = self.often(0.35)
-        self.dead_stages = 0
+        self.halter = self._halter()
+        self.ends_at_once = self.often(0.4)
         self.begin = "start"
-
-    def often(self, probability: float) -> bool:
-        return self.chance.random() < probability
 
     def _ways(self, mode: str) -> list[str]:
         if mode != "chain":
@@ -68,12 +63,18 @@ class Draw:
             names = [name for name in names if name not in ("kill",)]
         return self.chance.choices(names, [FAMILIES[name] for name in names])[0]
 
+    def _halter(self) -> str:
+        halters = ["thread", "handler", "hook"]
+        if self.chain != "process" and not set(self.ways) & set(START_METHODS):
+            halters.append("function")
+        return self.chance.choice(halters)
+
     # ------------------------------------------------------------------ the whole
 
     def scenario(self) -> Scenario:
         chance = self.chance
         count = 0 if self.often(0.02) else int(2 ** chance.uniform(0, 6.5))
-        slow = self.family in ("moment", "kill", "freeze", "fatal")
+        slow = self.family in ("moment", "kill", "freeze", "fatal", "stop")
         if slow:
             count = chance.randint(20, 80)
         numbers = list(range(1, count + 1))
@@ -86,8 +87,8 @@ class Draw:
             kind = "int"
         feed = self._feed()
         self.begin = self._begin(feed)
-        stages = tuple(self._stage(place, numbers, kind, slow) for place in range(len(self.ways)))
-        starts = self._starts()
+        stages = tuple(self.stage(place, numbers, kind, slow) for place in range(len(self.ways)))
+        starts = self._starts(any(stage.state_breaks for stage in stages))
         complains = any(stage.complains for stage in stages)
         return Scenario(
             seed=self.seed,
@@ -108,7 +109,7 @@ class Draw:
         )
 
     def _feed(self) -> str:
-        feeds = [*FEEDS, *QUEUES, *(AWAITED if self.chain is None else ())]
+        feeds = [*FEEDS, *QUEUES, *AWAITED]
         if self.chain is not None or self.stops:
             feeds.remove("frontier")
         return self.chance.choice(feeds)
@@ -119,95 +120,6 @@ class Draw:
         if self.often(0.1) and not self.stops:
             return "thread"
         return "start"
-
-    # ------------------------------------------------------------------ one stage
-
-    def _stage(self, place: int, numbers: list[int], kind: str, slow: bool) -> Stage:
-        chance, way = self.chance, self.ways[place]
-        last = place == len(self.ways) - 1
-        timeout = chance.choice((1.5, 2.0)) if way != "serial" and self.often(0.15) else None
-        retries = chance.choice((0, 1, 2, 3)) if timeout is None else chance.choice((0, 1))
-        distinct = sorted(set(numbers))
-        deeds: dict[int, Deed] = {}
-        if slow:
-            longest = chance.choice((0.002, 0.01, 0.03))
-            for number in chance.sample(distinct, chance.randint(0, len(distinct))):
-                deeds[number] = Deed("slow", round(chance.uniform(0.0005, longest), 4))
-        single = [number for number in distinct if numbers.count(number) == 1]
-        some = chance.choice((0, 1, 3, 8, len(distinct) // 2))
-        for number in chance.sample(single, min(some, len(single))):
-            deed = self._deed(place, kind, timeout, retries)
-            taken = [other.what for other in deeds.values()]
-            if deed.what in ("hang", "late") and deed.what in taken:
-                continue
-            deeds[number] = deed
-        # What was changed has no number any more that a hook could read.
-        hooks = self.often(0.3) and Deed("changes") not in deeds.values()
-
-        def hooked() -> frozenset[int]:
-            count = min(chance.randint(0, 3), len(distinct)) if hooks else 0
-            return frozenset(chance.sample(distinct, count))
-
-        return Stage(
-            way=way,
-            workers=chance.choice((1, 2, 2, 3, 4)),
-            retries=retries,
-            timeout=timeout,
-            deeds=deeds,
-            form=chance.choice(FORMS if last else FORMS[:5]) if self.often(0.5) else "int",
-            bad_args=hooked(),
-            bad_results=hooked(),
-            complains=hooks and self.often(0.15),
-            retries_deaths=self.often(0.2),
-            deduplicate=self.often(0.85),
-            keep_results=self.often(0.95),
-            log=self.often(0.2),
-        )
-
-    def _deed(self, place: int, kind: str, timeout: float | None, retries: int) -> Deed:
-        chance, way = self.chance, self.ways[place]
-        names = ["good", "slow", "flaky", "bad", "down", "base", "remembered", "odd error"]
-        names += ["unpicklable", "unloadable", "odd result"]
-        if timeout is not None:
-            names += ["hang", "late"]
-        elif self.family in ("moment", "fatal") and self._ends_long_calls(way):
-            names += ["long"] * (3 if self.family == "fatal" else 1)
-        if kind in ("dict", "list") and place == 0:
-            names += ["changes"]
-        stage_may_die = self.chain == "process" and self.dead_stages < 2
-        if way in START_METHODS or (stage_may_die and way != "async"):
-            names += ["dies", "dies once"]
-        if way in START_METHODS:
-            names += ["closes"]
-        if timeout is None and (self.chain == "process" or way not in ("serial", "async")):
-            names += ["forks"]
-        match chance.choice(names):
-            case "slow":
-                return Deed("slow", round(chance.uniform(0.0005, 0.03), 4))
-            case "flaky":
-                return Deed("flaky", chance.randint(0, retries))
-            case "base":
-                return Deed("base", chance.choice(BASES if self._may_interrupt(way) else BASES[1:]))
-            case "dies" | "dies once" | "closes" as name:
-                if way not in START_METHODS:
-                    self.dead_stages += 1
-                return Deed(name, chance.choice(DEATHS) if name != "closes" else 0)
-            case name:
-                return Deed(name)
-
-    def _ends_long_calls(self, way: str) -> bool:
-        """A signal does, at once. asyncio.run makes of a Ctrl-C a cancellation, for the next await.
-
-        In the body of a reader it does not: the calls that run are finished then.
-        """
-        if self.streams:
-            return False
-        under_a_loop = way == "async" or (way == "serial" and self.begin == "run")
-        return self.chain != "serial" and not under_a_loop
-
-    def _may_interrupt(self, way: str) -> bool:
-        """In the main thread it is taken for a real Ctrl-C."""
-        return way != "serial" and not self.stops
 
     # ------------------------------------------------------------------ how it is read
 
@@ -224,7 +136,7 @@ class Draw:
 
     def _reading(self, tasks: int, complains: bool, is_last: bool) -> Reading:
         # Of what is dropped nobody hears what it raises, but on stderr.
-        silent = not complains and self.family in ("calm", "freeze")
+        silent = not complains and self.family in ("calm", "freeze", "stop")
         leaves = LEAVES if silent else LEAVES[:-1]
         leave = "" if is_last or self.often(0.2) else self.chance.choice(leaves)
         return Reading(
@@ -237,10 +149,15 @@ class Draw:
 
     # ------------------------------------------------------------------ trouble
 
-    def _starts(self) -> tuple[tuple[Trouble, ...], ...]:
+    def _starts(self, breaks: bool) -> tuple[tuple[Trouble, ...], ...]:
+        """breaks: The first one may come to nothing."""
         match self.family:
+            case "calm" if breaks or self.streams:
+                return ((),) * self.chance.choice((2, 2, 3))
             case "calm":
-                return ((),) * self.chance.choice((1, 2, 2, 3) if self.streams else (1, 1, 2, 3))
+                return ((),) * self.chance.choice((1, 1, 2, 3))
+            case "stop":
+                return *(self._halt() for _ in range(self.chance.choice((1, 1, 2)))), ()
             case "line" | "moment":
                 return *((self._signal(),) for _ in range(self.chance.choice((1, 1, 2)))), ()
             case "kill":
@@ -264,6 +181,13 @@ class Draw:
         if self.often(0.2) and self.begin != "thread":
             kills.append(self._signal())
         return tuple(sorted(kills, key=lambda kill: kill.moment))
+
+    def _halt(self) -> tuple[Trouble, ...]:
+        if self.halter in ("hook", "function"):
+            return ()
+        twice = self.ends_at_once or self.often(0.3)
+        lasting = self._around(0.001, 0.2) if twice else 0.0
+        return (Trouble("stop()", self._around(0.001, 0.5), lasting=lasting, by=self.halter),)
 
     def _freezes(self) -> tuple[Trouble, ...]:
         what = self.chance.choice(("freeze", "freeze script"))

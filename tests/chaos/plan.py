@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 START_METHODS = ("fork", "forkserver", "spawn")
@@ -35,6 +35,13 @@ class Stage:
     form: Of the results.
     bad_args, bad_results: Numbers of the tasks for which a hook raises. complains: handle_error does.
     retries_deaths: WorkerDiedError is among the retry_exceptions.
+    state: What worker_state is: "plain", "generator", "coroutine", "async generator"; "": there is none.
+    slow_state: Seconds that the set-up takes. state_breaks: The first set-up raises.
+    most: Attempts of one worker.
+    rate: Attempts, and the seconds in which no more may begin. keyed: It holds for each of some keys.
+    max_failures, deadline: As the options.
+    halts: Numbers of the tasks for which process_result says stop(), the first time that it sees them,
+        and how often.
     """
 
     way: str
@@ -50,10 +57,44 @@ class Stage:
     deduplicate: bool = True
     keep_results: bool = True
     log: bool = False
+    state: str = ""
+    slow_state: float = 0.0
+    state_breaks: bool = False
+    most: int | None = None
+    rate: tuple[int, float] | None = None
+    keyed: bool = False
+    max_failures: int | None = None
+    deadline: float | None = None
+    halts: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def cleans_up(self) -> bool:
+        return self.state in ("generator", "async generator")
+
+    @property
+    def limited(self) -> bool:
+        """A rule may end the run."""
+        return self.max_failures is not None or self.deadline is not None
+
+    @property
+    def kinds(self) -> set[str]:
+        """For people."""
+        kinds = {f"state {self.state}"} if self.state else set()
+        kinds |= {"state that breaks"} if self.state_breaks else set()
+        named = ("most", "rate", "max_failures", "deadline")
+        kinds |= {f"limit {name}" for name in named if getattr(self, name) is not None}
+        kinds |= {"limit rate_key"} if self.keyed else set()
+        kinds |= {"stop() in a hook"} if self.halts else set()
+        kinds |= {"stop() in a function" for deed in self.deeds.values() if deed.what == "stops"}
+        return kinds | {"RetryAfter" for deed in self.deeds.values() if deed.what == "comes back"}
 
     @property
     def in_process(self) -> bool:
         return self.way in START_METHODS
+
+    def _has(self, option: str) -> bool:
+        value = getattr(self, option)
+        return bool(value) or (value == 0 and option == "max_failures")
 
     def deed(self, number: int) -> Deed:
         return self.deeds.get(number, GOOD)
@@ -61,6 +102,7 @@ class Stage:
     def __str__(self) -> str:
         options = f"workers={self.workers} retries={self.retries} timeout={self.timeout}"
         flags = " ".join(name for name in FLAGS if getattr(self, name))
+        flags += "".join(f" {name}={getattr(self, name)}" for name in MORE if self._has(name))
         hooks = f"bad_args={sorted(self.bad_args)} bad_results={sorted(self.bad_results)}"
         slow = sum(deed.what == "slow" for deed in self.deeds.values())
         deeds = " ".join(f"{n}:{d.what}({d.how})" for n, d in self.deeds.items() if d.what != "slow")
@@ -71,10 +113,12 @@ class Trouble(NamedTuple):
     """Something that happens to a start.
 
     what: "int", "alarm", "term": a signal to the script; "kill", "freeze": a worker or stage process;
-        "freeze script"; "kill server": the fork server; "kill script", "term script": its end.
+        "freeze script"; "kill server": the fork server; "kill script", "term script": its end;
+        "stop()": somebody calls that.
     moment: Seconds after the beginning of the start; of a signal, if `line`, the line of the library at
         which it comes, as counted in the main thread.
-    lasting: Seconds of a freeze.
+    lasting: Seconds of a freeze; of a stop(), until it is said again, 0: never.
+    by: Who says stop(): a "thread", or the "handler" of a signal.
     group: The signal goes to the whole process group, as from a terminal.
     """
 
@@ -83,6 +127,7 @@ class Trouble(NamedTuple):
     line: bool = False
     lasting: float = 0.0
     group: bool = False
+    by: str = ""
 
 
 class Reading(NamedTuple):
@@ -144,7 +189,8 @@ class Scenario:
     @property
     def outside(self) -> bool:
         """The driver makes the trouble, so that the script has this scenario alone."""
-        return any(not trouble.line for troubles in self.starts for trouble in troubles)
+        troubles = [trouble for troubles in self.starts for trouble in troubles]
+        return any(not (trouble.line or trouble.by) for trouble in troubles)
 
     @property
     def server_killed(self) -> bool:
@@ -170,6 +216,22 @@ class Scenario:
     @property
     def distinct(self) -> bool:
         return self.stages[0].deduplicate
+
+    @property
+    def peaceful(self) -> bool:
+        """Nobody dies or is given up, and nothing is broken off: workers end when they are told to."""
+        violent = ("dies", "dies once", "closes", "forks", "hang", "late")
+        return (
+            self.family == "calm"
+            and not any(deed.what in violent for stage in self.stages for deed in stage.deeds.values())
+            and not any(stage.state_breaks or stage.timeout for stage in self.stages)
+        )
+
+    @property
+    def may_stop(self) -> bool:
+        """Somebody says stop()."""
+        inside = any({"stop() in a hook", "stop() in a function"} & stage.kinds for stage in self.stages)
+        return inside or any(trouble.by for troubles in self.starts for trouble in troubles)
 
     @property
     def remembers(self) -> bool:
@@ -201,3 +263,14 @@ class Scenario:
 
 
 FLAGS = ("complains", "retries_deaths", "deduplicate", "keep_results", "log")
+MORE = (
+    "state",
+    "slow_state",
+    "state_breaks",
+    "most",
+    "rate",
+    "keyed",
+    "max_failures",
+    "deadline",
+    "halts",
+)
