@@ -111,7 +111,7 @@ def scenario_of(
 ) -> Scenario:
     """A scenario in which nothing happens from outside."""
     calm = replace(draw(1, 0), family="calm", begin="start", kind="int", feed="list", broken_at=None)
-    calm = replace(calm, starts=((),), readings=(None,), fatal=False, ending="drop", sigpipe=False)
+    calm = replace(calm, starts=((),), readings=(None,), journal="", fatal=False, sigpipe=False)
     return replace(calm, chain=chain, stages=stages, numbers=tuple(numbers))
 
 

@@ -124,6 +124,8 @@ class Session:
             scenario = verdict.scenario
             kinds = [f"family {scenario.family}", f"input {scenario.feed}", f"tasks {scenario.kind}"]
             kinds.append(f"begun by {scenario.begin}")
+            kinds += [f"journal of {scenario.journal}"] * bool(scenario.journal)
+            kinds += ["journal of a killed script"] * bool(scenario.journal and scenario.fatal)
             kinds.append("managers" if scenario.chain is None else f"{scenario.chain} chains")
             kinds += {f"mode {stage.way}" for stage in scenario.stages}
             kinds += {words for stage in scenario.stages for words in stage.kinds}

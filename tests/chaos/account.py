@@ -21,6 +21,7 @@ TWICE = "stop(), called twice"
 class Account:
     """What can be seen after a start.
 
+    called: The numbers of the tasks for which a stage was called, where that is noted.
     number: Of the start, from 0.
     given: How many tasks the input gave; None where nobody knows.
     raised: The names of the types of what was raised out of the start, in order.
@@ -45,6 +46,7 @@ class Account:
     told_results: dict[int, Any] = field(default_factory=dict)
     told_errors: dict[int, BaseException] = field(default_factory=dict)
     left: bool = False
+    called: frozenset[int] = frozenset()
 
     @property
     def undisturbed(self) -> bool:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from task_manager import Summary
+from task_manager import Summary, TransportError
 
 from .account import LIMITS, NOTHING, RAISED, TWICE, Account
-from .oracle import Value, fates
+from .oracle import Error, Fate, Value, fates
 from .plan import Scenario
 from .told import faults_of_stream
 
 DEATHS = ("WorkerDiedError", "StageDiedError")
 RESTARTS = 3  # of the stages of a chain, in one start
+SET_UPS = 3  # in a row whose process dies, until that is the end
 TRIES = 3  # deaths that one task of a stage may cause until it is charged
 
 
@@ -26,9 +27,7 @@ class Books:
         self._last = NOTHING
         self._done: set[int] = set()  # have succeeded, and are not run again
         self._unknown: set[int] = set()  # may be done: nobody was told
-        self._lost = (
-            0  # how many may be done beside these, as a signal came between two steps of a reader
-        )
+        self._lost = 0  # may be done beside these: a signal came between two steps of a reader
 
     def check(self, now: Account) -> list[str]:
         """The faults of this start, which comes after those that were checked before."""
@@ -39,10 +38,16 @@ class Books:
             *self._outcomes(now),
             *self._counts(now),
         ]
+        if again := sorted(now.called & self._done):
+            found.append(f"tasks {again} are done, and were called once more")
         if now.reading is not None:
             found += faults_of_stream(self._scenario, self._last, now, self._done)
         self._note(now)
         return [f"start {now.number}: {fault}" for fault in found]
+
+    def go_on(self, done: set[int]) -> None:
+        """What an earlier script has left in the journal."""
+        self._done |= done
 
     def _kept(self, now: Account) -> bool:
         """What came of this start is in the dicts after it."""
@@ -56,7 +61,7 @@ class Books:
         self._done |= set(now.results) | set(now.told_results)
         if self._kept(now):
             return
-        if now.reading is None:
+        if now.reading is None or (self._scenario.journal and not now.through):
             self._unknown |= set(self._scenario.numbers)
         elif not now.undisturbed:
             self._lost += len(now.stopped)
@@ -86,7 +91,8 @@ class Books:
             return usual if usual == ["HookBroke"] else ["BodyBroke"]
         if now.ended_early:
             usual = [*usual, *broken, None]
-        if any(stage.state_breaks for stage in scenario.stages):
+        killed_there = now.kills >= SET_UPS and any(stage.state for stage in scenario.stages)
+        if killed_there or any(stage.state_breaks for stage in scenario.stages):
             usual = [*usual, "WorkerStartError"]
         return usual
 
@@ -105,6 +111,9 @@ class Books:
                 possible = bool(ended) or any(stage.limited for stage in stages)
             case _:
                 return
+        is_last = now.number >= len(self._scenario.starts) - 1
+        if now.reason in LIMITS and self._scenario.journal and is_last:
+            possible = False  # the last managers have no limits
         if not possible:
             yield f"it says that it ended early for {now.reason}"
 
@@ -122,6 +131,8 @@ class Books:
             fate = self._fates[number]
             fitting = fate.fitting(outcome)
             if fitting is not None and isinstance(fitting, Value) == well:
+                continue
+            if not well and self._is_out_of_a_file(outcome, fate):
                 continue
             if not well and self._may_be_charged(outcome):
                 charged.append((number, outcome))
@@ -158,11 +169,18 @@ class Books:
         if now.reading is not None:
             done = self._done | set(now.told)
             missing = set(self._fed(now)) - done - self._unknown
+        elif self._scenario.journal:
+            missing = set(self._fed(now)) - done
         elif self._kept(now):
-            done |= self._done
-            missing = set(self._fed(now)) - done - self._unknown
+            missing = set(self._fed(now)) - done - self._done - self._unknown
         if len(missing) > self._lost:
             yield f"tasks {sorted(missing)} have no outcome"
+
+    def _is_out_of_a_file(self, outcome: Any, fate: Fate) -> bool:
+        """An error that cannot be made again of what the journal has."""
+        if not self._scenario.journal or type(outcome) is not TransportError:
+            return False
+        return any(isinstance(one, Error) and one.type_name in str(outcome) for one in fate.outcomes)
 
     def _may_be_charged(self, outcome: Any) -> bool:
         kind = type(outcome).__name__
@@ -241,7 +259,12 @@ class Books:
         last = self._last if self._scenario.remembers else NOTHING
         if not self._scenario.remembers and not (now.through or now.number == 0):
             return
-        results, errors = set(now.results) - set(last.results), set(now.errors)
+        before, errors = set(last.results), set(now.errors)
+        if self._scenario.journal:
+            if self._unknown or not (now.through or now.number == 0):
+                return
+            before = self._done
+        results = set(now.results) - before
         if summary.succeeded != len(results):
             yield f"{len(results)} results were added: {summary}"
         if (now.through or not last.errors) and summary.failed != len(errors & set(self._fed(now))):

@@ -1,4 +1,4 @@
-"""The script that runs scenarios, as a user's would: `python -m tests.chaos.child folder seed mode N...`
+"""The script that runs scenarios, as a user's would: `python -m tests.chaos.child folder seed mode "" N`
 
 It tells its driver on stdout what it does, and for each scenario at last what was wrong.  Where the
 driver makes trouble, it says when a start begins and ends, and is told how much there was of it.
@@ -16,12 +16,13 @@ import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from task_manager import Summary, TaskChain, WorkerStartError
+from task_manager import Summary, WorkerStartError
 
 from . import deeds
 from .account import Account, by_number, told_by_number
@@ -31,7 +32,8 @@ from .draw import draw
 from .feed import Feed, InputBroke
 from .halts import Halts
 from .left import Left
-from .managers import HookBroke, manager_of
+from .managers import HookBroke
+from .owners import Owner
 from .plan import EXIT_CODE, SIGNALS, Scenario, Trouble
 from .reading import BodyBroke, Reader
 from .states import faults_of_states
@@ -55,41 +57,47 @@ def hear() -> Any:
 class Play:
     """Runs one scenario."""
 
-    def __init__(self, scenario: Scenario, folder: Path) -> None:
+    def __init__(self, scenario: Scenario, folder: Path, made: int = 0) -> None:
         self._scenario = scenario
         self._folder = folder
         self._books = Books(scenario)
         self._tasks = Tasks(scenario.kind)
         self._kills = 0
         self.faults: list[str] = []
-        managers = [
-            manager_of(stage, place, folder, frontier=scenario.feed == "frontier")
-            for place, stage in enumerate(scenario.stages)
-        ]
-        self._first: Any = managers[0]
-        if scenario.chain is None:
-            manager = managers[0]
-            self._owner: Any = manager
-            self._results, self._errors = manager.get_result_dict, manager.get_error_dict
-        else:
-            chain = TaskChain(managers, scenario.chain)
-            self._owner = chain
-            self._results, self._errors = chain.get_final_result_dict, chain.get_final_error_dict
+        self._make_owner(made)
+
+    def _make_owner(self, made: int) -> None:
+        self._owner = Owner(self._scenario, self._folder, made)
+        deeds.STOP[:] = [self._owner.whole.stop]
 
     def run(self) -> None:
-        deeds.STOP[:] = [self._owner.stop]
         for number, troubles in enumerate(self._scenario.starts):
+            if number and self._scenario.journal:
+                self._owner.let_go()
+                self._make_owner(number)
             self._one_start(number, troubles)
             if self.faults:
                 return
 
+    def go_on(self) -> None:
+        """After the end of another script: with its journal, and then with a new manager."""
+        (self._folder / deeds.OPENED).touch()
+        with suppress(HookBroke):
+            self._owner.start([])
+        twice: list[str] = []
+        done = by_number(self._tasks, self._owner.results(), "results", twice)
+        known = set(done) | set(by_number(self._tasks, self._owner.errors(), "errors", twice))
+        unknown = Owner(self._scenario, self._folder, made=0).called() - known
+        if self._scenario.journal == "in doubt" and unknown:
+            self.faults.append(f"tasks {sorted(unknown)} were called, and the journal does not know")
+        self._books.go_on(set(done))
+        self.faults += twice
+        self._owner.let_go()
+        self._make_owner(2)
+        self._one_start(1, ())
+
     def end(self) -> None:
-        match self._scenario.ending:
-            case "with" if self._scenario.chain is None:
-                with self._owner:
-                    pass
-            case "shutdown" if self._scenario.chain is None:
-                self._owner.shutdown_pools()
+        self._owner.let_go()
 
     def run_unshielded(self) -> None:
         """The first start is the end of the script, if a signal comes."""
@@ -107,15 +115,15 @@ class Play:
         hear()
 
     def _one_start(self, number: int, troubles: tuple[Trouble, ...]) -> None:
-        before = self._owner.get_summary()
+        before = self._owner.whole.get_summary()
         feed = Feed(self._scenario, self._tasks.of(self._scenario.numbers), calm=number == 0)
         if self._scenario.feed == "frontier" and number == 0:
-            self._first.frontier = feed.iterable
-            self._first.more = self._tasks.of(self._scenario.numbers)[len(feed.iterable) :]
-        reading = self._scenario.readings[number]
+            self._owner.first.frontier = feed.iterable
+            self._owner.first.more = self._tasks.of(self._scenario.numbers)[len(feed.iterable) :]
+        reading = self._scenario.readings[number] if number < len(self._scenario.readings) else None
         reader = None if reading is None else Reader(reading)
         shield = Shield()
-        halts = Halts(self._owner.stop, [trouble for trouble in troubles if trouble.by])
+        halts = Halts(self._owner.whole.stop, [trouble for trouble in troubles if trouble.by])
         told: dict[str, Any] = {"kills": 0, "sent": []}
         if troubles and troubles[0].by:
             with halts:
@@ -140,7 +148,7 @@ class Play:
             (self._folder / deeds.OPENED).touch()
         self._kills += told["kills"]
         stopped = list((Counter(told["sent"]) - Counter(shield.late)).elements())
-        self._first.__dict__.pop("frontier", None)
+        self._owner.first.__dict__.pop("frontier", None)
         account = self._account(number, feed, reader, shield.raised, stopped, before)
         self._forget(shield)
         self.faults += self._books.check(account)
@@ -158,7 +166,7 @@ class Play:
     ) -> Account:
         """before: The summary that was there before the start."""
         twice: list[str] = []
-        summary = self._owner.get_summary()
+        summary = self._owner.whole.get_summary()
         account = Account(
             number=number,
             given=feed.given,
@@ -166,9 +174,10 @@ class Play:
             stopped=stopped,
             kills=self._kills,
             summary=summary if summary is not before else None,
-            results=by_number(self._tasks, self._results(), "results", twice),
-            errors=by_number(self._tasks, self._errors(), "errors", twice),
+            results=by_number(self._tasks, self._owner.results(), "results", twice),
+            errors=by_number(self._tasks, self._owner.errors(), "errors", twice),
             twice=twice,
+            called=self._owner.called(),
         )
         if reader is not None:
             told = told_by_number(self._tasks, reader.told)
@@ -193,20 +202,18 @@ class Play:
     ) -> None:
         """ready: Called when the library is about to be; what is before is asyncio's business."""
         owner, tasks = self._owner, feed.iterable
-        start = owner.start if self._scenario.chain is None else owner.start_chain
+        start = owner.start
         if reader is not None:
 
             def start(tasks: Any) -> None:
-                reader.read(partial(owner.stream, tasks))
+                reader.read(partial(owner.whole.stream, tasks))
 
         async def start_async() -> None:
             ready()
             if reader is not None:
-                await reader.read_awaiting(partial(owner.stream_async, tasks))
-            elif self._scenario.chain is None:
-                await owner.start_async(tasks)
+                await reader.read_awaiting(partial(owner.whole.stream_async, tasks))
             else:
-                await owner.start_chain_async(tasks)
+                await owner.start_async(tasks)
 
         match self._scenario.begin:
             case "run":
@@ -254,36 +261,42 @@ def _name_of(error: BaseException) -> str:
     return name if isinstance(error, usual) else f"{name}: {error}"
 
 
-def main(folder: str, seed: int, mode: str | None, indices: list[int]) -> None:
+def main(folder: str, seed: int, mode: str | None, again: bool, indices: list[int]) -> None:
+    """again: Another script has begun this scenario, and has ended in the middle of it."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     for index in indices:
         scenario = draw(seed, index, mode)
         tell("begin", index=index)
         place = Path(folder) / str(index)
-        place.mkdir()
+        place.mkdir(exist_ok=again)
         if scenario.sigpipe:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        if scenario.fatal:
+        if scenario.fatal and not again:
             Play(scenario, place).run_unshielded()
             tell("verdict", index=index, faults=[])
             return
-        left = Left(scenario)
-        play = Play(scenario, place)
-        try:
-            play.run()
-        finally:
-            deeds.RELEASE.set()
-        play.end()
-        faults = play.faults
-        del play
-        deeds.STOP.clear()
-        faults += left.faults()
-        faults += [*faults_of_states(scenario, place), *faults_of_begins(scenario, place)]
-        deeds.RELEASE.clear()
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        tell("verdict", index=index, faults=faults)
+        tell("verdict", index=index, faults=faults_of(scenario, place, again))
+
+
+def faults_of(scenario: Scenario, place: Path, again: bool) -> list[str]:
+    left = Left(scenario)
+    play = Play(scenario, place, made=int(again))
+    try:
+        play.go_on() if again else play.run()
+    finally:
+        deeds.RELEASE.set()
+    play.end()
+    faults = play.faults
+    del play
+    deeds.STOP.clear()
+    faults += left.faults()
+    faults += [*faults_of_states(scenario, place), *faults_of_begins(scenario, place)]
+    deeds.RELEASE.clear()
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    return faults
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3] or None, list(map(int, sys.argv[4:])))
+    folder, seed, mode, again, *indices = sys.argv[1:]
+    main(folder, int(seed), mode or None, bool(again), list(map(int, indices)))

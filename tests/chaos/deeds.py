@@ -15,7 +15,7 @@ from typing import Any
 from task_manager import RetryAfter
 
 from .plan import Deed, Stage
-from .states import MixedUp, State, first_of_all
+from .states import MixedUp, State, first_of_all, write
 from .tasks import Odd, Unloadable, Unpicklable, number_of, result_of
 
 RELEASE = threading.Event()  # ends all that wait for long in threads of this process
@@ -48,7 +48,9 @@ REMEMBERED = LookupError("remembered")
 class Work:
     """The function of one stage, as its plan says."""
 
-    def __init__(self, stage: Stage, place: int, folder: Path) -> None:
+    def __init__(self, stage: Stage, place: int, folder: Path, calls: Path | None = None) -> None:
+        """calls: A file for the numbers of the tasks that it is called for."""
+        self.calls = calls
         self.deeds = dict(stage.deeds)
         self.form = stage.form
         self.timeout = stage.timeout or 0.0
@@ -58,21 +60,24 @@ class Work:
         self.__name__ = f"work{place + 1}"
 
     def __call__(self, *args: Any) -> Any:
-        args = self.without_state(args)
+        args = self.begin(args)
         deed = self.deed(args)
         seconds = self.pause(deed)
         if seconds:
             RELEASE.wait(seconds) if seconds == LONG else time.sleep(seconds)
         return self.perform(deed, args)
 
-    def without_state(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not self.stateful:
-            return args
-        state, *rest = args
-        if not isinstance(state, State):
-            raise MixedUp(f"there is no state: {args!r}")
-        state.enter()
-        return tuple(rest)
+    def begin(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments without the state."""
+        if self.stateful:
+            state, *rest = args
+            if not isinstance(state, State):
+                raise MixedUp(f"there is no state: {args!r}")
+            state.enter()
+            args = tuple(rest)
+        if self.calls is not None:
+            write(self.calls, str(number_of(args)))
+        return args
 
     def deed(self, args: Sequence[Any]) -> Deed | None:
         return self.deeds.get(number_of(args))
@@ -139,7 +144,7 @@ class Work:
 
 class AwaitedWork(Work):
     async def __call__(self, *args: Any) -> Any:
-        args = self.without_state(args)
+        args = self.begin(args)
         if others := MINE.get():
             raise RuntimeError(f"sees what the task {others} has set")
         MINE.set(number_of(args))

@@ -20,6 +20,8 @@ KINDS = ("int", "tuple", "dict", "list", "thing", "equal", "mixed", "text", "unk
 FEEDS = ("list", "tuple", "generator", "deque", "endless", "broken", "slow", "frontier", "no length")
 QUEUES = ("queue", "simple queue")
 AWAITED = ("async generator", "asyncio queue")  # for managers that are awaited
+JOURNALED_KINDS = ("int", "tuple", "dict", "list", "equal", "mixed", "text", "silent")
+JOURNALS = ("outcomes", "started", "in doubt")
 LEAVES = ("", "break", "raise", "throw", "drop")  # how a stream is left
 
 IN_PROCESS_KINDS = ("odd",)  # nobody can pickle them
@@ -44,6 +46,7 @@ class Draw(StageDraw):
         self.family = self._family()
         self.streams = self.often(0.35)
         self.halter = self._halter()
+        self.journal = self._journal()
         self.ends_at_once = self.often(0.4)
         self.begin = "start"
 
@@ -62,6 +65,11 @@ class Draw(StageDraw):
         if not (self.chain == "process" or any(way in START_METHODS for way in self.ways)):
             names = [name for name in names if name not in ("kill",)]
         return self.chance.choices(names, [FAMILIES[name] for name in names])[0]
+
+    def _journal(self) -> str:
+        if self.family == "fatal":
+            return self.chance.choice(("", *JOURNALS))
+        return self.chance.choice(JOURNALS[:-1]) if self.often(0.2) else ""
 
     def _halter(self) -> str:
         halters = ["thread", "handler", "hook"]
@@ -82,7 +90,7 @@ class Draw(StageDraw):
             numbers += chance.choices(numbers, k=chance.randint(1, 10))
         if self.often(0.5):
             chance.shuffle(numbers)
-        kind = chance.choice(KINDS)
+        kind = chance.choice(JOURNALED_KINDS if self.journal else KINDS)
         if kind in IN_PROCESS_KINDS and (self.chain == "process" or set(self.ways) & set(START_METHODS)):
             kind = "int"
         feed = self._feed()
@@ -101,6 +109,7 @@ class Draw(StageDraw):
             kind=kind,
             feed=feed,
             broken_at=chance.randint(0, len(numbers)) if feed == "broken" else None,
+            journal=self.journal,
             starts=starts,
             readings=self._readings(len(starts), len(set(numbers)), complains),
             fatal=self.family == "fatal",
@@ -110,7 +119,7 @@ class Draw(StageDraw):
 
     def _feed(self) -> str:
         feeds = [*FEEDS, *QUEUES, *AWAITED]
-        if self.chain is not None or self.stops:
+        if self.chain is not None or self.stops or self.journal:
             feeds.remove("frontier")
         return self.chance.choice(feeds)
 
@@ -129,7 +138,7 @@ class Draw(StageDraw):
             return (None,) * starts
         return tuple(
             None
-            if number and self.often(0.25)
+            if number and (self.often(0.25) or (self.journal and number == starts - 1))
             else self._reading(max(1, tasks), complains, is_last=number == starts - 1)
             for number in range(starts)
         )
@@ -152,7 +161,7 @@ class Draw(StageDraw):
     def _starts(self, breaks: bool) -> tuple[tuple[Trouble, ...], ...]:
         """breaks: The first one may come to nothing."""
         match self.family:
-            case "calm" if breaks or self.streams:
+            case "calm" if breaks or self.streams or self.journal:
                 return ((),) * self.chance.choice((2, 2, 3))
             case "calm":
                 return ((),) * self.chance.choice((1, 1, 2, 3))

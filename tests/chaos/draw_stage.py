@@ -24,6 +24,7 @@ class StageDraw:
     family: str
     begin: str
     streams: bool
+    journal: str
     ends_at_once: bool  # stop() is always said twice
     halter: str  # who says stop(), in this family: "thread", "handler", "hook" or "function"
 
@@ -76,10 +77,10 @@ class StageDraw:
             bad_results=hooked(),
             complains=hooks and self.often(0.15),
             retries_deaths=self.often(0.2),
-            deduplicate=self.often(0.85),
-            keep_results=self.often(0.95),
+            deduplicate=self.often(0.85) or bool(self.journal and place == 0),
+            keep_results=self.often(0.95) or bool(self.journal),
             log=self.often(0.2),
-            halts=self._halts(distinct),
+            halts=self._halts([] if Deed("changes") in deeds.values() else distinct),
             **self._state(way),
             **self._limits(),
         )
@@ -120,7 +121,9 @@ class StageDraw:
     def _deed(self, place: int, kind: str, timeout: float | None, retries: int) -> Deed:
         chance, way = self.chance, self.ways[place]
         names = ["good", "slow", "flaky", "bad", "down", "base", "remembered", "odd error"]
-        names += ["unpicklable", "unloadable", "odd result", "comes back"]
+        names += ["comes back"]
+        if not self.journal:  # which could not hold them
+            names += ["unpicklable", "unloadable", "odd result"]
         if self.family == "stop" and self.halter == "function":
             names += ["stops"] * 6
         if timeout is not None:
@@ -132,9 +135,10 @@ class StageDraw:
         if kind in ("dict", "list") and place == 0:
             names += ["changes"]
         stage_may_die = self.chain == "process" and self.dead_stages < 2
-        if way in START_METHODS or (stage_may_die and way != "async"):
+        doubted = self.journal == "in doubt"  # what dies leaves others in doubt
+        if not doubted and (way in START_METHODS or (stage_may_die and way != "async")):
             names += ["dies", "dies once"]
-        if way in START_METHODS:
+        if not doubted and way in START_METHODS:
             names += ["closes"]
         if timeout is None and (self.chain == "process" or way not in ("serial", "async")):
             names += ["forks"]

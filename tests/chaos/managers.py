@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from task_manager import TaskLogger, TaskManager, WorkerDiedError
+from task_manager import Journal, TaskLogger, TaskManager, WorkerDiedError
 
 from .begins import Begins, file_of
 from .deeds import AwaitedWork, Work
@@ -73,11 +73,17 @@ class Hooked(Arguing, Judging):
 
 
 def manager_of(
-    stage: Stage, place: int, folder: Path, frontier: bool = False, made: int = 0
+    stage: Stage,
+    place: int,
+    folder: Path,
+    frontier: bool,
+    calls: Path | None,
+    journal: Journal | None,
+    made: int,
 ) -> TaskManager[Any, Any]:
     """A manager as planned, that overrides no more hooks than it must.
 
-    made: How many there were before, of the same plan.
+    calls: Where it notes its calls. made: How many managers there were before, of the same plan.
     """
     judges = bool(stage.bad_results or stage.halts) or frontier
     kinds = {
@@ -95,7 +101,7 @@ def manager_of(
     if stage.retries_deaths:
         retried.append(WorkerDiedError)
     manager = kind(
-        (AwaitedWork if stage.way == "async" else Work)(stage, place, folder),
+        (AwaitedWork if stage.way == "async" else Work)(stage, place, folder, calls),
         "process" if stage.in_process else stage.way,
         stage.workers,
         stage.retries,
@@ -113,6 +119,7 @@ def manager_of(
         observers=[Begins(file_of(folder, place, made))] if stage.rate else [],
         max_failures=stage.max_failures,
         deadline=stage.deadline,
+        journal=journal,
     )
     if isinstance(manager, Complaining):
         manager.plan = stage

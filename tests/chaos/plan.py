@@ -163,6 +163,8 @@ class Scenario:
         thread that is not the main one.
     numbers: Of the tasks, with repeats. kind: Of the tasks. feed: The kind of input.
     broken_at: After how many tasks the input raises.
+    journal: What it notes: "outcomes", "started" or "in doubt", so that nothing is called twice; "":
+        there is none. With one, each start is that of new managers, without limits at the last one.
     starts: For each start what happens to it. Nothing happens to the last one.
     readings: For each start how it is read; None: it is no stream. The last one is never left.
     fatal: The script does not catch what is raised, or is killed: its first start is its end.
@@ -180,6 +182,7 @@ class Scenario:
     kind: str
     feed: str
     broken_at: int | None
+    journal: str
     starts: tuple[tuple[Trouble, ...], ...]
     readings: tuple[Reading | None, ...]
     fatal: bool
@@ -236,7 +239,7 @@ class Scenario:
     @property
     def remembers(self) -> bool:
         """What has succeeded in one start is not run by the next."""
-        return self.chain is None and self.distinct
+        return self.distinct and (self.chain is None or bool(self.journal))
 
     @property
     def way(self) -> str:
@@ -251,6 +254,8 @@ class Scenario:
         parts += map(str, self.stages)
         if self.broken_at is not None:
             parts.append(f"input raises after {self.broken_at}")
+        if self.journal:
+            parts.append(f"journal of {self.journal}")
         for number, troubles in enumerate(self.starts):
             if troubles:
                 parts.append(f"start {number}: " + ", ".join(map(str, map(tuple, troubles))))

@@ -136,4 +136,4 @@ def _most_states(scenario: Scenario, stage: Stage) -> float:
     starts = len(scenario.starts)
     if stage.way in ("serial", "async"):
         return starts
-    return stage.workers * (starts if scenario.chain == "process" else 1)
+    return stage.workers * (starts if scenario.chain == "process" or scenario.journal else 1)
