@@ -122,17 +122,7 @@ class Session:
         failed: Counter[str] = Counter()
         for verdict in self._verdicts:
             scenario = verdict.scenario
-            kinds = [f"family {scenario.family}", f"input {scenario.feed}", f"tasks {scenario.kind}"]
-            kinds.append(f"begun by {scenario.begin}")
-            kinds += [f"journal of {scenario.journal}"] * bool(scenario.journal)
-            kinds += ["journal of a killed script"] * bool(scenario.journal and scenario.fatal)
-            kinds.append("managers" if scenario.chain is None else f"{scenario.chain} chains")
-            kinds += {f"mode {stage.way}" for stage in scenario.stages}
-            kinds += {words for stage in scenario.stages for words in stage.kinds}
-            troubles = [trouble for troubles in scenario.starts for trouble in troubles if trouble.by]
-            kinds += {f"stop() by a {trouble.by}" for trouble in troubles}
-            kinds += {"stop() twice" for trouble in troubles if trouble.lasting}
-            kinds += {words for reading in scenario.readings if reading for words in reading.kinds}
+            kinds = scenario.kinds
             rows.update(kinds)
             if verdict.faults:
                 failed.update(kinds)

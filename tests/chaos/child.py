@@ -80,7 +80,7 @@ class Play:
                 return
 
     def go_on(self) -> None:
-        """After the end of another script: with its journal, and then with a new manager."""
+        """After the end of another script: what its journal has, and then the rest."""
         (self._folder / deeds.OPENED).touch()
         with suppress(HookBroke):
             self._owner.start([])
@@ -89,11 +89,9 @@ class Play:
         known = set(done) | set(by_number(self._tasks, self._owner.errors(), "errors", twice))
         unknown = Owner(self._scenario, self._folder, made=0).called() - known
         if self._scenario.journal == "in doubt" and unknown:
-            self.faults.append(f"tasks {sorted(unknown)} were called, and the journal does not know")
-        self._books.go_on(set(done))
+            twice.append(f"tasks {sorted(unknown)} were called, and the journal does not know")
         self.faults += twice
-        self._owner.let_go()
-        self._make_owner(2)
+        self._books.go_on(set(done))
         self._one_start(1, ())
 
     def end(self) -> None:

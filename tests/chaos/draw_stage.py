@@ -12,7 +12,7 @@ BASES = ("KeyboardInterrupt", "SystemExit", "GeneratorExit", "StopIteration", "C
 DEATHS = ("exit", "sigkill", "sigsegv")
 STATES = ("plain", "generator")
 AWAITED_STATES = (*STATES, "coroutine", "async generator")  # for stages in async mode
-RATES = ((30, 0.1), (100, 0.2), (500, 1.0))  # none that a scenario would wait for
+RATES = ((5, 0.02), (15, 0.05), (30, 0.1))  # 250 to 300 a second: half a second for a scenario
 FEWEST = {"thread": 1, "fork": 5}  # calls of a worker that is replaced: to start one costs time
 
 

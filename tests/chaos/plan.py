@@ -190,6 +190,23 @@ class Scenario:
     sigpipe: bool
 
     @property
+    def kinds(self) -> set[str]:
+        """For people: what it is made of."""
+        kinds = {f"family {self.family}", f"input {self.feed}", f"tasks {self.kind}"}
+        kinds |= {f"begun by {self.begin}", "managers" if self.chain is None else f"{self.chain} chains"}
+        kinds |= {f"mode {stage.way}" for stage in self.stages}
+        kinds = kinds.union(*(stage.kinds for stage in self.stages))
+        kinds = kinds.union(*(reading.kinds for reading in self.readings if reading is not None))
+        if self.journal:
+            kinds.add(
+                f"journal of {self.journal}" if self.journal != "in doubt" else "journal with doubts"
+            )
+            kinds |= {"journal of a script that ends"} if self.fatal else set()
+        for trouble in (trouble for troubles in self.starts for trouble in troubles if trouble.by):
+            kinds |= {f"stop() by a {trouble.by}", *(["stop() twice"] if trouble.lasting else [])}
+        return kinds
+
+    @property
     def outside(self) -> bool:
         """The driver makes the trouble, so that the script has this scenario alone."""
         troubles = [trouble for troubles in self.starts for trouble in troubles]
