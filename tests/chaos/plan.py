@@ -198,9 +198,7 @@ class Scenario:
         kinds = kinds.union(*(stage.kinds for stage in self.stages))
         kinds = kinds.union(*(reading.kinds for reading in self.readings if reading is not None))
         if self.journal:
-            kinds.add(
-                f"journal of {self.journal}" if self.journal != "in doubt" else "journal with doubts"
-            )
+            kinds.add(f"journal, {self.journal}")
             kinds |= {"journal of a script that ends"} if self.fatal else set()
         for trouble in (trouble for troubles in self.starts for trouble in troubles if trouble.by):
             kinds |= {f"stop() by a {trouble.by}", *(["stop() twice"] if trouble.lasting else [])}
