@@ -254,9 +254,9 @@ def test_what_was_not_told_is_run_again() -> None:
     left = Summary(succeeded=2, not_started=1, ended_early="its reader left the stream")
     told = {"reading": Reading(False, False, 0.0, "break", 1), "left": True, "told": [2]}
     first = account_of({}, {}, summary=left, told_results={2: 2}, **told)
-    right = account_of({3: 3}, BAD, number=1)
+    right = account_of({3: 3}, BAD, number=1, summary=Summary(succeeded=1, failed=1, duplicates=1))
     again = account_of({2: 2, 3: 3}, BAD, number=1)
-    fewer = account_of({}, BAD, number=1)
+    fewer = account_of({}, BAD, number=1, summary=Summary(failed=1, duplicates=2))
     for account, faults in ((right, False), (again, True), (fewer, True)):
         books = Books(scenario_of(stage_of("fork", deeds={1: Deed("bad")})))
 

@@ -136,4 +136,5 @@ def _most_states(scenario: Scenario, stage: Stage) -> float:
     starts = len(scenario.starts)
     if stage.way in ("serial", "async"):
         return starts
-    return stage.workers * (starts if scenario.chain == "process" or scenario.journal else 1)
+    # A manager keeps its workers; a chain, and a manager that is made anew, has others at each start.
+    return stage.workers * (starts if scenario.chain or scenario.journal else 1)
