@@ -259,7 +259,8 @@ class Books:
         last = self._last if self._scenario.remembers else NOTHING
         if not self._scenario.remembers and not (now.through or now.number == 0):
             return
-        before, errors = set(last.results), set(now.errors)
+        # An error stays as it was kept where a later stream, which kept nothing, has brought a result.
+        before, errors = set(last.results), set(now.errors) - self._done
         if self._scenario.journal:
             if self._unknown or not (now.through or now.number == 0):
                 return
