@@ -237,6 +237,8 @@ GUARDS = [
     Guard("F40", "no more than so many wait for a slow task", UNTOLD, "BoundedSource.read", turned("self._told.waiting", "0"), "test_untold.py", "so_many"),
     Guard("F40", "what had come when a signal raised runs again", STREAM, "RunStreamed.break_off", without("_give_back"), STREAMS, "any_moment and (serial or async)"),
     Guard("F40", "a fast stage waits for the next one", "_chain/turns.py", "PassedSource.full", turned("len(self._waiting) >= 2 * self.workers * self._wanted", "False"), "test_chain_stream.py", "waits_in_bounds"),
+    Guard("F40", "a second stop() ends what a reader who left waits for, and is no error", STREAM, "_read", turned("suppress(StoppedAtOnce)", "suppress()"), "test_faults_streams.py", "stop_twice_while_calls and thread"),
+    Guard("F40", "a loop that ends has cancelled the calls: no task fails of that", STREAM, "Streamed.leaves", turned("(_Exiting, asyncio.CancelledError)", "_Exiting"), "test_faults_streams.py", "loop_that_ends"),
     Guard("F40", "who was not told runs again", STREAM, "RunStreamed._give_back", without("give_back"), "test_stream.py", "nobody_was_told and serial"),
     Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
     Guard("F38", "what has left counts until its begin is known", RATE, "RateLimit.room", turned("len(self._out or ())", "0"), "test_rate.py", "no_window_has_more"),
