@@ -428,3 +428,56 @@ def test_f40_a_loop_that_ends_with_an_open_stream() -> None:
 
         assert {} == manager.get_error_dict()
         assert 4 == manager.get_summary().not_started
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_f40_a_call_that_exits_while_the_reader_awaits(kind: type[BaseException]) -> None:
+    """What a coroutine raises is its task's error then, too, and no end that a handler wanted."""
+
+    async def leave_at_4(n: int) -> int:
+        await asyncio.sleep(0.001 * n)
+        if n == 4:
+            raise kind("out of the function")
+        return n
+
+    async def main() -> list[int]:
+        failed = []
+        async for outcome in manager.stream_async(range(8)):
+            if not outcome.ok:
+                failed.append(outcome.task)
+            await asyncio.sleep(0.02)
+        return failed
+
+    with TaskManager(leave_at_4, "async", worker_limit=8, logger=None) as manager:
+        assert [4] == asyncio.run(main())
+
+
+def test_f40_a_handler_that_exits_in_a_call_while_the_reader_awaits() -> None:
+    """It ends the stream and is no task's error, whatever kind of handler the script has set."""
+
+    def leave(number: int, frame: Any) -> None:
+        raise SystemExit("of the handler")
+
+    class Leaving:
+        __call__ = staticmethod(leave)
+
+    async def be_told_at_1(n: int) -> int:
+        await asyncio.sleep(0.01 * n)
+        if n == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return n
+
+    async def main() -> None:
+        async for _ in manager.stream_async(range(2)):
+            await asyncio.sleep(0.2)
+
+    for handler in (leave, partial(leave), Leaving()):
+        before = signal.signal(signal.SIGTERM, handler)
+        try:
+            with TaskManager(be_told_at_1, "async", logger=None) as manager:
+                with pytest.raises(SystemExit, match="of the handler"):
+                    asyncio.run(main())
+
+                assert (1, 0) == (manager.get_summary().succeeded, manager.get_summary().failed)
+        finally:
+            signal.signal(signal.SIGTERM, before)

@@ -237,6 +237,7 @@ GUARDS = [
     Guard("F40", "no more than so many wait for a slow task", UNTOLD, "BoundedSource.read", turned("self._told.waiting", "0"), "test_untold.py", "so_many"),
     Guard("F40", "what had come when a signal raised runs again", STREAM, "RunStreamed.break_off", without("_give_back"), STREAMS, "any_moment and (serial or async)"),
     Guard("F40", "a fast stage waits for the next one", "_chain/turns.py", "PassedSource.full", turned("len(self._waiting) >= 2 * self.workers * self._wanted", "False"), "test_chain_stream.py", "waits_in_bounds"),
+    Guard("F40", "what a call raises while its reader awaits is of no handler", "_signals.py", "_may_be_of_a_handler", turned("frame.f_code in codes", "True"), "test_faults_streams.py", "call_that_exits"),
     Guard("F40", "a second stop() ends what a reader who left waits for, and is no error", STREAM, "_read", turned("suppress(StoppedAtOnce)", "suppress()"), "test_faults_streams.py", "stop_twice_while_calls and thread"),
     Guard("F40", "a loop that ends has cancelled the calls: no task fails of that", STREAM, "Streamed.leaves", turned("(_Exiting, asyncio.CancelledError)", "_Exiting"), "test_faults_streams.py", "loop_that_ends"),
     Guard("F40", "who was not told runs again", STREAM, "RunStreamed._give_back", without("give_back"), "test_stream.py", "nobody_was_told and serial"),
