@@ -20,6 +20,9 @@ from functions import CHAIN_MODES, START_METHODS, WAYS, manager_of, same
 from scripts import Script
 from states import EACH_MODE, FORK, Noted, at_rest, note, noted, the_state, use
 from task_manager import TaskChain, TaskManager, WorkerDiedError, WorkerStartError
+from task_manager._runners import Orders
+from task_manager._runners.thread import ThreadRunner
+from task_manager._task import Batch
 
 
 def refusing() -> str:
@@ -403,3 +406,17 @@ def test_f39_a_stage_whose_set_up_fails(chain_mode: str, way: str) -> None:
     said = "worker_state=refusing raised ValueError"
     with first, second, pytest.raises(WorkerStartError, match=said):
         chain.start_chain(range(10))
+
+
+def test_f39_a_thread_that_has_no_state_is_seen_at_once() -> None:
+    """Nobody waits until it is time to look at the threads."""
+    runner = ThreadRunner(same, Orders(workers=1, state=refusing))
+    runner.submit(Batch([0], [0], [0], False, [1]))
+    began = time.monotonic()
+    try:
+        with pytest.raises(WorkerStartError):
+            runner.collect(45.0)
+    finally:
+        runner.close()
+
+    assert time.monotonic() - began < 20
