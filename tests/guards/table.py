@@ -230,7 +230,7 @@ GUARDS = [
     Guard("F37", "get_args is called for nothing more", "_run/hooks.py", "batch_of", turned("stop.take(stop, indices)", "iter(indices)"), STOPS, "get_args_is_called"),
     Guard("F37", "a stage is told", "_chain/stage_process.py", "StageProcess.stop_run", instead("lambda self: None"), STOPS_CHAIN, "what_runs_at_a_stage and process-start"),
     Guard("F37", "an input that was closed has not ended", "_run/async_source.py", "AsyncIterableSource._pull", turned("not self._closing", "True"), STOPS_CHAIN, "input_that_waits and async-process"),
-    Guard("F37", "nor is an outcome of a batch that goes on", "_runners/thread_worker.py", "Outbox.tell", never("goes_on"), "test_wake.py", "f37_an_outcome"),
+    Guard("F37", "nor is an outcome of a batch that goes on", "_runners/thread_worker.py", "Outbox.tell", turned("outcomes.positions[-1] + 1 < len(batch)", "False"), "test_wake.py", "f37_an_outcome"),
     Guard("F37", "a wake is no thread that will be free", "_runners/thread_worker.py", "Outbox.ends", turned("len(self._others)", "0"), "test_wake.py", "f37"),
     Guard("F40", "a call of the run does not wait for itself", STREAM, "Streamed.leaves", turned("in_a_worker()", "False"), STREAMS, "garbage and thread"),
     Guard("F40", "a manager that is garbage with its stream has its workers ended", KEPT, "close_idle", without("close_due"), STREAMS, "manager_that_is_garbage and thread"),
