@@ -160,7 +160,8 @@ class Books:
 
     def _missing(self, now: Account) -> Iterator[str]:
         done = set(now.results) | set(now.errors)
-        if self._kept(now):
+        opened = now.summary is not None or not self._scenario.journal
+        if self._kept(now) and opened:  # one that was stopped before has read no journal
             if lost := sorted((set(self._last.results) | set(self._last.errors)) - done):
                 yield f"tasks {lost} had an outcome before, and have none now"
         if not now.through or now.given is None:
