@@ -420,3 +420,35 @@ def test_f39_a_thread_that_has_no_state_is_seen_at_once() -> None:
         runner.close()
 
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_f39_a_set_up_that_fails_while_the_start_is_cancelled(times: int) -> None:
+    """The start is cancelled, and asyncio does not complain that nobody has fetched the error."""
+    begun, released = threading.Event(), threading.Event()
+    complaints: list[Any] = []
+
+    def refusing_late() -> str:
+        begun.set()
+        assert released.wait(20)
+        return refusing()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: complaints.append(context))
+        starting = asyncio.create_task(manager.start_async([1]))
+        while not begun.is_set():
+            await asyncio.sleep(0.001)
+        released.set()  # the error comes while it is waited for what the workers tell
+        for _ in range(times):
+            starting.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await asyncio.sleep(0.01)
+        gc.collect()
+
+    manager = manager_of(the_state, "thread", worker_state=refusing_late)
+    asyncio.run(main())
+
+    assert complaints == []

@@ -16,6 +16,8 @@ LOOK_EVERY = 0.005  # seconds between two looks for outcomes, where no thread ca
 
 V = TypeVar("V")
 
+Came = tuple[V] | BaseException  # what was waited for: its answer, or what it has raised
+
 
 class Waiter:
     """Owns a thread in which something waits for an event loop. Nobody else touches that meanwhile."""
@@ -25,12 +27,12 @@ class Waiter:
             1, thread_name_prefix="task_manager-wait"
         )
 
-    def begin(self, function: Callable[[float], V], timeout: float) -> asyncio.Future[V] | None:
+    def begin(self, function: Callable[[float], V], timeout: float) -> asyncio.Future[Came[V]] | None:
         """Call it there; None where there is no such thread."""
         if self._thread is None:
             return None
         try:
-            return asyncio.get_running_loop().run_in_executor(self._thread, function, timeout)
+            return asyncio.get_running_loop().run_in_executor(self._thread, _came, function, timeout)
         except (RuntimeError, MemoryError):
             # No thread can be started.  The executor has noted the call all the same: once it had a
             # thread, that would wait beside us.
@@ -38,17 +40,34 @@ class Waiter:
             self._thread = None
             return None
 
-    async def end(self, waiting: asyncio.Future[V]) -> V:
+    async def end(self, waiting: asyncio.Future[Came[V]]) -> V:
         """What it answers. Where that is cancelled, it is waited for all the same."""
         try:
-            return await asyncio.shield(waiting)
+            came: Came[V] | None = await asyncio.shield(waiting)
         except asyncio.CancelledError:
             await asyncio.wait([waiting])
             raise
+        if isinstance(came, tuple):
+            return came[0]
+        assert came is not None
+        try:
+            raise came
+        finally:
+            came = None  # an error holds the frames that it came through
 
     def close(self) -> None:
         if self._thread is not None:
             self._thread.shutdown()
+
+
+def _came(function: Callable[[float], V], timeout: float) -> Came[V]:
+    """Call it, and raise nothing: of an error that nobody fetches, as one who is cancelled meanwhile
+    does not, asyncio complains on stderr.
+    """
+    try:
+        return (function(timeout),)
+    except BaseException as error:
+        return error
 
 
 class Awaited:
