@@ -140,7 +140,8 @@ class Books:
                 yield f"task {number} has {_short(outcome)}, which is none of {_short(fate.outcomes)}"
         died = {number for number, outcome in charged if not isinstance(outcome, TimeoutError)}
         if len(died) > now.kills and not self._others_may_pay(now):
-            yield f"tasks {sorted(died)} are charged for {now.kills} kills"
+            deaths = _short([outcome for _, outcome in charged])
+            yield f"tasks {sorted(died)} are charged for {now.kills} kills: {deaths}"
         yield from self._missing(now)
         first = now.number == 0 and self._scenario.distinct and self._kept(now)
         order = [number for number in dict.fromkeys(self._scenario.numbers) if number in now.results]

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
+import gc
+import os
 import pickle
 import queue
+import signal
+import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 import functions as f
 from task_manager import END, TaskManager
+from task_manager._run import async_source
 from task_manager._run.async_source import AsyncIterableSource
 from task_manager._run.queues import QueueSource
 from task_manager._signals import HeldSignals
@@ -192,3 +198,61 @@ def test_f32_an_iterable_that_takes_no_cancellation_is_left_alone() -> None:
     asyncio.run(main())
 
     assert {1: 1} == manager.get_result_dict()
+
+
+class Limit(Exception):
+    """What a script's time limit raises. By SIGUSR1 here, as SIGALRM is the limit of the tests."""
+
+
+def raise_limit(number: int, frame: Any) -> None:
+    raise Limit
+
+
+@contextlib.contextmanager
+def limit_at_line(line: int, file: str) -> Iterator[list[int]]:
+    """A signal at the line of this count that runs in this file; answers how many ran."""
+    lines = [0]
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename != file:
+            return None
+        if event == "line":
+            lines[0] += 1
+            if lines[0] == line:
+                os.kill(os.getpid(), signal.SIGUSR1)
+        return trace
+
+    before = signal.signal(signal.SIGUSR1, raise_limit), sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield lines
+    finally:
+        sys.settrace(before[1])
+        signal.signal(signal.SIGUSR1, before[0])
+
+
+def test_f26_a_limit_at_any_line_of_an_async_iterable() -> None:
+    """It is raised out of the start, and asyncio has no error left that nobody has fetched."""
+    complaints: list[Any] = []
+
+    async def three() -> AsyncIterator[int]:
+        for n in range(3):
+            yield n
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: complaints.append(context))
+        await TaskManager(f.same, logger=None).start_async(three())
+
+    line, over = 1, False
+    while not over:
+        with limit_at_line(line, async_source.__file__) as lines, contextlib.suppress(Limit):
+            asyncio.run(main())
+            over = lines[0] < line
+
+            assert over, f"swallowed at line {line}"
+        gc.collect()
+
+        assert complaints == [], f"at line {line}"
+        line += 1
+    assert line > 20

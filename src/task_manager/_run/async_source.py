@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -86,18 +86,13 @@ class AsyncIterableSource:
             asyncio._unregister_task(puller)
             puller._log_destroy_pending = False  # type: ignore[attr-defined]
 
-    @makes_calls
     async def _pull(self) -> None:
-        """The life of the puller. It ends without an error: asyncio would raise some in the loop."""
+        """The life of the puller. It ends without an error: asyncio would raise some in the loop.
+
+        So it makes no calls itself: what a handler raises in its own steps waits for a safe place.
+        """
         try:
-            async for task in self._tasks:
-                self._arrived.append(task)
-                self._news.set()
-                while len(self._arrived) >= self._wanted and not self._closing:
-                    self._room.clear()
-                    await self._room.wait()
-                if self._closing:
-                    break
+            await self._pull_all()
         except BaseException as error:
             if self._closing:
                 pass
@@ -110,4 +105,19 @@ class AsyncIterableSource:
         close = getattr(self._tasks, "aclose", None)
         if self._closing and close is not None:
             with suppress(BaseException):  # the run has been broken off by something else
-                await close()
+                await self._close_iterable(close)
+
+    @makes_calls
+    async def _pull_all(self) -> None:
+        async for task in self._tasks:
+            self._arrived.append(task)
+            self._news.set()
+            while len(self._arrived) >= self._wanted and not self._closing:
+                self._room.clear()
+                await self._room.wait()
+            if self._closing:
+                break
+
+    @makes_calls
+    async def _close_iterable(self, close: Callable[[], Awaitable[object]]) -> None:
+        await close()
