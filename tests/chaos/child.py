@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -87,12 +87,26 @@ class Play:
         twice: list[str] = []
         done = by_number(self._tasks, self._owner.results(), "results", twice)
         known = set(done) | set(by_number(self._tasks, self._owner.errors(), "errors", twice))
-        unknown = Owner(self._scenario, self._folder, made=0).called() - known
-        if self._scenario.journal == "in doubt" and unknown:
+        before = Owner(self._scenario, self._folder, made=0).called_by_stage()
+        unknown = frozenset().union(*before) - known
+        in_doubt = self._scenario.journal == "in doubt"
+        if in_doubt and unknown and self._scenario.chain is None:
             twice.append(f"tasks {sorted(unknown)} were called, and the journal does not know")
         self.faults += twice
         self._books.go_on(set(done))
         self._one_start(1, ())
+        if in_doubt:
+            self.faults += self._called_again(before, unknown)
+
+    def _called_again(self, before: list[frozenset[int]], unknown: frozenset[int]) -> Iterator[str]:
+        """Of a chain the journal may know how far a task has got: it goes on from there, not before."""
+        now = self._owner.called_by_stage()
+        for stage, first, second in zip(self._scenario.stages, before, now, strict=True):
+            retried = {
+                n for n, deed in stage.deeds.items() if deed.what in ("flaky", "comes back", "down")
+            }
+            if again := sorted((first & second & unknown) - retried):
+                yield f"tasks {again} were called, the journal did not know, and they were called again"
 
     def end(self) -> None:
         self._owner.let_go()

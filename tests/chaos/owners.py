@@ -59,8 +59,12 @@ class Owner:
 
     def called(self) -> frozenset[int]:
         """The numbers of the tasks that its functions were called for, where that is noted."""
-        files = [file for file in self._calls if file.exists()]
-        return frozenset(int(line) for file in files for line in file.read_text().splitlines())
+        return frozenset().union(*self.called_by_stage())
+
+    def called_by_stage(self) -> list[frozenset[int]]:
+        """The same, of each stage by itself."""
+        read = [file.read_text().splitlines() if file.exists() else [] for file in self._calls]
+        return [frozenset(map(int, lines)) for lines in read]
 
     def let_go(self) -> None:
         match self._scenario.ending:
