@@ -161,7 +161,8 @@ class Step:
             case "dies":
                 return [self._death(str(deed.how))]
             case "changes" if self._may_be_called_twice:
-                # A call that the machine has held up for too long is made again, for a changed task.
+                # A call that takes too long is made again, for a changed task; so are those before it in
+                # its batch that are not told yet.
                 return [
                     good,
                     *(self.error(kind) for kind in ("KeyError", "IndexError", "AttributeError")),
@@ -175,7 +176,7 @@ class Step:
     @property
     def _may_be_called_twice(self) -> bool:
         """With the object itself, which no process has a copy of."""
-        return not self.stage.in_process and self.stage.timeout is not None and self.stage.retries > 0
+        return not self.stage.in_process and self.stage.timeout is not None
 
     @property
     def _is_retried(self) -> bool:
