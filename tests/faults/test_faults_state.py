@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
+import itertools
 import os
 import signal
 import threading
@@ -452,3 +453,33 @@ def test_f39_a_set_up_that_fails_while_the_start_is_cancelled(times: int) -> Non
     asyncio.run(main())
 
     assert complaints == []
+
+
+class AwaitedNoted(Noted):
+    """As an async generator, in the one task that makes and cleans it up."""
+
+    async def __call__(self) -> AsyncIterator[str]:  # type: ignore[override]
+        note(self.path, "up")
+        yield self.path
+        await asyncio.sleep(0)
+        note(self.path, "down")
+
+
+@pytest.mark.parametrize("kind", [Noted, AwaitedNoted])
+@pytest.mark.parametrize("kept", [False, True])
+def test_f39_a_loop_that_ends_with_a_stream_in_it(kept: bool, kind: type[Noted], tmp_path: Path) -> None:
+    """It cancels all its tasks, and the state is cleaned up, when no call is there to use it."""
+    path = tmp_path / "notes"
+    manager = TaskManager(sleep_in_loop, "async", worker_state=kind(path), logger=None)
+    streams = []
+
+    async def main() -> None:
+        stream = manager.stream_async(itertools.count(1))
+        if kept:
+            streams.append(stream)  # until its loop closes it, after it has cancelled its tasks
+        async for _ in stream:
+            break
+
+    asyncio.run(main())
+
+    assert (len(noted(path, "up")), len(noted(path, "down"))) == (1, 1)

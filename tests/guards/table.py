@@ -288,6 +288,7 @@ GUARDS = [
     Guard("F39", "one that is killed as it makes its state is not tried fifty times", CHILD, "FailedStarts.too_many", turned("not child.up", "True"), "test_child.py", "f07_so_many"),
     Guard("F39", "a set-up has no time limit", WORKER, "_serve", without("UP"), STATES, "f39_a_slow_set_up"),
     Guard("F39", "asyncio has no error that a cancelled start does not fetch", "_runners/awaited.py", "_came", catching(NONE), STATES, "f39_a_set_up_that_fails_while"),
+    Guard("F39", "a state is cleaned up where its loop ends, and cancels that as well", "_runners/async_state.py", "StateOfLoop._until_over", catching(NONE), STATES, "f39_a_loop_that_ends"),
     Guard("F39", "a thread that was left alone cleans up when its call returns", "_runners/thread_worker.py", "take_batches", never("state is not None"), STATES, "f39_a_thread"),
     Guard("F39", "the successor of one that dies takes its place", PROCESSES, "WorkerProcesses._replace", never("successor is not None"), REPLACED, "f39_one_that_dies or f39_one_whose"),
     Guard("F39", "a worker is given no more than it may make", POOL, "ProcessRunner._hand_out", never("worker.room"), "test_max_tasks.py", "no_worker_makes_more and fork"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from typing import Any
@@ -27,6 +28,8 @@ from .._state import (
 )
 from ..errors import WorkerStartError
 from .async_worker import heard
+
+TIME_TO_LEAVE = 0.5  # seconds that the clean-up waits for the calls of a loop that ends
 
 
 class StateOfLoop:
@@ -89,11 +92,21 @@ class StateOfLoop:
         del value
         self.ready = True
         self._wake()
-        await self._over.wait()
+        await self._until_over()
+        end_a_copy(home)
         if generator is not None:
             self._clean_ups.tell(await _clean_up(name, generator))
         elif state is not None:
             self._clean_ups.tell(state.clean_up())
+
+    async def _until_over(self) -> None:
+        """Or until the loop ends, which cancels all: the calls too, which may still use the state."""
+        try:
+            await self._over.wait()
+        except asyncio.CancelledError:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TIME_TO_LEAVE):
+                    await self._over.wait()
 
     def _fail(self, error: BaseException) -> None:
         self.error = error
