@@ -84,6 +84,7 @@ GUARDS = [
     Guard("F1", "a death that a copy of the worker hides", CHILD, "Glance.dead", instead("lambda self, children: []"), WORKERS, "f01_a_worker_dies_and_leaves and (fork or spawn)"),
     Guard("F1", "a worker that lives on without its sentinel is killed", LIFE, "end_process", without("kill()"), WORKERS, "f01_a_worker_closes and fork"),
     Guard("F1", "a process that nobody has an exit code of is not closed", LIFE, "end_process", never("code is None"), WORKERS, "f01_a_worker_dies_and_its and fork"),
+    Guard("F1", "an end that another thread is told of first is known here too", LIFE, "_exit_code", without("sleep"), PROCESS, "f01_a_death_that"),
     Guard("F1", "suspects do not wait behind a long call", POOL, "ProcessRunner._hand_out", turned("worker.load >= self._depth", "False"), PROCESS, "f01_suspects"),
     Guard("F2", "neighbours are run again", DEATHS, "given_back", never("unrun"), WORKERS, "f02 and fork"),
     Guard("F3", "whatever is raised is an outcome", "_call.py", "call_batch", catching("Exception"), CONFORMANCE, "f03_any and (serial or thread or fork)"),

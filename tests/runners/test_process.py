@@ -320,6 +320,25 @@ def test_f09_a_worker_whose_parent_is_gone_ends_in_silence(capfd: pytest.Capture
     assert "" == capfd.readouterr().err
 
 
+@pytest.mark.skipif("fork" not in f.START_METHODS, reason="there is no fork here")
+def test_f01_a_death_that_another_thread_is_told_of_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a start in it, where multiprocessing asks for all children: what it notes is waited for."""
+    with uninterrupted():
+        process, pipe = start_process(
+            multiprocessing.get_context("fork"), live, None, work, dumps(f.same), name="worker"
+        )
+    pipe.close()
+    popen: Any = process._popen  # type: ignore[attr-defined]
+    _, status = os.waitpid(popen.pid, 0)
+
+    def other_thread(seconds: float) -> None:
+        popen.returncode = os.waitstatus_to_exitcode(status)
+
+    monkeypatch.setattr(life, "sleep", other_thread)
+
+    assert -signal.SIGKILL == end_process(process, 5)
+
+
 def wait_for(path: str) -> None:
     while path and not Path(path).exists():
         time.sleep(0.01)

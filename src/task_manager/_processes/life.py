@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from time import sleep  # bound here, as tests of other code stop the clock
 from typing import Any
 
 from .._platform import (
@@ -26,6 +27,7 @@ from .._platform import (
     end_with_group,
     end_with_parent,
     forget_locks_of_servants,
+    has_died,
     kill_left_behind,
     lead_a_group,
     no_fork_meanwhile,
@@ -41,6 +43,7 @@ from .files import take_standard_files
 from .slot import SharedSlot
 from .unguarded import refuse_unguarded
 
+LOOKS, BETWEEN_LOOKS = 20, 0.001  # seconds
 NO_MORE = "no process can be started any more: the interpreter exits"
 
 # Held from the making of a pipe until its process is in `_living`. With two starts at once the second
@@ -192,7 +195,7 @@ def end_process(process: BaseProcess, patience: float) -> int | None:
     _living.discard(process)
     if process.exitcode is None:
         wait_for_end(process, patience)
-    if process.exitcode is None:  # alive, whatever the sentinel says, or somebody else waited for it
+    if _exit_code(process) is None:  # alive, whatever the sentinel says, or somebody else waited for it
         process.kill()
         process._popen.wait()  # type: ignore[attr-defined] # join() would ask os.getpid, perhaps a mock
     code = process.exitcode
@@ -203,6 +206,19 @@ def end_process(process: BaseProcess, patience: float) -> int | None:
     else:
         process.close()
     return code
+
+
+def _exit_code(process: BaseProcess) -> int | None:
+    """None while it is alive, or where nobody here will know it.
+
+    At each start multiprocessing asks for the ends of all children. A thread that does may have been
+    told of this one, which the system tells but once, and may not have come to noting it.
+    """
+    for _ in range(LOOKS):
+        if process.exitcode is not None or not has_died(process):
+            break
+        sleep(BETWEEN_LOOKS)
+    return process.exitcode
 
 
 def live(pipe: socket.socket, shared: Any, target: Callable[..., None], *args: Any) -> None:
