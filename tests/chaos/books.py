@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from task_manager import Summary, TransportError
+from task_manager import InDoubtError, Summary, TransportError
 
 from .account import LIMITS, NOTHING, RAISED, TWICE, Account
 from .oracle import Error, Fate, Value, fates
@@ -134,6 +134,8 @@ class Books:
                 continue
             if not well and self._is_out_of_a_file(outcome, fate):
                 continue
+            if self._neighbours_in_doubt and type(outcome) is InDoubtError:
+                continue
             if not well and self._may_be_charged(outcome):
                 charged.append((number, outcome))
             else:
@@ -183,6 +185,15 @@ class Books:
         if not self._scenario.journal or type(outcome) is not TransportError:
             return False
         return any(isinstance(one, Error) and one.type_name in str(outcome) for one in fate.outcomes)
+
+    @property
+    def _neighbours_in_doubt(self) -> bool:
+        """A call that takes too long leaves the others of its batch, that had begun, in doubt."""
+        late = any(
+            stage.timeout and any(deed.what in ("hang", "late") for deed in stage.deeds.values())
+            for stage in self._scenario.stages
+        )
+        return late and self._scenario.journal == "in doubt"
 
     def _may_be_charged(self, outcome: Any) -> bool:
         kind = type(outcome).__name__
@@ -252,7 +263,7 @@ class Books:
                 yield f"{len(fed)} tasks were to be run: {summary}"
         kinds = [self._fates[number].succeeds for number in fed]
         sure = None not in kinds and not now.kills and not self._others_may_pay(now)
-        if not sure or self._may_be_late or self._unknown or self._lost:
+        if not sure or self._neighbours_in_doubt or self._may_be_late or self._unknown or self._lost:
             return
         if summary.succeeded != kinds.count(True) or summary.failed != kinds.count(False):
             yield f"{kinds.count(True)} were to succeed and {kinds.count(False)} to fail: {summary}"
