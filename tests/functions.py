@@ -24,6 +24,9 @@ START_METHODS = ["fork", "forkserver", "spawn"]
 WAYS = ["serial", "thread", "async", *START_METHODS]
 """The modes, and process mode by every start method."""
 
+APART = [*START_METHODS]
+"""Those whose calls are made in other processes."""
+
 
 def options_of(way: str) -> dict[str, Any]:
     """The options of a manager that goes this way."""

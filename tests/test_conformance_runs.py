@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import functions as f
-from functions import MODES, START_METHODS, WAYS, manager_of, options_of
+from functions import APART, MODES, WAYS, manager_of, options_of
 from task_manager import (
     ConfigurationError,
     GetArgsError,
@@ -296,7 +296,7 @@ def test_f12_fifty_starts_leave_nothing(mode: str) -> None:
 @pytest.mark.parametrize("limit", [1, 3])
 def test_no_more_workers_than_allowed(mode: str, limit: int) -> None:
     """worker_limit calls at most run at the same time."""
-    if mode == "serial" or mode in START_METHODS:
+    if mode == "serial" or mode in APART:
         pytest.skip("seen by thread and process ids elsewhere")
     now, most = 0, 0
     lock = threading.Lock()
@@ -323,7 +323,7 @@ def test_no_more_workers_than_allowed(mode: str, limit: int) -> None:
             now -= 1
 
     func = count if mode == "async" else count_here
-    with TaskManager(func, mode, worker_limit=limit, logger=None) as manager:
+    with TaskManager(func, **options_of(mode), worker_limit=limit, logger=None) as manager:
         manager.start(range(20))
 
     assert limit == most

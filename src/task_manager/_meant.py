@@ -26,6 +26,7 @@ _ALSO_CALLED = {
     "journal": """checkpoint checkpoints checkpoint_file checkpoint_path resume resume_from resumable
         store storage db database cache cache_dir persist persistent state_file sqlite""",
     "logger": "log logging log_dir log_file log_path",
+    "address": "scheduler scheduler_address cluster cluster_address ray_address url endpoint",
     "start_method": "context mp_context ctx multiprocessing_context",
     "keep_results": "store_results save_results return_results keep results",
     "observers": "observer callbacks callback listeners hooks on_event",

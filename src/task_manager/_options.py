@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 from ._door import Row
 from ._run.results import Keeps
-from ._runners import MODES
+from ._runners.modes import mode_of, takes_address, with_timeouts
 from .errors import ConfigurationError
 from .events import Observer
+from ._repr import short_repr
 from .journal import Journal
 from .logger import TaskLogger
 
@@ -31,25 +32,41 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     return value
 
 
-def mode(name: str, value: Any) -> str:
-    return one_of(name, value, MODES)
+def mode(name: str, value: Any) -> Any:
+    """A name, an executor, or what makes one."""
+    mode_of(value)
+    return value
 
 
-def function(name: str, func: Any, mode: str) -> Callable[..., Any]:
+def address(name: str, value: Any, mode: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{name} must be None, or where the engine is; got {value!r}")
+    if not takes_address(mode):
+        raise ConfigurationError(
+            f"{name} is where an engine is, of execution_mode='dask' or 'ray'; got {value!r} with "
+            f"execution_mode={short_repr(mode)}"
+        )
+    return value
+
+
+def function(name: str, func: Any, mode: Any) -> Callable[..., Any]:
     """A function that fits its mode: a coroutine function where the mode awaits, else a plain one."""
     if not callable(func):
         raise ConfigurationError(f"{name} must be callable; got {func!r}")
     if inspect.isasyncgenfunction(func):
         raise ConfigurationError(f"{name} must return one result; {func!r} is an async generator")
     awaits = _answers(inspect.iscoroutinefunction, func)
-    if awaits and not MODES[mode].awaits:
+    known = mode_of(mode)
+    if awaits and not known.awaits:
         raise ConfigurationError(
-            f"{name} must be a plain function in {mode} mode; {func!r} is async, which needs "
+            f"{name} must be a plain function in {known.name} mode; {func!r} is async, which needs "
             "execution_mode='async'"
         )
-    if not awaits and MODES[mode].awaits:
+    if not awaits and known.awaits:
         raise ConfigurationError(
-            f"{name} must be an async function in {mode} mode; {func!r} is a plain one, which needs "
+            f"{name} must be an async function in {known.name} mode; {func!r} is a plain one, which needs "
             "execution_mode='thread', 'process' or 'serial'"
         )
     return func  # type: ignore[no-any-return]
@@ -92,15 +109,15 @@ def seconds(name: str, value: Any) -> float:
     return float(value)
 
 
-def timeout(name: str, value: Any, mode: str) -> float | None:
+def timeout(name: str, value: Any, mode: Any) -> float | None:
     """Seconds above 0, in a mode that can interrupt a call; None is no limit."""
     if value is None:
         return None
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 < value < math.inf:
         raise ConfigurationError(f"{name} must be None or a number of seconds above 0; got {value!r}")
-    if not MODES[mode].interrupts:
-        able = ", ".join(name for name, other in MODES.items() if other.interrupts)
+    if not mode_of(mode).interrupts:
+        able = ", ".join(with_timeouts())
         raise ConfigurationError(
             f"{name} needs a mode that can leave a call before it returns: {able}; got {mode!r}"
         )
@@ -198,6 +215,7 @@ def exception_types(
 # classes of options.py.
 MANAGER: dict[str, Row] = {
     "execution_mode": Row(mode),
+    "address": Row(address, beside="execution_mode"),
     "func": Row(function, beside="execution_mode", on_class=False),
     "worker_limit": Row(partial(whole_or_none, least=1)),
     "max_retries": Row(partial(whole, least=0)),

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from typing import Any, Literal, TypedDict
 
 from .events import Observer
 from .journal import Journal
 from .logger import TaskLogger
 
-__all__ = ["ChainMode", "ExecutionMode", "ManagerAttributes", "ManagerOptions", "StartMethod"]
+__all__ = ["ChainMode", "ExecutionMode", "ManagerAttributes", "ManagerOptions", "PlainMode", "StartMethod"]
 
-ExecutionMode = Literal["serial", "thread", "process", "async"]
+PlainMode = Literal["serial", "thread", "process", "loky", "dask", "ray"] | Executor | Callable[[], Executor]
+ExecutionMode = PlainMode | Literal["async"] | str
 ChainMode = Literal["serial", "process"]
 StartMethod = Literal["fork", "forkserver", "spawn"]
 
@@ -33,6 +35,7 @@ class ManagerOptions(TypedDict, total=False):
     journal: str | os.PathLike[str] | Journal | None
     logger: TaskLogger | None
     start_method: StartMethod | None
+    address: str | None
     keep_results: bool | Literal["errors"]
     observers: Iterable[Observer]
 
@@ -54,5 +57,6 @@ class ManagerAttributes:
     journal: Journal | None
     logger: TaskLogger | None
     start_method: StartMethod | None
+    address: str | None
     keep_results: bool | Literal["errors"]
     observers: Sequence[Observer]

@@ -11,7 +11,7 @@ from .._processes.channel import TooLarge
 from .._processes.child import Child
 from .._processes.function import pack_object
 from .._run.recorder import Recorder
-from .._runners import MODES
+from .._runners.modes import mode_of
 from ..errors import StageDiedError
 from ..manager import TaskManager, runs_of
 from .link import LinkQueue
@@ -74,7 +74,7 @@ class StageProcess(Child):
             run_stage,
             packed,
             self.number,
-            MODES[self.manager.execution_mode].beside,
+            mode_of(self.manager.execution_mode).beside,
             concluded,
             strict,
             incoming,

@@ -8,6 +8,7 @@ import sys
 from types import FunctionType
 from typing import Any
 
+from .._signals import let_through
 from .script import script_can_be_imported
 
 INSTALL = "pip install cloudpickle"
@@ -54,3 +55,22 @@ def missed_by_name(refusal: Exception) -> bool:
     """Whether pickle has refused a function or a class that stands at the top of no module."""
     by_name = isinstance(refusal, (pickle.PicklingError, AttributeError))
     return by_name and str(refusal).startswith(_BY_NAME)
+
+
+def dumps_far(packed: bytes, value: object) -> bytes:
+    """What pickle made of a value, for a process whose `__main__` is not this script.
+
+    What is of the script goes by its code there, where cloudpickle is installed.
+    """
+    if b"__main__" not in packed:
+        return packed
+    try:
+        import cloudpickle
+    except ImportError:
+        return packed
+    try:
+        by_value: bytes = cloudpickle.dumps(value)
+    except Exception as error:
+        let_through(error)
+        return packed
+    return by_value

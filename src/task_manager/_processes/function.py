@@ -19,14 +19,17 @@ DEEP = 6  # objects within each other that are looked into for the one that refu
 THREADS = "execution_mode='thread'"  # what to use where a function cannot travel
 
 
-def pack_object(func: object, start_method: str, instead: str = THREADS) -> bytes:
+def pack_object(
+    func: object, start_method: str, instead: str = THREADS, has_script: bool = True
+) -> bytes:
     """The user's function, or a stage, as bytes; through cloudpickle where pickle refuses it.
 
     It also goes through cloudpickle where it comes from a notebook, a prompt or a `__main__.py`: pickle
     would name it as a part of `__main__`, which a process that was not forked cannot import.  Raises
     ConfigurationError where neither can.
 
-    instead: What to use in place of processes.
+    instead: What to use in place of processes. has_script: Processes there can have this script as their
+        `__main__`.
     """
     refusal: Exception | None = None
     try:
@@ -35,7 +38,9 @@ def pack_object(func: object, start_method: str, instead: str = THREADS) -> byte
         let_through(error)
         refusal = error
     else:
-        if start_method == "fork" or b"__main__" not in packed or script_can_be_imported():
+        if start_method == "fork" or b"__main__" not in packed or (
+            has_script and script_can_be_imported()
+        ):
             return packed
     try:
         import cloudpickle

@@ -277,7 +277,7 @@ class Runs:
             self._ledger.enter_new if plan.distinct else self._ledger.enter_all,
             plan.retry,
             recorder,
-            BatchSize(runner.workers, runner.sharing),
+            BatchSize(runner.workers, runner.sharing, plan.mode.worth),
             get_args=plan.get_args,
             process_result=plan.process_result,
             clock=monotonic,

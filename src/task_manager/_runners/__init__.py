@@ -1,18 +1,21 @@
-"""The modes: a table from the name that a user picks to the runner that serves it; what a runner is."""
+"""The modes: from what a user picks, a name or an executor, to the runner that serves it; what a runner is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
 from .._call import Slot
 from .._platform import cores
+from .._rules.batch_size import TARGET
 from .._stop import Stop
 from .._task import Batch, Outcomes, Unrun
 
 Answer = tuple[Batch, Outcomes | Unrun]
+MakesExecutor = Callable[[], Executor]
 NotBegun = Iterable[tuple[Batch, Sequence[int]]]  # attempts, by their positions in each batch
 
 
@@ -94,12 +97,17 @@ class Orders:
     task_timeout: Seconds that a call may take, or None.
     start_method: How worker processes are started; None: the platform's default.
     slot: Where a runner that makes the calls itself tells its current task, by its index.
+    executor: One that makes the calls, or what makes it. limited: `workers` is wanted; if not, an executor
+        that tells how many it has is asked. worth: Seconds of work that a batch is worth.
     """
 
     workers: int
     task_timeout: float | None = None
     start_method: str | None = None
     slot: Slot | None = None
+    executor: Executor | MakesExecutor | None = None
+    limited: bool = True
+    worth: float = TARGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,9 @@ class Mode:
     beside: Calls go on in this process while it does other things, as calling a hook: if it ends then,
         it is not known which call has ended it.
     workers: How many workers suit it on this machine.
+    worth: Seconds of work that a batch is worth: more, where a hand-over costs more.
+    title: What people call it, where it stands in no table.
+    executor: What makes the calls, or what makes that, where the mode is not one of ours.
     """
 
     runner: tuple[str, str]
@@ -119,11 +130,14 @@ class Mode:
     interrupts: bool
     beside: bool
     workers: Callable[[], int]
+    worth: float = TARGET
+    title: str = ""
+    executor: Executor | MakesExecutor | None = None
 
     @property
     def name(self) -> str:
         """What a user picks it by."""
-        return next((name for name, mode in MODES.items() if mode is self), "unknown")
+        return self.title or next((name for name, mode in MODES.items() if mode is self), "unknown")
 
     def load(self) -> Any:
         module, name = self.runner
