@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
@@ -25,8 +27,10 @@ class RayExecutor(Executor):
         self._ray = ray
         self._ours = not ray.is_initialized()
         if self._ours:
+            here = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
             ray.init(
                 address=address or "local",
+                runtime_env=None if address else here,  # workers import what this process can import
                 include_dashboard=None if address else False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
