@@ -47,6 +47,9 @@ class PoolRunner:
 
     def wake(self) -> None: ...
 
+    def begins(self) -> list[tuple[int, float]]:
+        return []
+
     def not_begun(self) -> None:
         """A pool does not tell."""
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from task_manager._call import Slot
 from task_manager._rules.batch_size import BatchSize
+from task_manager._rules.ends import Ends
 from task_manager._rules.limits import Limit
 from task_manager._rules.retry import RetryPolicy
+from task_manager._run.failing import Failing
 from task_manager._run.ledger import Ledger
 from task_manager._run.recorder import Recorder
 from task_manager._run.run import Run
@@ -84,6 +86,10 @@ class Stand:
         chances: Sequence[float] = (0.5,) * 100,
         slot: Slot | None = None,
         limit: Limit | None = None,
+        rate_key: Callable[[Any], Any] | None = None,
+        ends: Ends = Ends(),
+        get_retry_delay: Callable[[Any, Any, int], Any] | None = None,
+        process_error: Callable[[Any, BaseException], Any] | None = None,
     ) -> None:
         self.clock = Clock()
         self.diary = Diary()
@@ -95,16 +101,23 @@ class Stand:
             self.source,
             self.ledger,
             self.ledger.enter_new if distinct else self.ledger.enter_all,
-            RetryPolicy(max_retries, retry, base=2.0, cap=100.0),
+            Failing(
+                RetryPolicy(max_retries, retry, base=2.0, cap=100.0),
+                get_retry_delay,
+                process_error,
+                deque(chances).popleft,
+                HeldSignals(),
+            ),
             Recorder([], [self.diary]),
             self.size,
             get_args=get_args,
             process_result=process_result,
             clock=self.clock,
-            chance=deque(chances).popleft,
             signals=HeldSignals(),
             slot=slot,
             limit=limit,
+            rate_key=rate_key,
+            ends=ends,
         )
 
     @property

@@ -15,14 +15,19 @@ from task_manager._processes.child import failed_starts_error
 from task_manager.errors import (
     ConfigurationError,
     CoroutineReturnedError,
+    DeadlineExceeded,
     GetArgsError,
+    GetRetryDelayError,
     HookError,
     InDoubtError,
     JournalError,
     ProcessResultError,
+    RateKeyError,
+    RetryAfter,
     StageDiedError,
     TaskManagerError,
     TaskTimeoutError,
+    TooManyFailures,
     TransportError,
     WorkerDiedError,
     WorkerError,
@@ -57,6 +62,13 @@ TEXTS = [
     (WorkerStartError("3 worker processes in a row ..."), "3 worker processes in a row ..."),
     (StageDiedError(2, 12, -15), "killed by SIGTERM: the process of stage 2 (pid 12)"),
     (StageDiedError(1, None, 1), "ended with exit code 1: the process of stage 1"),
+    (RetryAfter(2), "the function asked for a pause of 2 s"),
+    (RetryAfter(0.5, all=True), "the function asked for a pause of 0.5 s for all"),
+    (RetryAfter(1, all="a.org"), "the function asked for a pause of 1 s for all of 'a.org'"),
+    (RateKeyError(3, "ValueError: no"), "rate_key raised ValueError: no"),
+    (TooManyFailures("anything"), "anything"),
+    (DeadlineExceeded("anything"), "anything"),
+    (GetRetryDelayError(3, "ValueError: no"), "get_retry_delay raised ValueError: no"),
     (TaskTimeoutError(2.0), "the call took longer than task_timeout=2 s"),
     (TaskTimeoutError(0.25), "the call took longer than task_timeout=0.25 s"),
     (
@@ -128,7 +140,7 @@ def test_the_tree_that_is_drawn_is_the_tree() -> None:
     drawn: dict[str, list[str]] = {}
     branch: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
-        node = re.match(r"([ │├└─]+)(\w+Error)( +\(also an? (\w+)\))?", line)
+        node = re.match(r"([ │├└─]+)(\w+)( +\(also an? (\w+)\))?", line)
         if node:
             depth = len(node[1]) // 4 - 1
             branch[depth:] = [node[2]]

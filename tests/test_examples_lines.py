@@ -7,6 +7,7 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCENARIOS = [
+    "crawl_sites",
     "transcode_files",
     "paid_api",
     "download_parse_insert",

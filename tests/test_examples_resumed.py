@@ -50,6 +50,36 @@ def test_no_question_is_paid_twice(tmp_path, end):
     assert len(doubtful) <= 40  # what was in flight: two small batches for each of eight workers
 
 
+# ------------------------------------------------------------------ crawl_sites
+
+
+def visits(folder):
+    """How often each page was asked for, by the status that it had."""
+    path = folder / "visits.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = {"200": Counter(), "404": Counter(), "429": Counter()}
+    for _, page, status in map(str.split, lines):
+        found[status][page] += 1
+    return found
+
+
+@pytest.mark.parametrize("end", [kill, interrupt])
+def test_a_crawl_goes_on_where_it_was(tmp_path, end):
+    """No page is fetched twice, but for those that were on their way; one site says 429."""
+    end("crawl_sites", tmp_path, 123, until=lambda: visits(tmp_path)["200"].total() >= 60)
+    ((before,),) = rows(tmp_path / "crawl.db", "SELECT count(*) FROM tasks WHERE state = 1")
+    lines, _ = run("crawl_sites", tmp_path, 123)
+    found = visits(tmp_path)
+
+    assert {"tasks": 123, "succeeded": 120 - before, "failed": 3, "duplicates": before} == {
+        name: count for name, count in counts(lines).items() if name != "retries"
+    }
+    assert 40 <= before
+    assert 120 == len(found["200"])
+    assert found["200"].total() - 120 <= 36  # a thread for each of 32 cores at most, and four more
+    assert {"plum.example"} == {page.partition("/")[0] for page in found["429"]}
+
+
 # ------------------------------------------------------------------ simulate_overnight
 
 

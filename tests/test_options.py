@@ -17,6 +17,7 @@ import pytest
 
 from functions import MODES, fit
 from task_manager import ConfigurationError, Journal, TaskLogger, TaskManager
+from task_manager._rules.rate import Rate
 from task_manager.events import Event
 
 
@@ -103,6 +104,48 @@ OPTIONS: dict[str, tuple[str, list[Any]]] = {
         "task_timeout must be None or a number of seconds above 0",
         [0, 0.0, -1, *NUMBERS],
     ),
+    "max_failures": (
+        "max_failures must be None, a number of tasks from 0 up, or a share of them between 0 and 1, as "
+        "0.05",
+        [-1, 1.0, 0.0, -0.5, 5.0, True, False, "5", float("nan")],
+    ),
+    "deadline": ("deadline must be None or a number of seconds above 0", [0, 0.0, -1, *NUMBERS]),
+    "rate_limit": (
+        "rate_limit must be None, or how many attempts may begin in what time, as '20/s', '500/min', "
+        "'2000/h' or (500, 60), which is 500 in 60 seconds",
+        [
+            *[
+                0,
+                5,
+                0.5,
+                True,
+                "",
+                "20",
+                "20/",
+                "/s",
+                "0/s",
+                "-1/s",
+                "20/fortnight",
+                "1.5/s",
+                "2000000/s",
+            ],
+            *[
+                (5,),
+                (0, 1),
+                (5, 0),
+                (5, -1),
+                (5.0, 1),
+                (True, 1),
+                (5, float("inf")),
+                (5, 1, 1),
+                ("5", 1),
+            ],
+        ],
+    ),
+    "rate_key": (
+        "rate_key must be None or a function of a task, as lambda url: urlsplit(url).hostname",
+        [5, "host", True, lambda: 1, lambda task, more: 1],
+    ),
     "start_method": (
         f"start_method must be one of {', '.join(get_all_start_methods())}",
         ["forks", "", 5, True, ["fork"]],
@@ -146,6 +189,18 @@ RIGHT: list[tuple[str, Any, Any]] = [
     ("task_timeout", None, None),
     ("task_timeout", 0.001, 0.001),
     ("task_timeout", 7, 7.0),
+    ("max_failures", None, None),
+    ("max_failures", 0, 0),
+    ("max_failures", 0.05, 0.05),
+    ("deadline", None, None),
+    ("deadline", 60, 60.0),
+    ("rate_limit", None, None),
+    ("rate_limit", "20/s", Rate(20, 1.0)),
+    ("rate_limit", " 500 / min ", Rate(500, 60.0)),
+    ("rate_limit", "2_000/h", Rate(2000, 3600.0)),
+    ("rate_limit", (500, 60), Rate(500, 60.0)),
+    ("rate_key", None, None),
+    *[("rate_key", func, func) for func in (len, str.upper, {}.get)],
     ("start_method", None, None),
     *[("start_method", method, method) for method in get_all_start_methods()],
     ("journal", None, None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import warnings
-from typing import Any, Generic
+from typing import Any, Generic, Literal
 
 from ._generic import R, T
 from ._task import is_tuple
@@ -15,6 +15,8 @@ from .options import ManagerAttributes
 HOOKS: dict[str, tuple[str, ...]] = {  # a new hook is a new row
     "get_args": ("task",),
     "process_result": ("task", "result"),
+    "get_retry_delay": ("task", "error", "attempt"),
+    "process_error": ("task", "error"),
     "handle_error": (),
 }
 NEAR = 0.9  # of difflib's ratio: process_results and getArgs are near, process_request is not
@@ -38,6 +40,25 @@ class Hooks(ManagerAttributes, Generic[T, R]):
         `start`. What it raises is the task's error, inside a ProcessResultError.
         """
         return result  # type: ignore[no-any-return]
+
+    def get_retry_delay(
+        self, task: T, error: Exception, attempt: int, /
+    ) -> float | Literal[False] | None:
+        """Seconds until this task is tried again; None: the usual delay, False: no further attempt.
+
+        To be overridden. Called in the thread that called `start` after each attempt that failed, as
+        long as `max_retries` allows another one; a number retries whatever `retry_exceptions` says.
+        attempt: The number of the one that failed, from 1. What it raises is the task's error, inside a
+        GetRetryDelayError.
+        """
+        return None
+
+    def process_error(self, task: T, error: BaseException, /) -> None:
+        """What is to be done with a task that has failed for good, as it fails.
+
+        To be overridden. Called once for each such task, in the thread that called `start`; the error
+        is recorded by then, and stays. What this raises is a note on it, and one warning a run.
+        """
 
     def handle_error(self) -> None:
         """Called once at the end of every run, when all results and errors are in place.

@@ -22,6 +22,11 @@ _ALSO_CALLED = {
     "max_retry_delay": """max_delay max_backoff max_wait wait_max retry_backoff_max backoff_max
         max_interval""",
     "task_timeout": "timeout time_limit call_timeout timeout_seconds timeout_s task_time_limit",
+    "rate_limit": """rate rate_limiter limiter ratelimit throttle requests_per_second rps qps
+        max_per_second calls_per_second per_second""",
+    "rate_key": "key limit_key rate_by limit_by per group_by group key_func",
+    "max_failures": "max_errors maxfail fail_fast max_failed error_limit failure_limit error_threshold",
+    "deadline": "time_budget max_time total_timeout run_timeout max_runtime max_seconds overall_timeout",
     "deduplicate": "dedupe dedup unique distinct skip_duplicates",
     "journal": """checkpoint checkpoints checkpoint_file checkpoint_path resume resume_from resumable
         store storage db database cache cache_dir persist persistent state_file sqlite""",

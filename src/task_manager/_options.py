@@ -9,17 +9,19 @@ import contextlib
 import inspect
 import math
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from multiprocessing import get_all_start_methods
 from typing import Any, TypeVar
 
 from ._door import Row
+from ._repr import short_repr
+from ._rules.rate import Rate
 from ._run.results import Keeps
 from ._runners.modes import mode_of, takes_address, with_timeouts
 from .errors import ConfigurationError
 from .events import Observer
-from ._repr import short_repr
 from .journal import Journal
 from .logger import TaskLogger
 
@@ -113,14 +115,88 @@ def timeout(name: str, value: Any, mode: Any) -> float | None:
     """Seconds above 0, in a mode that can interrupt a call; None is no limit."""
     if value is None:
         return None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        raise ConfigurationError(f"{name} must be None or a number of seconds above 0; got {value!r}")
+    limit = seconds_or_none(name, value)
     if not mode_of(mode).interrupts:
         able = ", ".join(with_timeouts())
         raise ConfigurationError(
             f"{name} needs a mode that can leave a call before it returns: {able}; got {mode!r}"
         )
+    return limit
+
+
+def rate(name: str, value: Any) -> Rate | None:
+    """So many attempts in so many seconds, out of "20/s", "500/min", "2000/h" or (500, 60)."""
+    if value is None:
+        return None
+    count, length = None, None
+    if isinstance(value, str):
+        found = _RATE.fullmatch(value.lower())
+        if found is not None:
+            count, length = int(found[1].replace(",", "").replace("_", "")), _LENGTHS[found[2]]
+    elif isinstance(value, tuple | list) and len(value) == 2:
+        count, length = value
+    numbers = type(count) is int and isinstance(length, int | float) and not isinstance(length, bool)
+    if not numbers or not 1 <= count <= MOST_IN_A_WINDOW or not 0 < length < math.inf:  # type: ignore[operator]
+        raise ConfigurationError(
+            f"{name} must be None, or how many attempts may begin in what time, as '20/s', '500/min', "
+            f"'2000/h' or (500, 60), which is 500 in 60 seconds; got {value!r}"
+        )
+    return Rate(count, float(length))  # type: ignore[arg-type]
+
+
+def rate_key(name: str, value: Any) -> Callable[[Any], Any] | None:
+    """A plain function of a task."""
+    if value is None:
+        return None
+    if not callable(value) or not _takes_one(value):
+        raise ConfigurationError(
+            f"{name} must be None or a function of a task, as lambda url: urlsplit(url).hostname; "
+            f"got {value!r}"
+        )
+    plain_hook(name, value)
+    return value  # type: ignore[no-any-return]
+
+
+def _takes_one(func: Callable[..., Any]) -> bool:
+    """What has no signature that can be read may take anything."""
+    try:
+        inspect.signature(func).bind(None)
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
+
+
+MOST_IN_A_WINDOW = 1_000_000
+_LENGTHS = {
+    **dict.fromkeys(("s", "sec", "second"), 1.0),
+    **dict.fromkeys(("min", "minute"), 60.0),
+    **dict.fromkeys(("h", "hour"), 3600.0),
+    **dict.fromkeys(("d", "day"), 86400.0),
+}
+_RATE = re.compile(rf"\s*([0-9][0-9_,]*)\s*/\s*({'|'.join(_LENGTHS)})\s*", re.ASCII)
+
+
+def max_failures(name: str, value: Any) -> int | float | None:
+    """A number of tasks, or their share."""
+    if value is None or (type(value) is int and value >= 0):
+        return value
+    if isinstance(value, float) and 0 < value < 1:
+        return float(value)
+    raise ConfigurationError(
+        f"{name} must be None, a number of tasks from 0 up, or a share of them between 0 and 1, "
+        f"as 0.05; got {value!r}"
+    )
+
+
+def seconds_or_none(name: str, value: Any) -> float | None:
+    """Above 0; None is no limit."""
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise ConfigurationError(f"{name} must be None or a number of seconds above 0; got {value!r}")
     return float(value)
 
 
@@ -225,6 +301,10 @@ MANAGER: dict[str, Row] = {
     "retry_delay": Row(seconds),
     "max_retry_delay": Row(seconds),
     "task_timeout": Row(timeout, beside="execution_mode"),
+    "rate_limit": Row(rate),
+    "rate_key": Row(rate_key),
+    "max_failures": Row(max_failures),
+    "deadline": Row(seconds_or_none),
     "deduplicate": Row(flag),
     "journal": Row(journal, beside="deduplicate"),
     "logger": Row(log),

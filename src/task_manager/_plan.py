@@ -8,6 +8,7 @@ from typing import Any
 
 from ._hooks import Hooks, check_assigned_hooks
 from ._repr import name_of
+from ._rules.ends import Ends
 from ._rules.retry import RetryPolicy
 from ._run.plan import Plan
 from ._runners import Orders
@@ -45,8 +46,13 @@ def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
         distinct=manager.deduplicate,
         get_args=_overridden(manager, "get_args"),
         process_result=_overridden(manager, "process_result"),
+        get_retry_delay=_overridden(manager, "get_retry_delay"),
+        process_error=_overridden(manager, "process_error"),
         handle_error=manager.handle_error,
         journal=manager.journal,
+        rate=manager.rate_limit,
+        rate_key=manager.rate_key,
+        ends=Ends(manager.max_failures, manager.deadline),
         observers=(*(observer for made in _OBSERVERS for observer in made(manager)), *more),
     )
 

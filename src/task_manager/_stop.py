@@ -75,6 +75,11 @@ class Stop:
             exhaust(calls)
         self._tell()
 
+    def ask_for(self, reason: str | None) -> None:
+        """Ask, where a rule has found a reason."""
+        if reason is not None:
+            self.ask(reason)
+
     def end_at_once(self) -> None:
         """End what runs, too: noticed by the run, or raised in it if a handler has interrupted it."""
         self.ask(STOPPED_AT_ONCE)
@@ -83,9 +88,9 @@ class Stop:
             self._signals.raise_after_handler(StoppedAtOnce(self), innermost=self._in_loop)
         self._tell()
 
-    def obey(self, at_once: bool) -> None:
+    def obey(self, at_once: bool, reason: str = STOPPED) -> None:
         """As another Stop has it, which was asked in another process."""
-        self.ask(STOPPED)
+        self.ask(reason)
         self.at_once |= at_once
 
     def check(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from ._repr import one_line, short_repr, text_of
 from ._stop import StoppedAtOnce
-from .errors import TaskManagerError, TransportError
+from .errors import DeadlineExceeded, TaskManagerError, TooManyFailures, TransportError
 
 SHOWN = 10  # kinds of errors in a printed summary
 WIDEST = 79  # characters of a line of it that shows a task and its error
@@ -99,12 +99,18 @@ class Summary:
     def raise_for_errors(self) -> None:
         """Raise the errors as an ExceptionGroup; do nothing where no task failed.
 
+        Of a run that `max_failures` or `deadline` has ended: TooManyFailures or DeadlineExceeded, of
+        which the group is the cause.
+
         The first error of each kind comes first, as Python prints some fifteen of a group; notes on it
         count the kinds. A BaseExceptionGroup where one of them is no Exception. Where the manager does
         not keep errors, it has the first 20, and its message says how many there were.
         """
         self._looks.append(None)
+        ended = ended_by(self.ended_early)
         if not self.failed:
+            if ended is not None:
+                raise ended
             return
         message = f"{self.failed:,} of {self.taken:,} tasks failed"
         if len(self.errors) < self.failed:
@@ -116,6 +122,8 @@ class Summary:
             group.add_note(f"{kind.count:,} {kind.name}{f' at {kind.place}' if kind.place else ''}")
         if len(self.kinds) > SHOWN:
             group.add_note(self._more_kinds())
+        if ended is not None:
+            raise ended from group
         raise group
 
     def __str__(self) -> str:
@@ -236,6 +244,15 @@ def left_of(summary: Summary, total: int | None) -> list[str]:
 def may_have_begun(summary: Summary) -> str:
     """How many of those that are not started, to be put behind their number."""
     return f", of which {summary.interrupted:,} may have begun" if summary.interrupted else ""
+
+
+def ended_by(reason: str | None) -> TaskManagerError | None:
+    """The error of a run that a rule has ended; None of all others."""
+    name, _, said = (reason or "").partition(": ")
+    kinds: dict[str, type[TaskManagerError]] = {
+        kind.__name__: kind for kind in (TooManyFailures, DeadlineExceeded)
+    }
+    return kinds[name](said) if name in kinds else None
 
 
 def was_shown(summary: Summary) -> bool:

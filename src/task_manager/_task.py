@@ -16,7 +16,10 @@ from ._signals import let_through
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
-    """One call for one task. Made only where a single attempt is looked at: a waiting retry."""
+    """One call for one task. Made only where a single attempt is looked at: where it waits.
+
+    number: From 1; 0: the first, whose arguments are not made yet.
+    """
 
     index: int
     task: Any

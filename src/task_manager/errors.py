@@ -13,9 +13,14 @@
     ├── TransportError                             an object could not cross a process boundary
     ├── CoroutineReturnedError (also a TypeError)  the function returned a coroutine in place of a result
     ├── InDoubtError                               nobody knows whether a call was made, before a crash
+    ├── RetryAfter                                 raised by the user's function: try again then
+    ├── TooManyFailures                            a run ended for max_failures; raised on demand
+    ├── DeadlineExceeded      (also a TimeoutError) a run ended for its deadline; raised on demand
     └── HookError                                  a hook of a manager's subclass raised
         ├── GetArgsError
-        └── ProcessResultError
+        ├── GetRetryDelayError
+        ├── ProcessResultError
+        └── RateKeyError
 
 An exception out of the user's own function is none of these: it is kept as it was raised.
 """
@@ -23,6 +28,7 @@ An exception out of the user's own function is none of these: it is kept as it w
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 import signal
 from typing import Any, Self
@@ -30,16 +36,21 @@ from typing import Any, Self
 __all__ = [
     "ConfigurationError",
     "CoroutineReturnedError",
+    "DeadlineExceeded",
     "ExecutorError",
     "GetArgsError",
+    "GetRetryDelayError",
     "HookError",
     "InDoubtError",
     "JournalError",
     "NotInitializedError",
     "ProcessResultError",
+    "RateKeyError",
+    "RetryAfter",
     "StageDiedError",
     "TaskManagerError",
     "TaskTimeoutError",
+    "TooManyFailures",
     "TransportError",
     "WorkerDiedError",
     "WorkerError",
@@ -197,6 +208,48 @@ class InDoubtError(TaskManagerError):
         )
 
 
+class RetryAfter(TaskManagerError):
+    """To be raised by your function: try this task again after so many seconds.
+
+    Whatever `retry_exceptions` says; it counts as an attempt: after `max_retries` of them it is the
+    task's error.
+
+    seconds: From 0; neither `max_retry_delay` nor chance changes them.
+    all: True: nothing else starts in that time either, as a server means it that says 429; where the
+        manager has a `rate_key`, nothing of this task's key. False or None: others start. Another value
+        is the key that is held back.
+    """
+
+    def __init__(self, seconds: float, all: Any = False) -> None:
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not number or not 0 <= seconds < math.inf:
+            raise ConfigurationError(
+                f"seconds of a RetryAfter must be a number from 0 up; got {seconds!r}"
+            )
+        super().__init__(seconds, all)
+        self.seconds: float = float(seconds)
+        self.all: Any = all
+
+    @property
+    def holds_others(self) -> bool:
+        """Not only its own task is to wait."""
+        return self.all is not False and self.all is not None
+
+    def __str__(self) -> str:
+        text = f"the function asked for a pause of {self.seconds:g} s"
+        if not self.holds_others:
+            return text
+        return f"{text} for all" if self.all is True else f"{text} for all of {self.all!r}"
+
+
+class TooManyFailures(TaskManagerError):
+    """More tasks failed than `max_failures` allows. Raised by `summary.raise_for_errors()` only."""
+
+
+class DeadlineExceeded(TaskManagerError, TimeoutError):
+    """The run took longer than its `deadline`. Raised by `summary.raise_for_errors()` only."""
+
+
 class HookError(TaskManagerError):
     """A hook of a TaskManager's subclass raised for this task; the hook's own error is `__cause__`."""
 
@@ -215,6 +268,21 @@ class GetArgsError(HookError):
     """`get_args(task)` raised; the function was not called for this task."""
 
     hook = "get_args"
+
+
+class GetRetryDelayError(HookError):
+    """`get_retry_delay(task, error, attempt)` raised, or gave no valid answer; the task is not retried.
+
+    The error that it was called with is the `__context__` of its own.
+    """
+
+    hook = "get_retry_delay"
+
+
+class RateKeyError(HookError):
+    """`rate_key(task)` raised; the function was not called for this task."""
+
+    hook = "rate_key"
 
 
 class ProcessResultError(HookError):

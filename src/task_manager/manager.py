@@ -58,6 +58,11 @@ class TaskManager(Hooks[T, R]):
         process that hangs before it is ready, as in an import that never ends, is replaced as well: it
         has 20 s, or the limit if that is more, and more where many come up at once; a slow import is
         no fault. The second in a row ends the run with a WorkerStartError if no worker is ready.
+    rate_limit: How many attempts may begin, retries included, in any window of a length of time: "20/s",
+        "500/min", "2000/h" or (500, 60); None: no limit. A task that waits for it holds no worker.
+    max_failures: How many tasks may fail for good, or their share, as 0.05, judged after 100 tasks; with
+        one more the run is stopped, as by `stop()`. None: all may.
+    deadline: Seconds after the start of a run at which it is stopped in the same way; None: never.
     start_method: How process mode starts its workers, and a chain the process of this stage: "fork",
         "forkserver" or "spawn"; None: the platform's default.
     address: Where the engine is, as "tcp://10.0.0.1:8786" of a dask scheduler; None: one is started on
@@ -148,6 +153,10 @@ class TaskManager(Hooks[T, R]):
         retry_delay: float = 0.1,
         max_retry_delay: float = 30.0,
         task_timeout: float | None = None,
+        rate_limit: str | tuple[int, float] | None = None,
+        rate_key: Callable[[Any], Any] | None = None,
+        max_failures: int | float | None = None,
+        deadline: float | None = None,
         deduplicate: bool = True,
         journal: str | os.PathLike[str] | Journal | None = None,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only

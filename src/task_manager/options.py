@@ -12,13 +12,23 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from typing import Any, Literal, TypedDict
 
+from ._rules.rate import Rate
 from .events import Observer
 from .journal import Journal
 from .logger import TaskLogger
 
-__all__ = ["ChainMode", "ExecutionMode", "ManagerAttributes", "ManagerOptions", "PlainMode", "StartMethod"]
+__all__ = [
+    "ChainMode",
+    "ExecutionMode",
+    "ManagerAttributes",
+    "ManagerOptions",
+    "PlainMode",
+    "StartMethod",
+]
 
-PlainMode = Literal["serial", "thread", "process", "loky", "dask", "ray"] | Executor | Callable[[], Executor]
+PlainMode = (
+    Literal["serial", "thread", "process", "loky", "dask", "ray"] | Executor | Callable[[], Executor]
+)
 ExecutionMode = PlainMode | Literal["async"] | str
 ChainMode = Literal["serial", "process"]
 StartMethod = Literal["fork", "forkserver", "spawn"]
@@ -31,6 +41,10 @@ class ManagerOptions(TypedDict, total=False):
     retry_delay: float
     max_retry_delay: float
     task_timeout: float | None
+    max_failures: int | float | None
+    deadline: float | None
+    rate_limit: str | tuple[int, float] | None
+    rate_key: Callable[[Any], Any] | None
     deduplicate: bool
     journal: str | os.PathLike[str] | Journal | None
     logger: TaskLogger | None
@@ -53,6 +67,10 @@ class ManagerAttributes:
     retry_delay: float
     max_retry_delay: float
     task_timeout: float | None
+    max_failures: int | float | None
+    deadline: float | None
+    rate_limit: Rate | None
+    rate_key: Callable[[Any], Any] | None
     deduplicate: bool
     journal: Journal | None
     logger: TaskLogger | None

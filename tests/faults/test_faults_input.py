@@ -10,7 +10,7 @@ import pytest
 
 import functions as f
 from task_manager import TaskChain, TaskManager
-from task_manager._run import hooks, keys, run
+from task_manager._run import first, hooks, keys
 from task_manager._run.in_flight import InFlight
 from task_manager._run.ledger import Ledger
 from task_manager._run.results import Results
@@ -173,7 +173,7 @@ def test_f15_a_task_of_a_class_that_refuses_to_be_looked_at(way: str, tasks: lis
         (Results, "observe"),
         (Run, "next_batch"),
         (Run, "_due"),
-        (run, "batch_of"),
+        (first, "batch_of"),
         (hooks, "calls_of"),
         (Run, "finish"),
         (Run, "_succeed"),

@@ -1,6 +1,6 @@
 """The guards, and the test that needs each.
 
-A row is a demand (F1 to F37, docs/contributing.md), what the guard is for, the file and the function that it
+A row is a demand (F1 to F38, docs/contributing.md), what the guard is for, the file and the function that it
 stands in, the edit that takes it out, a file of tests, and what pytest's -k selects there.
 """
 
@@ -50,7 +50,8 @@ WIRE, LAUNCH, CHILD = "_processes/wire.py", "_processes/launch.py", "_processes/
 UNGUARDED, REBUILT = "_processes/unguarded.py", "_processes/rebuilt.py"
 WATCH, ENDS = "_platform/watch.py", "_platform/processes.py"
 THREAD, ASYNC, KEPT = "_runners/thread.py", "_runners/asynchronous.py", "_runners/kept.py"
-RUN, RECORDER = "_run/run.py", "_run/recorder.py"
+RUN, RECORDER, FAILING = "_run/run.py", "_run/recorder.py", "_run/failing.py"
+RATE, KEYED, BY_KEY = "_rules/rate.py", "_rules/keyed.py", "test_rate_key.py"
 ROUND, INTAKE, LINK, STAGE = "_chain/round.py", "_chain/intake.py", "_chain/link.py", "_chain/stage.py"
 
 JOURNALED, PENDING = "_journal/record.py", "_journal/pending.py"
@@ -110,7 +111,7 @@ GUARDS = [
     Guard("F9", "what was read for a batch is counted", "_run/source.py", "IterableSource.read", without("self.dropped"), SIGNALS, "iterator_had_given"),
     Guard("F9", "a task that waits for another attempt has had a call", RUN, "Run._judge", without("self._begun.add"), "test_begun.py", "a_retry_has"),
     Guard("F9", "a worker tells how far its calls have come while it reports", "_processes/report.py", "reports_of", without("slot[2]"), "test_begun.py", "how_far"),
-    Guard("F9", "what has no outcome is not started, and not failed", RUN, "Run.summary", always("_broken_off"), STOPPING, "f09_one_ctrl_c"),
+    Guard("F9", "what has no outcome is not started, and not failed", "_run/tally.py", "Tally.so_far", always("broken_off is None"), STOPPING, "f09_one_ctrl_c"),
     Guard("F10", "a child ends with its parent", WATCH, "end_with_parent", instead("lambda: None"), STOPPING, "f10 and (fork or spawn or chain)"),
     Guard("F10", "programs that a worker runs end with it", ENDS, "kill_left_behind", instead("lambda process: None"), TIMEOUTS, "f06_what_a_worker_has_started and fork"),
     Guard("F11", "at exit children are killed before they are waited for", LIFE, "_kill_the_rest", without("kill()"), STOPPING, "f11_a_script_that_ends and (fork or chain)"),
@@ -135,7 +136,7 @@ GUARDS = [
     Guard("F17", "a log that cannot be opened is left out", RECORDER, "Recorder.tell", catching(NONE), SURROUNDINGS, "f17_the_log and full and (serial or thread or async or fork or chain)"),
     Guard("F17", "of two observers that are equal the one that failed is left out", RECORDER, "Recorder._detach", turned("other is not observer", "other != observer"), "test_recorder.py", "named_by_its_class"),
     Guard("F18", "workers that die while they log are replaced", DEATHS, "given_back", never("unrun"), WORKERS, "f18 and fork"),
-    Guard("F19", "a waiting retry lies in the heap until it is due", RUN, "Run._due", turned("self._waiting.earliest <= now", "bool(self._waiting)"), CONFORMANCE, "f19 and (serial or thread or async or fork)"),
+    Guard("F19", "a waiting retry lies in the heap until it is due", "_run/waiting.py", "WaitingAttempts.take", turned("self._heap[0][0] <= now", "True"), CONFORMANCE, "f19 and (serial or thread or async or fork)"),
     Guard("F20", "as many attempts as asked for", "_rules/retry.py", "RetryPolicy.delay", turned("number > self.max_retries", "number >= self.max_retries"), CONFORMANCE, "f20"),
     Guard("F21", "the task of the call that a stage died in is charged", ROUND, "Round.charge", instead("lambda self, stage: None"), CHAINS, "f21_a_stage_dies and SIGKILL"),
     Guard("F21", "three restarts, and no more", "_chain/deaths.py", "Deaths", turned("RESTARTS", "99"), CHAINS, "f21_the_fourth"),
@@ -220,5 +221,20 @@ GUARDS = [
     Guard("F37", "an input that was closed has not ended", "_run/async_source.py", "AsyncIterableSource._pull", turned("not self._closing", "True"), STOPS_CHAIN, "input_that_waits and async-process"),
     Guard("F37", "a wake is no thread that will be free", THREAD, "ThreadRunner.submit", turned("len(self._wakes)", "0"), "test_wake.py", "f37"),
     Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
+    Guard("F38", "what has left counts until its begin is known", RATE, "RateLimit.room", turned("len(self._out or ())", "0"), "test_rate.py", "no_window_has_more"),
+    Guard("F38", "what came home unbegun does not count", RATE, "RateLimit.returned", never("self._out"), "test_rate.py", "came_home_unbegun"),
+    Guard("F38", "what a run has left begins by its end", "_run/gate.py", "Gate.close", without("over"), "test_rate_limit.py", "broken_off"),
+    Guard("F38", "a server that says when holds back all", "_run/gate.py", "Gate.hold", without("_held_until"), "test_failing.py", "for_all_holds_back"),
+    Guard("F38", "or all of its key", KEYED, "KeyedLimit.pause", without("held_until"), BY_KEY, "holds_back_its_key"),
+    Guard("F38", "keys that do not matter are forgotten", KEYED, "KeyedLimit._look_at_next", always("matters"), "test_keyed.py", "f31"),
+    Guard("F38", "keys that matter are not", KEYED, "Key.matters", instead("lambda self, now: False"), "test_keyed.py", "is_not_forgotten"),
+    Guard("F38", "what waits for its key bounds what is read", RUN, "Run._fresh", never("MOST_WAITING"), BY_KEY, "no_more_is_read"),
+    Guard("F38", "what leaves the queue of its key has a place", "_run/waiting_by_key.py", "WaitingByKey.take", without("leaving.append"), BY_KEY, "f09_a_signal"),
+    Guard("F38", "too many failures end a run", RUN, "Run._fail", without("after_failure"), "test_failing.py", "goes_wrong and serial"),
+    Guard("F38", "a deadline ends a wait", RUN, "Run.next_batch", without("_ends.after"), "test_failing.py", "a_deadline_ends"),
+    Guard("F16", "a rate_key that raises costs its task alone", "_run/first.py", "FirstAttempts.queue", catching(NONE), BY_KEY, "f16"),
+    Guard("F16", "so does a get_retry_delay", FAILING, "Failing.verdict", catching(NONE), "test_failing.py", "a_hook_that_raises"),
+    Guard("F16", "what process_error raises costs nothing", FAILING, "Failing.failed", catching(NONE), "test_failing.py", "what_process_error"),
+    Guard("F27", "an error may refuse to be asked for its class", FAILING, "_retry_after", turned("issubclass(type(error), RetryAfter)", "isinstance(error, RetryAfter)"), "test_faults_errors.py", "f27 and serial"),
 ]
 # fmt: on

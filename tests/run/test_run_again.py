@@ -8,7 +8,8 @@ import pytest
 
 from stand import Stand, columns
 from task_manager._run.notes import MOST_NOTES
-from task_manager._run.run import DRY, TICK
+from task_manager._run.reading import DRY
+from task_manager._run.run import TICK
 from task_manager._task import Failure, Outcomes, Unrun
 
 # ------------------------------------------------------------------ failure, and again

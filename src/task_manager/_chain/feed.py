@@ -8,7 +8,8 @@ from typing import Any
 from .._processes import wire
 from .._rules.batch_size import MOST_ATTEMPTS, BatchSize
 from .._rules.suspects import Suspects
-from .._run.run import DRY, MOST_AT_ONCE, TICK
+from .._run.reading import DRY, MOST_AT_ONCE
+from .._run.run import TICK
 from .._run.source import Source
 from .._signals import HeldSignals
 from ..errors import TransportError

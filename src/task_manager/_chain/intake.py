@@ -150,8 +150,8 @@ class Intake:
                 self._book.retrying(stage.number, ticket, error, number, delay)
                 index = stage.index_of(ticket)
                 stage.recorder.record(Retrying(index, task, error, number, delay, stage.number + 1))
-            case StoppingReport(at_once):
-                self._book.stop.obey(at_once)
+            case StoppingReport(at_once, reason):
+                self._book.stop.obey(at_once, reason)
             case ConcludingReport():
                 stage.concluding = True
             case GarbledLinkReport():

@@ -17,7 +17,7 @@ from .._call import IDLE, NEVER, Slot
 from .._platform import end_a_copy, this_process, without_signal
 from .._processes import wire
 from .._processes.channel import CHUNK, send_frame
-from .._stop import Stop
+from .._stop import STOPPED, Stop
 from .._task import Failure
 from ..errors import TransportError
 from ..events import Attempted, Event, Failed, Retrying, Succeeded
@@ -99,7 +99,9 @@ class Reporter:
 
     def tell_stop(self) -> None:
         """If somebody here, as a hook, has asked for it, the parent is to hear of it."""
-        if self._stop.asked and self._told != (said := StoppingReport(self._stop.at_once)):
+        if self._stop.asked and self._told != (
+            said := StoppingReport(self._stop.at_once, self._stop.reason or STOPPED)
+        ):
             self._told = said
             self.report(said)
 

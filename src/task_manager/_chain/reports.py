@@ -91,9 +91,10 @@ class GarbledLinkReport(NamedTuple):
 
 
 class StoppingReport(NamedTuple):
-    """Somebody there, as a hook, has called `stop`: the chain is to stop."""
+    """Somebody there, as a hook, has called `stop`, or a rule ends it: the chain is to stop."""
 
     at_once: bool
+    reason: str
 
 
 class EndedReport(NamedTuple):

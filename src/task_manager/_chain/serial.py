@@ -10,8 +10,8 @@ from .._journal.chain_record import ChainRecord
 from .._journal.no_record import Fail, NoRecord
 from .._run.plan import Plan
 from .._run.pump import refuse_running_loop
+from .._run.reading import MOST_AT_ONCE
 from .._run.recorder import Recorder
-from .._run.run import MOST_AT_ONCE
 from .._run.runs import Runs
 from .._run.source import IterableSource, Source
 from .._signals import HeldSignals, let_through

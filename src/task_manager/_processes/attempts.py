@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .._call import release
+from .._call import NEVER, release
 from .._task import Batch, Failure, InTurn, Outcomes, Unrun
 from ..errors import TransportError
 from . import wire
@@ -124,6 +124,13 @@ class Worker(Child):
         """These are on their way to it, in so many bytes."""
         self.sent.append(Sent(batch, positions, self._numbers, size / len(positions)))
         self._numbers += len(positions)
+
+    def begins(self) -> list[tuple[int, float]]:
+        """Its call: the index of the task, and when it began. One at most."""
+        number = int(self.slot[0])  # first: the next call writes its beginning before its number
+        began = self.slot[1]
+        index = self.index_of(number) if began != NEVER else None
+        return [] if index is None else [(index, began)]
 
     def index_of(self, number: int) -> int | None:
         """The task of the call of this number, if that is one that has not come back."""

@@ -38,8 +38,10 @@ def pack_object(
         let_through(error)
         refusal = error
     else:
-        if start_method == "fork" or b"__main__" not in packed or (
-            has_script and script_can_be_imported()
+        if (
+            start_method == "fork"
+            or b"__main__" not in packed
+            or (has_script and script_can_be_imported())
         ):
             return packed
     try:

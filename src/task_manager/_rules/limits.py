@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 
 class Limit(Protocol):
     """Says how many attempts may start, and when. It waits for nothing, and is told the time.
 
-    All times are of the clock of the run, in seconds.
+    All times are of the clock of the run, in seconds. An attempt is known by the index of its task:
+    no task has two at the same time.
     """
 
     def room(self, now: float, in_flight: int) -> int:
@@ -23,14 +24,18 @@ class Limit(Protocol):
         """When to ask again after an answer of none; `math.inf` where only an outcome changes that."""
         ...
 
-    def start(self, now: float, count: int) -> None:
-        """Take note: so many have been started."""
+    def start(self, now: float, indices: Sequence[int]) -> None:
+        """Take note: these have been given to workers. Their calls begin later."""
         ...
 
+    def began(self, index: int, when: float) -> None:
+        """The call of this one has begun. May be told more than once."""
+        ...
 
-def most_to_start(limit: Limit | None, now: float, in_flight: int) -> tuple[int, float | None]:
-    """Attempts that may start now, and where there are none, the seconds after which to ask again."""
-    if limit is None:
-        return sys.maxsize, None
-    most = limit.room(now, in_flight)
-    return (most, None) if most > 0 else (0, max(0.0, limit.due(now) - now))
+    def returned(self, indices: Iterable[int]) -> None:
+        """These have come back, and their calls have not begun."""
+        ...
+
+    def over(self, now: float) -> None:
+        """The run is over: whatever has begun, it was not later than now."""
+        ...

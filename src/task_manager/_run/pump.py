@@ -22,6 +22,8 @@ def pump(run: Run, runner: Runner, signals: HeldSignals, stop: Stop) -> None:
     home = this_process()
     while not run.over:
         stop.check()
+        if run.gate.limits:
+            run.gate.begun(runner.begins())
         while room := runner.room(run.depth):
             batch = run.next_batch()
             end_a_copy(home)
@@ -49,6 +51,8 @@ async def pump_awaiting(run: Run, runner: AwaitedRunner, signals: HeldSignals, s
     try:
         while not run.over:
             stop.check()
+            if run.gate.limits:
+                run.gate.begun(runner.begins())
             while room := runner.room(run.depth):
                 batch = run.next_batch()
                 end_a_copy(home)

@@ -18,28 +18,29 @@ from typing import Any
 from .._call import IDLE, NEVER, Slot
 from .._journal.no_record import NoRecord
 from .._rules.batch_size import BatchSize
-from .._rules.limits import Limit, most_to_start
-from .._rules.retry import RetryPolicy
+from .._rules.ends import Ends
+from .._rules.limits import Limit
 from .._rules.timeouts import too_late
 from .._runners import NotBegun
 from .._signals import HeldSignals
 from .._stop import Stop
-from .._summary import Summary, input_raised
+from .._summary import Summary
 from .._task import Attempt, Batch, Failure, Outcomes, Unrun
 from ..events import Failed, Repeated, Retrying, Succeeded, Waiting
 from .attempted import attempted, is_whole, succeeded
 from .begun import Begun, not_begun_of
-from .hooks import batch_of, process_results
+from .failing import Failing
+from .first import FirstAttempts
+from .gate import Gate
+from .hooks import process_results
 from .in_flight import InFlight
 from .ledger import Entered, Ledger
 from .notes import annotate
+from .reading import Reading
 from .recorder import Recorder
 from .source import Source
-from .waiting import WaitingAttempts
 
-DRY = 0.005  # seconds after which a source that had nothing is asked again, while work is in flight
-MOST_WAITING = 10_000  # retries; no more is read while so many wait, as where everything fails for long
-MOST_AT_ONCE = 256  # tasks are read together where all before them were done already
+MOST_WAITING = 10_000  # attempts; no more is read while so many wait, as where everything fails for long
 TICK = 0.2  # seconds after which observers are told that nothing happens
 
 
@@ -49,14 +50,16 @@ class Run:
     enter: The ledger's way in: all tasks, or the new ones only.
     task_timeout: Seconds that a call may take; None: no limit. Runners end calls that take longer, where
         they can; one whose outcome comes late all the same is late.
+    failing: Decides what a failure means.
     get_args, process_result: The hooks, or None where nobody overrode them.
-    clock: Seconds, from anywhere. chance: As `random.random`.
+    clock: Seconds, from anywhere.
     signals: Let through while the input is read and a hook is called, held back by the caller otherwise.
     stop: Says when the run is to end before its input does, and why.
     slot: Told for which task a hook is called, as the hook may end this process.
     limit: Says when attempts may start, and how many; None: whenever there is room.
-    stage: Where this run stands in a chain, from 1; None: in none.
-    in_loop: The run flows in an event loop: a read may not wait.
+    rate_key: Says of which key a task is, where the limit is a `KeyedLimit`.
+    ends: When to end it early. stage: Where this run stands in a chain, from 1; None: in none.
+    in_loop: The run flows in an event loop: a read may not wait. gate: What asks the limit.
     dry: The source had nothing at the last look, and has not ended.
     record: The open journal, told of tasks before their calls; outcomes come to it as to an observer.
 
@@ -69,19 +72,20 @@ class Run:
         source: Source,
         ledger: Ledger,
         enter: Callable[[list[Any]], Entered],
-        retry: RetryPolicy,
+        failing: Failing,
         recorder: Recorder,
         size: BatchSize,
         *,
         get_args: Callable[[Any], Any] | None,
         process_result: Callable[[Any, Any], Any] | None,
         clock: Callable[[], float],
-        chance: Callable[[], float],
         task_timeout: float | None = None,
         signals: HeldSignals,
         stop: Stop | None = None,
         slot: Slot | None = None,
         limit: Limit | None = None,
+        rate_key: Callable[[Any], Any] | None = None,
+        ends: Ends = Ends(),  # noqa: B008 - frozen
         stage: int | None = None,
         in_loop: bool = False,
         record: NoRecord = NoRecord(),  # noqa: B008 - it holds nothing
@@ -89,18 +93,18 @@ class Run:
         self._source = source
         self._ledger = ledger
         self._enter = enter
-        self._retry = retry
         self._recorder = recorder
         self._size = size
-        self._get_args = get_args
         self._process_result = process_result
         self._clock = clock
-        self._chance = chance
         self._task_timeout = task_timeout
         self._signals = signals
         self._stop = Stop() if stop is None else stop
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
-        self._limit = limit
+        self.gate = Gate(limit, clock)
+        self._first = FirstAttempts(get_args, rate_key, self._slot, signals, self._stop, self._fail)
+        self._ends = ends
+        self._failing = failing
         self._stage = stage
         self._in_loop = in_loop
         self._record = record
@@ -108,12 +112,10 @@ class Run:
         self._began = self._ticked = clock()
         self._in_flight = InFlight()
         self._between: list[int] = []  # indices: entered, or due again, and not yet in a batch
-        self._waiting = WaitingAttempts()
+        self._waiting = self.gate.waiting()
         self._look_again: float | None = None
+        self._reading = Reading(source, signals)
         self.dry = False
-        self._dry_looks = 0  # in a row
-        self._at_once = 0  # tasks to be read together, as those before them were not to be run
-        self._read = 0  # tasks
         self._begun = Begun()
         self._interrupted = 0
         self._broken_off: str | None = None  # why it was broken off, or what a stop has left undone
@@ -127,25 +129,24 @@ class Run:
 
     @property
     def depth(self) -> int:
-        """Batches that one worker may hold."""
-        return self._size.depth
+        """Batches that one worker may hold. Where begins are limited, none waits for its begin."""
+        return 1 if self.gate.limits else self._size.depth
 
     def next_batch(self) -> Batch | None:
         """What may start now, or None: `patience` then says when to ask again."""
         self.dry = False
+        self._stop.ask_for(self._ends.after(self._clock() - self._began))
         if self._stop.asked:
             return None
-        in_flight = 0 if self._limit is None else self._in_flight.count
-        most, self._look_again = most_to_start(self._limit, self._clock(), in_flight)
+        most, self._look_again = self.gate.most(lambda: self._in_flight.count)
         batch = (self._due(most) or self._fresh(most)) if most else None
-        if self._stop.asked:  # meanwhile, as by a hook: what was taken stays between two places
+        if self._stop.asked:  # as by a hook: what was taken stays between two places
             return None
         if batch is not None:
             self._record.leaving(batch.indices)
             self._in_flight.add(batch)
             self._between = []
-            if self._limit is not None:
-                self._limit.start(self._clock(), len(batch))
+            self.gate.leaving(batch)
         return batch
 
     def patience(self, full: bool, beside: bool = False) -> float:
@@ -179,46 +180,43 @@ class Run:
             self._recorder.record(Waiting(self._stage))
 
     def _due(self, most: int) -> Batch | None:
-        """The retries whose time has come; so many at most."""
-        now = self._clock()
-        due: list[Attempt] = []
-        limit = min(most, self._size.size(None))
-        while self._waiting.earliest <= now and len(due) < limit:
-            self._between.append(self._waiting.first().index)  # before it leaves its place
-            due.append(self._waiting.take())
+        """The retries whose time has come, and what waits for its key no more; so many at most."""
+        most = min(most, self._size.size(None))
+        due = self._waiting.take(self._clock(), most, self._between)
         if not due:
             return None
-        return Batch.of(due)
+        batch = self._first.batch_of_due(due)
+        self._look_again = 0.0  # where `get_args` has refused all
+        return batch if len(batch) else None
 
     def _fresh(self, most: int) -> Batch | None:
         """New tasks from the source; so many at most."""
-        source = self._source
-        if source.ended or len(self._waiting) >= MOST_WAITING:
+        if self._source.ended or len(self._waiting) >= MOST_WAITING:
             return None
         wait = 0.0 if self._in_flight or self._in_loop else self.patience(full=False)
         if wait:
             self._record.resting()
-        size = min(most, self._size.size(source.remaining))
-        limit = max(size, self._at_once)
-        read = source.read(limit, wait, self._signals)
+        size = min(most, self._size.size(self._source.remaining))
+        limit = self._reading.limit(size)
+        read = self._reading.read(limit, wait)
         if not read:
-            self.dry = not source.ended
-            self._dry_looks += 1
+            self.dry = self._reading.dry
             if not (self.waits_for_input and self._in_loop):
-                pause = DRY if self._dry_looks < 100 else 2 * DRY
-                self._look_again = pause if self._in_flight and self.dry else 0.0
+                self._look_again = self._reading.pause if self._in_flight and self.dry else 0.0
             return None
-        self._dry_looks = 0
-        self._read += len(read)
         indices, tasks, repeats = self._enter(read)
         self._between = indices
         if repeats:
             self._recorder.record(Repeated(repeats, self._stage))
         indices, tasks = self._record.taken(indices, tasks, self._fail)
-        batch = batch_of(
-            self._get_args, indices, tasks, self._slot, self._signals, self._fail, self._stop
-        )
-        self._at_once = 0 if len(batch) else min(2 * len(read), MOST_AT_ONCE)
+        if self._first.queue(indices, tasks, self.gate, self._waiting.queue):
+            self._between = self._between if self._stop.asked else []
+            self._look_again = 0.0
+            due = self._due(most)
+            self._reading.came_to(len(read), 0 if due is None else len(due))
+            return due
+        batch = self._first.batch(indices, tasks)
+        self._reading.came_to(len(read), len(batch))
         if not len(batch):
             self._look_again = 0.0
             return None
@@ -231,6 +229,7 @@ class Run:
     def finish(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
         """Take in what came of some attempts of this batch."""
         positions = outcomes.positions
+        self.gate.home(batch, outcomes)
         match outcomes:
             case Unrun():
                 self._begun.add(batch.indices[position] for position in outcomes.begun)
@@ -280,15 +279,16 @@ class Run:
         self._recorder.record(
             Succeeded(done.indices, done.tasks, results, seconds, done.numbers, self._stage)
         )
-        self._begun.settle(done.indices)
+        self._settle(done.indices)
         self._in_flight.remove(batch, positions)
 
     def _judge(self, attempt: Attempt, failure: Failure, took: float | None) -> None:
         """Again, after a delay, or failed for good. took: Seconds of the call, where there was one."""
         index, task, number = attempt.index, attempt.task, attempt.number
-        delay = self._retry.delay(failure, number, self._chance)
+        self.gate.hold(index, self._failing.pause(failure))
+        delay, error = self._failing.verdict(attempt, failure)
         if delay is None:
-            self._fail(index, task, failure.error, number, took)
+            self._fail(index, task, error, number, took)
             return
         self._begun.add([index])
         self._recorder.record(Retrying(index, task, failure.error, number, delay, self._stage))
@@ -301,7 +301,14 @@ class Run:
         failed = Failed(index, task, error, attempts, took, self._stage)
         annotate(error, f"task_manager: failed {failed.when}")
         self._recorder.record(failed)
-        self._begun.settle([index])
+        self._settle([index])
+        self._failing.failed(index, task, error)
+        self._stop.ask_for(self._ends.after_failure(*self._recorder.tally.outcomes))
+
+    def _settle(self, indices: list[int]) -> None:
+        """These have an outcome."""
+        self._begun.settle(indices)
+        self.gate.settle(indices)
 
     def end(self) -> None:
         """It is over. What a stop has left may be run again by the next run."""
@@ -334,16 +341,10 @@ class Run:
     @property
     def summary(self) -> Summary:
         """The counts up to now. What has no outcome when a run was broken off is not started."""
-        tally, seconds = self._recorder.tally, self._clock() - self._began
-        settled = tally.summary(seconds, not_started=0)
-        if self._broken_off is None:
-            error = self._source.error
-            return settled if error is None else replace(settled, ended_early=input_raised(error))
-        not_started = self._read + self._source.dropped - settled.taken
-        return replace(
-            settled,
-            not_started=not_started,
-            # One may be counted, and still be in flight.
-            interrupted=min(self._interrupted, not_started),
-            ended_early=self._broken_off,
+        return self._recorder.tally.so_far(
+            self._clock() - self._began,
+            self._reading.taken + self._source.dropped,
+            self._interrupted,
+            self._broken_off,
+            self._source.error,
         )

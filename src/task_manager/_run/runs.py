@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Iterator
-from time import monotonic  # bound here, as tests of other code stop the clock
 from typing import Any
 
+from .._call import clock
 from .._journal.known import Known
 from .._journal.no_record import NoRecord
 from .._journal.record import Record
 from .._notice import Unsaid
 from .._rules.batch_size import BatchSize
+from .._rules.limits import Limit
 from .._runners import AwaitedRunner, NotBegun, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
@@ -27,6 +27,8 @@ from .._stop import Stop, StoppedAtOnce
 from .._summary import Summary, why
 from ..errors import ConfigurationError
 from ..events import Observer, RunBegan, next_run
+from .failing import failing_of
+from .gate import limit_of
 from .ledger import Ledger
 from .plan import Plan
 from .pump import pump, pump_awaiting, refuse_running_loop
@@ -50,6 +52,7 @@ class Runs:
         self.unsaid: Unsaid = Unsaid()
         self._runner = KeptRunner()
         self._stop: Stop | None = None  # of the run that is going on
+        self._limit: Limit | None = None  # once there was a run with one
 
     # ------------------------------------------------------------------ verbs
 
@@ -120,7 +123,7 @@ class Runs:
 
         stop: Of the chain.
         """
-        began = monotonic()
+        began = clock()
         ended_early: str | None = None
         with self._runner.one_run(plan.owner), self._stopped_by(stop):
             self.results.begin_run(repeats=True, keeps=plan.keeps)
@@ -132,7 +135,7 @@ class Runs:
                 ended_early = why(error)
                 raise
             finally:
-                seconds = monotonic() - began
+                seconds = clock() - began
                 ended_early = ended_early or stop.reason
                 self.summary = recorder.tally.summary(seconds, 0, ended_early=ended_early)
                 recorder.close(self.summary, plan.stage)
@@ -267,6 +270,7 @@ class Runs:
         in_loop: bool = False,
     ) -> Run:
         runner.follow(stop)
+        self._limit = limit_of(plan, self._limit)
         self._restore(plan, record)
         self._ledger.begin_run()
         began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
@@ -275,18 +279,19 @@ class Runs:
             source,
             self._ledger,
             self._ledger.enter_new if plan.distinct else self._ledger.enter_all,
-            plan.retry,
+            failing_of(plan, signals),
             recorder,
             BatchSize(runner.workers, runner.sharing, plan.mode.worth),
             get_args=plan.get_args,
             process_result=plan.process_result,
-            clock=monotonic,
-            chance=random.random,
+            ends=plan.ends,
+            clock=clock,
             task_timeout=plan.orders.task_timeout,
             signals=signals,
             stop=stop,
             slot=plan.orders.slot,
-            limit=plan.limit,
+            limit=self._limit,
+            rate_key=plan.rate_key,
             stage=plan.stage,
             in_loop=in_loop,
             record=record,
@@ -319,6 +324,7 @@ class Runs:
             if not (own and isinstance(error, StoppedAtOnce) and error.stop is self._stop):
                 raise
         finally:
+            run.gate.close()
             self.summary = record.close(run.summary)
             recorder.close(self.summary, plan.stage)
 

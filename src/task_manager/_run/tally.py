@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .._kinds import Kind, kind_of
 from .._signals import let_through
-from .._summary import ErrorKind, Summary
+from .._summary import ErrorKind, Summary, input_raised
 from ..events import Event, Failed, Repeated, Retrying, Succeeded
 
 MOST_KINDS = 100  # that are counted each by itself
@@ -51,6 +52,39 @@ class Tally:
                 kind = OTHERS
             counted = self._kinds.setdefault(kind, _Counted(task, error))
         counted.count += 1
+
+    @property
+    def outcomes(self) -> tuple[int, int]:
+        """Tasks that have failed, and that have succeeded."""
+        return self._failed, self._succeeded
+
+    def so_far(
+        self,
+        seconds: float,
+        taken: int,
+        interrupted: int,
+        broken_off: str | None,
+        input_error: Exception | None,
+    ) -> Summary:
+        """The counts up to now. What has no outcome when a run was broken off is not started.
+
+        taken: Tasks that were read, or would have been. broken_off: Why it was, or stopped.
+        """
+        settled = self.summary(seconds, not_started=0)
+        if broken_off is None:
+            return (
+                settled
+                if input_error is None
+                else replace(settled, ended_early=input_raised(input_error))
+            )
+        not_started = taken - settled.taken
+        return replace(
+            settled,
+            not_started=not_started,
+            # One may be counted, and still be in flight.
+            interrupted=min(interrupted, not_started),
+            ended_early=broken_off,
+        )
 
     def summary(
         self,

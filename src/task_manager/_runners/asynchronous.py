@@ -105,6 +105,13 @@ class AsyncRunner:
             self._deliver(batch, outcomes.positions)
         return answers
 
+    def begins(self) -> list[tuple[int, float]]:
+        return [
+            (worker.batch.indices[worker.position], worker.began)
+            for worker in self._working
+            if worker.batch is not NOTHING and worker.began != NEVER
+        ]
+
     async def close(self) -> None:
         self._untaken += [
             (batch, [position])

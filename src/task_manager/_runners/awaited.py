@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -81,6 +81,9 @@ class Awaited:
             await asyncio.sleep(0.0 if answers else longest)
             return answers
         return await waiter.end(waiting)
+
+    def begins(self) -> Iterable[tuple[int, float]]:
+        return self._runner.begins()
 
     def wake(self) -> None:
         self._runner.wake()

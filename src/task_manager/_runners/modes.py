@@ -1,8 +1,8 @@
 """From what a user gives as `execution_mode` to its mode: a name of ours, one of a package, an executor.
 
-     "thread"                       ─▶ MODES
-     "dask", or a package's name    ─▶ EXECUTORS, or an entry point of the group `task_manager.modes`
-     an Executor, or what makes one ─▶ the same runner, over that
+"thread"                       ─▶ MODES
+"dask", or a package's name    ─▶ EXECUTORS, or an entry point of the group `task_manager.modes`
+an Executor, or what makes one ─▶ the same runner, over that
 """
 
 from __future__ import annotations
@@ -81,8 +81,10 @@ def with_timeouts() -> list[str]:
 
 def takes_address(given: Any) -> bool:
     """Whether there is something at an address behind this name."""
-    return isinstance(given, str) and given not in MODES and (
-        given not in EXECUTORS or EXECUTORS[given].addressed
+    return (
+        isinstance(given, str)
+        and given not in MODES
+        and (given not in EXECUTORS or EXECUTORS[given].addressed)
     )
 
 

@@ -162,5 +162,3 @@ def _made_by(make: Any) -> Executor:
 
 def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
-
-

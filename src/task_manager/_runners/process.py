@@ -117,6 +117,9 @@ class ProcessRunner:
         answers, self._answers = self._answers, []
         return answers
 
+    def begins(self) -> list[tuple[int, float]]:
+        return [begin for worker in self._running for begin in worker.begins()]
+
     def wake(self) -> None:
         """It would take two more files."""
 

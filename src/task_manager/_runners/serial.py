@@ -64,6 +64,10 @@ class SerialRunner:
         finally:  # errors hold the frames that they came through, and with them this one
             del batch, outcomes
 
+    def begins(self) -> list[tuple[int, float]]:
+        """Nobody asks while a call goes on."""
+        return []
+
     def wake(self) -> None:
         """Nothing waits while there is something to call."""
 

@@ -87,6 +87,16 @@ class ThreadRunner:
             answers += self._leave_overdue(self._timeout)
         return answers
 
+    def begins(self) -> list[tuple[int, float]]:
+        found = []
+        for worker in self._working:
+            batch, (position, began) = worker.batch, worker.slot
+            if batch is None or position < 0 or began == NEVER:
+                continue
+            if worker.batch is batch and worker.slot == [position, began]:  # it may have gone on
+                found.append((batch.indices[int(position)], began))
+        return found
+
     def wake(self) -> None:
         # First: counted once too often, it starts a thread too early, and otherwise it would start none.
         self._wakes.append(None)

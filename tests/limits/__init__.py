@@ -1,0 +1,1 @@
+"""Rate limits measured at the call: `python -m tests.limits --seconds 10`."""
