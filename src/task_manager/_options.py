@@ -68,8 +68,8 @@ def function(name: str, func: Any, mode: Any) -> Callable[..., Any]:
         )
     if not awaits and known.awaits:
         raise ConfigurationError(
-            f"{name} must be an async function in {known.name} mode; {func!r} is a plain one, which needs "
-            "execution_mode='thread', 'process' or 'serial'"
+            f"{name} must be an async function in {known.name} mode; {func!r} is a plain one, which "
+            "needs execution_mode='thread', 'process' or 'serial'"
         )
     return func  # type: ignore[no-any-return]
 

@@ -36,8 +36,8 @@ class TaskManager(Hooks[T, R]):
         anything else is its one argument; `get_args` overrides both. In async mode a coroutine
         function, in the other modes a plain one.
     execution_mode: "serial" (in turn, in the caller's thread), "thread", "process" or "async"; "loky",
-        "dask" or "ray", where that is installed; any concurrent.futures.Executor, which is never shut down
-        here; or a function without parameters that makes one, which is.
+        "dask" or "ray", where that is installed; any concurrent.futures.Executor, which is never shut
+        down here; or a function without parameters that makes one, which is.
     worker_limit: How many calls may run at the same time; None means as many as suit the mode on
         this machine: 1 in serial, cores + 4 (32 at most) in thread, the cores in process, 100 in
         async mode; of an executor as many as it says that it has, or else the cores.

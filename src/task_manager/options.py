@@ -26,10 +26,9 @@ __all__ = [
     "StartMethod",
 ]
 
-PlainMode = (
-    Literal["serial", "thread", "process", "loky", "dask", "ray"] | Executor | Callable[[], Executor]
-)
-ExecutionMode = PlainMode | Literal["async"] | str
+ModeName = Literal["serial", "thread", "process", "loky", "dask", "ray"]
+PlainMode = ModeName | Executor | Callable[[], Executor]
+ExecutionMode = PlainMode | Literal["async"]
 ChainMode = Literal["serial", "process"]
 StartMethod = Literal["fork", "forkserver", "spawn"]
 

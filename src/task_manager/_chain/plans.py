@@ -37,8 +37,8 @@ def refuse_executors(stages: Sequence[TaskManager]) -> None:
         if isinstance(stage.execution_mode, Executor):
             raise ConfigurationError(
                 f"a stage in a process of its own cannot use the {type(stage.execution_mode).__name__} "
-                "that was passed in, as it works in this process: pass a function that makes one, or use "
-                f"chain_mode='serial'; got {stage!r}"
+                "that was passed in, as it works in this process: pass a function that makes one, or "
+                f"use chain_mode='serial'; got {stage!r}"
             )
 
 

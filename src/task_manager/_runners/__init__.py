@@ -1,4 +1,7 @@
-"""The modes: from what a user picks, a name or an executor, to the runner that serves it; what a runner is."""
+"""The modes: a table from the name that a user picks to the runner that serves it; what a runner is.
+
+What else a user may pick, as an executor, is in `modes.py`.
+"""
 
 from __future__ import annotations
 
@@ -106,8 +109,9 @@ class Orders:
     task_timeout: Seconds that a call may take, or None.
     start_method: How worker processes are started; None: the platform's default.
     slot: Where a runner that makes the calls itself tells its current task, by its index.
-    executor: One that makes the calls, or what makes it. limited: `workers` is wanted; if not, an executor
-        that tells how many it has is asked. worth: Seconds of work that a batch is worth.
+    executor: One that makes the calls, or what makes it.
+    limited: The user wants so many workers; if not, an executor that tells how many it has is believed.
+    worth: Seconds of work that a batch is worth.
     """
 
     workers: int

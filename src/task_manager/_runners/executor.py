@@ -54,7 +54,7 @@ class ExecutorRunner:
         self._pool = Pool(orders.executor)
         told = self._pool.workers
         self.workers = orders.workers if orders.limited or told is None else told
-        # It keeps to the limit by itself: the next batch may wait there, and no worker waits for it here.
+        # It keeps to the limit by itself: the next batch may wait there, so that no worker waits for it.
         self._queues = told is not None and told <= self.workers
         self._function = Function(func, self._pool.has_script)
         self._terms = Terms(max(TOO_LONG, 2 * orders.worth), orders.task_timeout)
@@ -282,8 +282,8 @@ class ExecutorRunner:
     def _broken_for_good(self, error: BaseException) -> ExecutorError:
         broken = ExecutorError(
             f"{self._pool.name} is broken, and makes no call any more ({error}). Pass a function that "
-            "makes one, as execution_mode=lambda: ProcessPoolExecutor(4): then a broken one is made anew, "
-            "and only the task that ends its worker fails"
+            "makes one, as execution_mode=lambda: ProcessPoolExecutor(4): then a broken one is made "
+            "anew, and only the task that ends its worker fails"
         )
         broken.__cause__ = error
         return broken

@@ -56,7 +56,7 @@ def names() -> list[str]:
 
 
 def mode_of(given: Any, address: str | None = None) -> Mode:
-    """The mode of what a user gives. Raises ConfigurationError if there is none, or not on this machine."""
+    """The mode of what a user gives. Raises ConfigurationError if there is none, or not here."""
     if isinstance(given, str):
         if given in MODES:
             return MODES[given]
