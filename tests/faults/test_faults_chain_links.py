@@ -44,10 +44,19 @@ def large(n: int) -> tuple[int, int, bytes]:
 def kill_the_one_before(folder: Path, n: int, pid: int, load: bytes) -> int:
     """As soon as that has filled the queue, or has nothing more to do but to fill it."""
     if n == 0 and first_call(folder, "kill"):
-        time.sleep(0.5)
+        until_it_waits(psutil.Process(pid))
         os.kill(pid, signal.SIGKILL)
         time.sleep(5)
     return n
+
+
+def until_it_waits(process: psutil.Process) -> None:
+    """It asks for no processor for half a second: on a busy machine what is due to run is no sleeper."""
+    used, since = process.cpu_times(), time.monotonic()
+    while time.monotonic() < since + 0.5:
+        time.sleep(0.02)
+        if process.status() != psutil.STATUS_SLEEPING or process.cpu_times() != used:
+            used, since = process.cpu_times(), time.monotonic()
 
 
 @pytest.mark.usefixtures("never_quiet")

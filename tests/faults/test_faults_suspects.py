@@ -273,20 +273,42 @@ def kill_a_stage(number: int) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("mode", ["thread", "async"])
-def test_f29_a_stage_that_is_killed_from_outside_costs_nothing(mode: str) -> None:
+def test_f29_a_stage_that_is_killed_from_outside_costs_nothing(mode: str, calls: Path) -> None:
     """What was in its hands is run once more, alone, and does nothing: nobody is charged."""
-    slow = f.stage(nap_and_return, mode, worker_limit=4)
+    func = partial(await_the_kill if mode == "async" else wait_for_the_kill, calls)
+    slow = TaskManager(func, mode, worker_limit=4, logger=None)
     chain = TaskChain([f.stage(f.same), slow], "process")
-    timer = threading.Timer(0.4, kill_a_stage(2))
-    timer.start()
+    killer = threading.Thread(target=kill_one_that_waits, args=(calls,))
+    killer.start()
     summary = chain.start_chain(range(50))
-    timer.join()
+    killer.join()
 
+    assert (calls / "killed").exists()
     assert (50, 0) == (summary.succeeded, summary.failed)
 
 
-def nap_and_return(x: int) -> int:
-    time.sleep(0.02)
+def kill_one_that_waits(folder: Path) -> None:
+    """Stage 2, once its calls wait, and more tasks have come to it than the one that it calls."""
+    deadline = time.monotonic() + 30
+    while not (folder / "waits").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    kill_a_stage(2)()
+    (folder / "killed").touch()
+
+
+def wait_for_the_kill(folder: Path, x: int) -> int:
+    """The first twenty do not, so that the others come many at a time."""
+    if x >= 20 and not (folder / "killed").exists():
+        (folder / "waits").touch()
+        time.sleep(30)
+    return x
+
+
+async def await_the_kill(folder: Path, x: int) -> int:
+    if x >= 20 and not (folder / "killed").exists():
+        (folder / "waits").touch()
+        await asyncio.sleep(30)
     return x
 
 
