@@ -7,16 +7,13 @@ tests, as each takes seconds to start.
 
 from __future__ import annotations
 
-import atexit
 import os
-import subprocess
-import sys
-import tempfile
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import functions
+from clusters import start_dask, start_ray
+from task_manager import TaskManager
 
 WANTED = os.environ.get("EXECUTORS", "threads").split(",")
 
@@ -35,64 +32,27 @@ def loky() -> Executor:
     return OfLoky(2, timeout=None)  # type: ignore[no-any-return]
 
 
-def start_dask() -> str:
-    """The address of a scheduler with two workers, which end with this process."""
-    folder = tempfile.mkdtemp()
-    where = os.path.join(folder, "scheduler.json")
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    dask, started = [sys.executable, "-m", "dask"], []
-    for command in (
-        ["scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", where],
-        *[["worker", "--nthreads", "1", "--no-dashboard", "--scheduler-file", where]] * 2,
-    ):
-        log = Path(folder, f"{len(started)}.log").open("w")
-        started.append(subprocess.Popen([*dask, *command], env=env, cwd=folder, stdout=log, stderr=log))
-        log.close()
-    for process in started:
-        atexit.register(process.terminate)
-    from distributed import Client
-
-    with Client(scheduler_file=where, timeout=60, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)
-        return client.scheduler.address  # type: ignore[no-any-return]
-
-
-def start_ray() -> None:
-    """One node of two cores, which managers find as it is there."""
-    import logging
-
-    import ray
-
-    here = {"env_vars": {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}}
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env=here,
-    )
-
-
 def options_of(way: str) -> dict[str, Any]:
     return OPTIONS[way] if way in OPTIONS else _options_of(way)
 
 
+MADE = {"threads": threads, "processes": processes, "loky": loky}
 OPTIONS: dict[str, dict[str, Any]] = {}
 for way in WANTED:
-    match way:
-        case "dask":
-            OPTIONS[way] = {"execution_mode": "dask", "address": start_dask()}
-        case "ray":
-            start_ray()
-            OPTIONS[way] = {"execution_mode": "ray"}
-        case _:
-            OPTIONS[way] = {
-                "execution_mode": {"threads": threads, "processes": processes, "loky": loky}[way]
-            }
+    if way == "dask":
+        OPTIONS[way] = {"execution_mode": "dask", "address": start_dask().address}
+    elif way == "ray":
+        start_ray()
+        OPTIONS[way] = {"execution_mode": "ray"}
+    else:
+        OPTIONS[way] = {"execution_mode": MADE[way]}
     functions.WAYS.append(way)
     if way != "threads":
         functions.APART.append(way)
+    if way in ("dask", "loky"):
+        functions.DAEMONS.append(way)
+    with TaskManager(functions.same, **OPTIONS[way], logger=None) as manager:
+        manager.start([1])  # what it starts once in a process is there before the first test
 
 _options_of = functions.options_of
 functions.options_of = options_of

@@ -27,6 +27,9 @@ WAYS = ["serial", "thread", "async", *START_METHODS]
 APART = [*START_METHODS]
 """Those whose calls are made in other processes."""
 
+DAEMONS: list[str] = []
+"""Those whose processes may have no children."""
+
 
 def options_of(way: str) -> dict[str, Any]:
     """The options of a manager that goes this way."""

@@ -170,8 +170,9 @@ def _endless_input_is_read_as_there_is_room(factory: Callable[[], Executor]) -> 
 
     def tasks() -> Iterator[int]:
         nonlocal read
-        for read in itertools.count(1):
-            yield read
+        for number in itertools.count(1):
+            read = number
+            yield number
 
     with Stops(_double, factory, logger=None, keep_results=False, deduplicate=False) as manager:
         summary = manager.start(tasks())

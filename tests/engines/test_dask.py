@@ -1,0 +1,92 @@
+"""dask, with a scheduler and two workers that were started by their commands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("distributed")
+
+import functions as f
+from clusters import Dask, start_dask
+from scripts import Script
+from task_manager import TaskManager
+
+CLIENT = """
+import pathlib, time
+from task_manager import TaskManager
+
+def work(number):
+    with open("calls", "a") as calls:
+        calls.write(f"{number} ")
+    time.sleep(0.01)
+    return number
+
+if __name__ == "__main__":
+    with TaskManager(work, "dask", address=ADDRESS, journal="run.db", logger=None) as manager:
+        print(manager.start(range(400)).succeeded, flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def dask() -> Iterator[Dask]:
+    cluster = start_dask()
+    with TaskManager(f.same, "dask", address=cluster.address, logger=None) as manager:
+        manager.start([1])  # a thread of the client's that stays for good is there before the first test
+    yield cluster
+    cluster.end()
+
+
+def test_f39_a_worker_that_is_killed_from_outside_costs_no_task(dask: Dask) -> None:
+    """All results: its nanny starts another one, and what was lost runs once more."""
+    victims = list(dask.workers().values())
+
+    class Kills(TaskManager):
+        def process_result(self, task: Any, result: Any) -> Any:
+            if victims and task[0] > 50:
+                os.kill(victims.pop(), signal.SIGKILL)
+            return result
+
+    with Kills(f.worker_after_a_nap, "dask", address=dask.address, logger=None) as manager:
+        summary = manager.start([(n, 0.01) for n in range(300)])
+
+    assert (300, 0) == (summary.succeeded, summary.failed)
+
+
+def test_f36_what_is_in_the_journal_is_not_run_again(
+    dask: Dask, script: Callable[[str], Script], tmp_path: Path
+) -> None:
+    """The client is killed by kill -9 in mid-run, and started again."""
+    calls = tmp_path / "calls"
+    text = CLIENT.replace("ADDRESS", repr(dask.address)).replace('"calls"', repr(str(calls)))
+    first = script(text)
+    deadline = time.monotonic() + 50
+    while not (calls.exists() and len(calls.read_text().split()) > 100) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    first.process.kill()
+    first.process.wait()
+    time.sleep(1.0)  # what ran there is over
+    before = set(_done(tmp_path / "run.db"))
+    calls.write_text("")
+    second = script(text)
+    printed, said = second.process.communicate(timeout=50)
+    again = {int(number) for number in calls.read_text().split()}
+
+    assert "400\n" == printed, said
+    assert before
+    assert set() == before & again
+    assert set(range(400)) == before | again
+
+
+def _done(path: Path) -> list[int]:
+    """The tasks that the journal has a result of."""
+    with closing(sqlite3.connect(path)) as journal:
+        return [task for (task,) in journal.execute("SELECT task FROM tasks WHERE state = 1")]
