@@ -34,7 +34,7 @@ def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
             manager.start_method,
             executor=mode.executor,
             limited=manager.worker_limit is not None,
-            worth=mode.worth,
+            worth=mode.worth_of_batch(manager.worker_limit or mode.workers()),
         ),
         retry=RetryPolicy(
             manager.max_retries,

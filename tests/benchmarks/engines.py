@@ -1,4 +1,6 @@
-"""What a task costs on an executor, beside the same executor used by hand: python -m tests.benchmarks.engines
+"""What a task costs on an executor, beside the same executor used by hand.
+
+    python -m tests.benchmarks.engines [name ...]
 
 Those whose package is not installed are left out. The table is that of docs/engines.md.
 """

@@ -281,7 +281,7 @@ class Runs:
             self._ledger.enter_new if plan.distinct else self._ledger.enter_all,
             failing_of(plan, signals),
             recorder,
-            BatchSize(runner.workers, runner.sharing, plan.mode.worth),
+            BatchSize(runner.workers, runner.sharing, plan.mode.worth_of_batch(runner.workers)),
             get_args=plan.get_args,
             process_result=plan.process_result,
             ends=plan.ends,

@@ -134,6 +134,8 @@ class Mode:
         it is not known which call has ended it.
     workers: How many workers suit it on this machine.
     worth: Seconds of work that a batch is worth: more, where a hand-over costs more.
+    toll: Seconds that a hand-over costs what all workers share, as a scheduler: of many workers each has
+        to be busy for longer.
     title: What people call it, where it stands in no table.
     executor: What makes the calls, or what makes that, where the mode is not one of ours.
     """
@@ -146,6 +148,11 @@ class Mode:
     worth: float = TARGET
     title: str = ""
     executor: Executor | MakesExecutor | None = None
+    toll: float = 0.0
+
+    def worth_of_batch(self, workers: int) -> float:
+        """Seconds of work that a batch is worth where there are so many workers."""
+        return max(self.worth, 2 * self.toll * workers)
 
     @property
     def name(self) -> str:

@@ -25,6 +25,7 @@ from .pools import calls_here, remember_home, workers_of
 
 GROUP = "task_manager.modes"  # entry points: each a function of an address that makes an executor
 WORTH = 0.2  # seconds of work that a batch is worth on an engine: it costs 1 to 6 ms to hand one over
+TOLL = 0.0025  # seconds that its scheduler, which all workers share, has to do with each
 _RUNNER = (".executor", "ExecutorRunner")
 
 
@@ -94,7 +95,8 @@ def _mode(title: str, executor: Any, worth: float) -> Mode:
     def workers() -> int:
         return (workers_of(executor) if made else None) or cores()
 
-    return Mode(_RUNNER, False, True, calls_here(executor), workers, worth, title, executor)
+    toll = TOLL if worth >= WORTH else 0.0
+    return Mode(_RUNNER, False, True, calls_here(executor), workers, worth, title, executor, toll)
 
 
 def _maker(name: str) -> tuple[Callable[[str | None], Executor], float]:
