@@ -47,6 +47,8 @@ class Orders(TaskManager):
         *[("fail_fast", "max_failures"), ("time_budget", "deadline")],
         *[("rps", "rate_limit"), ("throttle", "rate_limit"), ("ratelimit", "rate_limit")],
         *[("limit_key", "rate_key"), ("group_by", "rate_key")],
+        *[(name, "max_tasks_per_worker") for name in ("max_tasks_per_child", "maxtasksperchild")],
+        *[("initializer", "worker_state"), ("worker_init", "worker_state")],
         *[("desc", "progress_desc"), ("progress", "show_progress"), ("retry_on", "retry_exceptions")],
         *[("worker_limits", "worker_limit"), ("exec_mode", "execution_mode"), ("log", "logger")],
     ],

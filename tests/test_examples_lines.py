@@ -14,6 +14,7 @@ SCENARIOS = [
     "simulate_overnight",
     "nightly_reports",
     "watch_folder",
+    "score_rows",
 ]
 MOST_LINES = 20
 MADE = "# ----"  # begins what makes the data, and the server that has it; it ends at the guard

@@ -1,5 +1,8 @@
 """Examples with a journal: killed at some moment and started again, they do what is missing."""
 
+import csv
+import json
+import os
 import signal
 from collections import Counter
 
@@ -117,6 +120,33 @@ def test_a_larger_number_does_what_is_new(tmp_path):
     lines, _ = run("simulate_overnight", tmp_path, 6)
 
     assert {"tasks": 90, "succeeded": 15, "failed": 0, "duplicates": 75} == counts(lines)
+
+
+# ------------------------------------------------------------------ score_rows
+
+
+def loads(lines):
+    return [line for line in lines if line.endswith("loads the model")]
+
+
+@pytest.mark.parametrize("end", [kill, interrupt])
+def test_rows_are_scored_once_and_the_model_is_loaded_once_a_worker(tmp_path, end):
+    """A start that was ended, and another one: each row has its score, as a plain loop finds it."""
+    journal = tmp_path / "reviews" / "scores.db"
+    end("score_rows", tmp_path, 30_000, until=lambda: any(n >= 500 for _, n in rows(journal, DONE)))
+    ((_, before),) = rows(journal, DONE)
+    lines, _ = run("score_rows", tmp_path, 30_000)
+    model = json.loads((tmp_path / "reviews" / "model.json").read_text())
+    with (tmp_path / "reviews" / "reviews.csv").open(newline="") as file:
+        reviews = [review for _, review in csv.reader(file)]
+    scores = sorted(sum(model[word] for word in review.split()) for review in reviews)
+
+    now = 30_000 - before
+    assert {"tasks": 30_000, "succeeded": now, "failed": 0, "duplicates": before} == counts(lines)
+    assert 1 <= len(loads(lines)) == len(set(loads(lines))) <= (os.cpu_count() or 1)
+    assert [float(line.split()[0]) for line in lines[-6:]] == pytest.approx(
+        [*scores[:3], *scores[-3:]], abs=0.01
+    )
 
 
 # ------------------------------------------------------------------ watch_folder

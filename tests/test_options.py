@@ -151,6 +151,14 @@ OPTIONS: dict[str, tuple[str, list[Any]]] = {
         f"start_method must be one of {', '.join(get_all_start_methods())}",
         ["forks", "", 5, True, ["fork"]],
     ),
+    "worker_state": (
+        "worker_state must be None or a function without parameters, which makes what a worker needs",
+        [5, True, "model", [plain]],
+    ),
+    "max_tasks_per_worker": (
+        "max_tasks_per_worker must be None or a whole number of at least 1",
+        [0, -1, 2.0, True, "2", [2], math.inf],
+    ),
     "keep_results": (
         "keep_results must be True, False or 'errors', which keeps the errors alone",
         [None, 0, 1, "yes"],
@@ -205,6 +213,10 @@ RIGHT: list[tuple[str, Any, Any]] = [
     *[("rate_key", func, func) for func in (len, str.upper, {}.get)],
     ("start_method", None, None),
     *[("start_method", method, method) for method in get_all_start_methods()],
+    ("worker_state", None, None),
+    ("max_tasks_per_worker", None, None),
+    ("max_tasks_per_worker", 1, 1),
+    ("worker_state", dict, dict),
     ("journal", None, None),
     ("journal", "run.db", Journal("run.db")),
     ("journal", Journal("run.db", codec="json"), Journal("run.db", codec="json")),
@@ -285,6 +297,70 @@ def test_a_time_limit_needs_a_mode_that_can_leave_a_call(mode: str) -> None:
         "task_timeout needs a mode that can leave a call before it returns: thread, process, async; "
         "got 'serial'"
     ) == str(caught.value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_so_many_tasks_need_workers_that_can_be_replaced(mode: str) -> None:
+    """Refused at the door in serial and async mode, where there is no worker to replace."""
+    if mode in ("thread", "process"):
+        assert 9 == TaskManager(plain, mode, max_tasks_per_worker=9, logger=None).max_tasks_per_worker
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        TaskManager(fit(plain, mode), mode, max_tasks_per_worker=9, logger=None)
+
+    assert (
+        f"max_tasks_per_worker needs a mode whose workers can be replaced: thread, process; got {mode!r}"
+    ) == str(caught.value)
+
+
+async def state_later() -> int:
+    return 1
+
+
+async def state_that_is_yielded() -> AsyncIterator[int]:
+    yield 1
+
+
+class StateLater:
+    async def __call__(self) -> int:
+        return 1
+
+    def __repr__(self) -> str:
+        return "StateLater()"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("make", [state_later, state_that_is_yielded, StateLater()], ids=steady)
+def test_an_async_state_needs_an_event_loop(make: Any, mode: str) -> None:
+    """It is taken in async mode, and refused at the door in the others."""
+    if mode == "async":
+        assert make is TaskManager(fit(plain, mode), mode, worker_state=make, logger=None).worker_state
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        TaskManager(plain, mode, worker_state=make, logger=None)
+
+    assert (
+        f"worker_state must be a plain function or generator function in {mode} mode; {make!r} is "
+        "async, which needs execution_mode='async'"
+    ) == str(caught.value)
+
+
+def state_of(host: str, port: int = 80) -> str:
+    return f"{host}:{port}"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_state_that_needs_arguments(mode: str) -> None:
+    """A worker_state that cannot be called as it is: the message says what gives it its arguments."""
+    with pytest.raises(ConfigurationError) as caught:
+        TaskManager(fit(plain, mode), mode, worker_state=state_of, logger=None)  # type: ignore[arg-type]
+    made = functools.partial(state_of, "localhost")
+
+    assert (
+        f"worker_state must be a function without parameters; {state_of!r} needs 'host', which "
+        "functools.partial can give it"
+    ) == str(caught.value)
+    assert made is TaskManager(fit(plain, mode), mode, worker_state=made, logger=None).worker_state
 
 
 @pytest.mark.parametrize(

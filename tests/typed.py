@@ -5,7 +5,7 @@ A line that must be an error has a `type: ignore`: both checkers complain if the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sized
 from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, assert_type
@@ -143,6 +143,29 @@ def options(mode: ExecutionMode, chain_mode: ChainMode) -> None:
     TaskManager(length, start_method="forks")  # type: ignore[call-overload]
     TaskChain((), chain_mode).set_chain_mode("proces")  # type: ignore[arg-type]
     TaskChain((), "thread")  # type: ignore[call-overload]
+
+
+def write(session: dict[str, int], name: str) -> bytes:
+    return name.encode()
+
+
+async def write_later(session: dict[str, int], name: str) -> bytes:
+    return name.encode()
+
+
+async def opened() -> AsyncIterator[dict[str, int]]:
+    yield {}
+
+
+def states() -> None:
+    """Which parameter the task is, an editor does not know of a function of two; it can be told."""
+    assert_type(TaskManager(write, worker_state=dict), TaskManager[Any, bytes])
+    assert_type(TaskManager(write_later, "async", worker_state=opened), TaskManager[Any, bytes])
+    said: TaskManager[str, bytes] = TaskManager(
+        write, "thread", worker_state=dict, max_tasks_per_worker=9
+    )
+    said.start([1])  # type: ignore[list-item]
+    TaskManager(write, worker_state=5)  # type: ignore[call-overload]
 
 
 def journals(manager: TaskManager[str, int], chain: TaskChain[str, int]) -> None:

@@ -33,6 +33,10 @@ _ALSO_CALLED = {
     "logger": "log logging log_dir log_file log_path",
     "address": "scheduler scheduler_address cluster cluster_address ray_address url endpoint",
     "start_method": "context mp_context ctx multiprocessing_context",
+    "worker_state": """initializer init worker_init initialize setup set_up on_start state
+        context_manager resource resources local_state""",
+    "max_tasks_per_worker": """max_tasks_per_child maxtasksperchild max_tasks worker_lifespan
+        max_tasks_per_process tasks_per_worker worker_max_tasks_per_child""",
     "keep_results": "store_results save_results return_results keep results",
     "observers": "observer callbacks callback listeners hooks on_event",
     "stages": "managers steps nodes pipeline",

@@ -19,7 +19,7 @@ from ._door import Row
 from ._repr import short_repr
 from ._rules.rate import Rate
 from ._run.results import Keeps
-from ._runners.modes import mode_of, takes_address, with_timeouts
+from ._runners.modes import mode_of, takes_address, with_replaced_workers, with_timeouts
 from .errors import ConfigurationError
 from .events import Observer
 from .journal import Journal
@@ -204,6 +204,44 @@ def start_method(name: str, value: Any) -> str | None:
     return None if value is None else one_of(name, value, get_all_start_methods())
 
 
+def worker_state(name: str, make: Any, mode: Any) -> Callable[[], Any] | None:
+    """A function that can be called as it is; an async one where the mode awaits."""
+    if make is None:
+        return None
+    if not callable(make):
+        raise ConfigurationError(
+            f"{name} must be None or a function without parameters, which makes what a worker needs; "
+            f"got {make!r}"
+        )
+    is_async = _answers(inspect.iscoroutinefunction, make) or _answers(inspect.isasyncgenfunction, make)
+    if is_async and not mode_of(mode).awaits:
+        raise ConfigurationError(
+            f"{name} must be a plain function or generator function in {mode_of(mode).name} mode; "
+            f"{make!r} is async, which needs execution_mode='async'"
+        )
+    parameters: Iterable[inspect.Parameter] = ()
+    with contextlib.suppress(ValueError, TypeError):  # one that Python cannot look into
+        parameters = inspect.signature(make).parameters.values()
+    for one in parameters:
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+            raise ConfigurationError(
+                f"{name} must be a function without parameters; {make!r} needs {one.name!r}, which "
+                "functools.partial can give it"
+            )
+    return make  # type: ignore[no-any-return]
+
+
+def most_tasks(name: str, value: Any, mode: Any) -> int | None:
+    """A whole number, in a mode whose workers can be replaced; None is no limit."""
+    most = whole_or_none(name, value, least=1)
+    if most is not None and not mode_of(mode).replaces:
+        able = ", ".join(with_replaced_workers())
+        raise ConfigurationError(
+            f"{name} needs a mode whose workers can be replaced: {able}; got {mode!r}"
+        )
+    return most
+
+
 def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False; got {value!r}")
@@ -309,6 +347,8 @@ MANAGER: dict[str, Row] = {
     "journal": Row(journal, beside="deduplicate"),
     "logger": Row(log),
     "start_method": Row(start_method),
+    "worker_state": Row(worker_state, beside="execution_mode"),
+    "max_tasks_per_worker": Row(most_tasks, beside="execution_mode"),
     "keep_results": Row(keeps),
     "observers": Row(observers),
 }

@@ -35,6 +35,8 @@ def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
             executor=mode.executor,
             limited=manager.worker_limit is not None,
             worth=mode.worth_of_batch(manager.worker_limit or mode.workers()),
+            state=manager.worker_state,
+            most_calls=manager.max_tasks_per_worker,
         ),
         retry=RetryPolicy(
             manager.max_retries,

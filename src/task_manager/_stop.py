@@ -106,6 +106,10 @@ class Stop:
             exhaust(taken)
         return taken
 
+    def forget(self, worker: object) -> None:
+        """This worker takes no more calls."""
+        self._taken.pop(worker, None)
+
     def follow(self, follower: Callable[[], None]) -> None:
         """Have this called, by whoever asks and in his thread, as often as it is asked."""
         self._followers.append(follower)

@@ -67,6 +67,11 @@ class TaskManager(Hooks[T, R]):
         "forkserver" or "spawn"; None: the platform's default.
     address: Where the engine is, as "tcp://10.0.0.1:8786" of a dask scheduler; None: one is started on
         this machine, and ends with the manager. Of "dask" and "ray" only.
+    worker_state: A function without parameters, called once in each worker before its first call; its
+        result is the first argument of every call there. A generator function yields it, once, and
+        cleans up after that when the worker ends in peace. In async mode it may be async.
+    max_tasks_per_worker: Attempts that one thread or process makes; then another one, which is ready by
+        then, comes in its place, as where memory leaks. None: no limit.
     keep_results: Keep results and errors for `get_result_dict` and `get_error_dict`. "errors" keeps the
         errors alone. If False, tasks are counted, logged and handed to `process_result` only.
     deduplicate: Run a task that was taken before only if it failed in an earlier run.
@@ -162,6 +167,8 @@ class TaskManager(Hooks[T, R]):
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
         start_method: StartMethod | None = None,
         address: str | None = None,
+        worker_state: Callable[[], Any] | None = None,
+        max_tasks_per_worker: int | None = None,
         keep_results: bool | Literal["errors"] = True,
         observers: Iterable[Observer] = (),
     ) -> None:

@@ -49,6 +49,8 @@ class ManagerOptions(TypedDict, total=False):
     logger: TaskLogger | None
     start_method: StartMethod | None
     address: str | None
+    worker_state: Callable[[], Any] | None
+    max_tasks_per_worker: int | None
     keep_results: bool | Literal["errors"]
     observers: Iterable[Observer]
 
@@ -75,5 +77,7 @@ class ManagerAttributes:
     logger: TaskLogger | None
     start_method: StartMethod | None
     address: str | None
+    worker_state: Callable[[], Any] | None
+    max_tasks_per_worker: int | None
     keep_results: bool | Literal["errors"]
     observers: Sequence[Observer]

@@ -100,6 +100,24 @@ def kills() -> str:
     return f"one outcome for each, {story.calls:,} calls, {story.excess} of them a second time"
 
 
+def load_model() -> bytearray:
+    return bytearray(b"1") * 500_000_000
+
+
+def score(model: bytearray, row: int) -> tuple[int, float]:
+    """With which model, and the megabytes of the process that has it."""
+    return id(model) ^ os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def a_model() -> str:
+    with TaskManager(score, "process", 2, worker_state=load_model, logger=None) as manager:
+        summary = manager.start(range(20_000))
+        scored = manager.get_result_dict().values()
+    loaded = len({model for model, _ in scored})
+    megabytes = max(size for _, size in scored)
+    return f"{summary.succeeded} results, {loaded} models loaded, {megabytes:.0f} MB a worker"
+
+
 PROMISES: dict[str, Callable[[], str]] = {
     "1,000 tasks in 2 processes, one dies of a segmentation fault": a_crash,
     "100 tasks in 2 processes, one hangs, task_timeout=1.0": a_hang,
@@ -107,6 +125,7 @@ PROMISES: dict[str, Callable[[], str]] = {
     "10,000,000 tasks out of a generator, nothing kept": flat_memory,
     "Ctrl-C in the middle of a run in 2 processes": a_ctrl_c,
     "20,000 tasks in 4 threads, with a journal, the script killed 20 times": kills,
+    "20,000 rows in 2 processes, worker_state loads 500 MB": a_model,
 }
 
 

@@ -38,6 +38,7 @@ def all_rows(scale: float) -> Iterator[Row]:
     yield from _growth(count(10_000), count(1_000_000))
     yield from _logs(count(50_000))
     yield from _journals(count(100_000), count(1_000_000))
+    yield from _states(count(100_000), count(8_000))
     yield _imports()
 
 
@@ -286,6 +287,32 @@ def _journals(n: int, many: int) -> Iterator[Row]:
             "s",
             1.0,
         )
+
+
+def _states(n: int, through: int) -> Iterator[Row]:
+    """What a state costs a task; what it costs to replace workers that need 0.1 s to come up."""
+    without = "without a state"
+    for mode in ["serial", "thread", "process", "async"]:
+        options = ours.fitting(mode)
+        bare = timed(ours.manager, tasks=range(n), log=None, answers=n, **options)
+        options["func"] = work.nothing_beside_async if mode == "async" else work.nothing_beside
+        having = timed(ours.manager, tasks=range(n), log=None, answers=n, worker_state=list, **options)
+
+        def on_top(rounds: Sequence[Figures], _: str) -> list[float]:
+            return [figures[without] + 0.05e-6 * n for figures in rounds]
+
+        title, against = f"{mode}, {n:,} tasks, with a state", "0.05 us a task more than without one"
+        both = {OFF: having, without: bare}
+        yield Row("state", title, against, {OFF: 1.0}, both, on_top, "us", 1e6 / n)
+    for mode in ["thread", "process"]:
+        given = {"execution_mode": mode, "worker_limit": 2, "worker_state": work.slow_state}
+        kept = timed(ours.manager, work.nap_beside, range(through), None, answers=through, **given)
+        given["max_tasks_per_worker"] = 1000
+        replaced = timed(ours.manager, work.nap_beside, range(through), None, answers=through, **given)
+        title = f"{mode}, {through:,} waits of 1 ms, 2 at a time, max_tasks_per_worker=1000"
+        both = {OFF: replaced, "workers kept": kept}
+        against = "the same without"
+        yield Row("state", title, against, {OFF: 1.05}, both, _to("workers kept"), "ms", 1e3)
 
 
 def _imports() -> Row:

@@ -102,3 +102,21 @@ def _time_of(operations: int) -> float:
     began = time.perf_counter()
     compute(operations, None)
     return time.perf_counter() - began
+
+
+def nothing_beside(state: Any, task: Any) -> None:
+    """With a state."""
+
+
+async def nothing_beside_async(state: Any, task: Any) -> None:
+    """With a state."""
+
+
+def nap_beside(state: Any, task: Any) -> None:
+    time.sleep(0.001)
+
+
+def slow_state() -> float:
+    """Stands for a login."""
+    time.sleep(0.1)
+    return 0.1

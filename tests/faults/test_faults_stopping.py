@@ -170,8 +170,8 @@ def same(x):
 if __name__ == "__main__":
     for n in range(20):
         manager = TaskManager(same, 'process', worker_limit=8, start_method='fork', logger=None)
-        threading.Timer(0.003 + n * 0.002, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
+            threading.Timer(0.003 + n * 0.002, os.kill, (os.getpid(), signal.SIGINT)).start()
             manager.start(range(1_000_000))
         except KeyboardInterrupt:
             print("back")

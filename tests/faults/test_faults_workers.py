@@ -212,9 +212,9 @@ def nap_and_return(x: int) -> int:
 def test_f02_a_random_worker_is_killed_again_and_again(start_method: str, interval: float) -> None:
     """600 tasks, ten times over: it always ends, and there are no more errors than kills.
 
-    Every 100 ms under fork. Elsewhere a worker may need longer than that to come up, on a machine
-    that has other work; if none ever comes up, the run ends with an error, and rightly. So there the
-    next one is killed when something has been done since.
+    Every 100 ms under fork, and when something has been done since: a worker may need longer than that
+    to come up, on a machine that has other work; if none ever comes up, the run ends with an error, and
+    rightly.
     """
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     kills, done = 0, -1
@@ -223,7 +223,7 @@ def test_f02_a_random_worker_is_killed_again_and_again(start_method: str, interv
     def kill() -> None:
         nonlocal kills, done
         while not over.wait(interval):
-            if start_method != "fork" and len(manager.get_result_dict()) == done:
+            if len(manager.get_result_dict()) == done:
                 continue
             done = len(manager.get_result_dict())
             workers = [

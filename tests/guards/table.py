@@ -1,6 +1,6 @@
 """The guards, and the test that needs each.
 
-A row is a demand (F1 to F38, docs/contributing.md), what the guard is for, the file and the function that it
+A row is a demand (F1 to F39, docs/contributing.md), what the guard is for, the file and the function that it
 stands in, the edit that takes it out, a file of tests, and what pytest's -k selects there.
 """
 
@@ -58,6 +58,11 @@ JOURNALED, PENDING = "_journal/record.py", "_journal/pending.py"
 NOTED, DOUBTS = "_journal/chain_record.py", "test_faults_chain_journal.py"
 STORE, DOOR = "_journal/store.py", "_journal/door.py"
 FILES, STORED = "test_journal_door.py", "test_journal_store.py"
+STATES, REPLACED, PROCESSES = (
+    "test_faults_state.py",
+    "test_faults_replaced.py",
+    "_runners/worker_processes.py",
+)
 JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
 
 FILE, LISTS = "_report/file.py", "_report/lists.py"
@@ -103,7 +108,7 @@ GUARDS = [
     Guard("F7", "a fork server that has come to such a start is known by its end", LAUNCH, "launch", never("end_of_servant"), SURROUNDINGS, "f07_a_script_without and fork_server"),
     Guard("F7", "the parent tells it at the first", CHILD, "failed_starts_error", never("UNGUARDED"), SURROUNDINGS, "f07_a_script_without and spawn and manager"),
     Guard("F7", "a worker says that it cannot load its function", WORKER, "_serve", catching(NONE), PICKLES, "f07_a_function_that_no_worker_can_load"),
-    Guard("F7", "the workers there are do the work where no more can be started", POOL, "ProcessRunner._choose", catching(NONE), PROCESS, "f07_no_more_processes and fork"),
+    Guard("F7", "the workers there are do the work where no more can be started", PROCESSES, "WorkerProcesses.choose", catching(NONE), PROCESS, "f07_no_more_processes and fork"),
     Guard("F8", "start says to await start_async", "_run/pump.py", "refuse_running_loop", instead("lambda *_: None"), RUNS, "f08_start_in_a_running_loop and async"),
     Guard("F8", "a forked child has locks of its own", LIFE, "", without("_begin_anew"), RUNS, "f08_a_manager_works_inside and process and fork"),
     Guard("F9", "process: children are deaf to Ctrl-C", LIFE, "live", turned("ignore_ctrl_c", "signal.default_int_handler"), STOPPING, "f09_workers_leave and fork"),
@@ -236,5 +241,19 @@ GUARDS = [
     Guard("F16", "so does a get_retry_delay", FAILING, "Failing.verdict", catching(NONE), "test_failing.py", "a_hook_that_raises"),
     Guard("F16", "what process_error raises costs nothing", FAILING, "Failing.failed", catching(NONE), "test_failing.py", "what_process_error"),
     Guard("F27", "an error may refuse to be asked for its class", FAILING, "_retry_after", turned("issubclass(type(error), RetryAfter)", "isinstance(error, RetryAfter)"), "test_faults_errors.py", "f27 and serial"),
+    Guard("F39", "a copy that a set-up has forked ends", "_state.py", "set_up", without("end_a_copy"), STATES, "f39_a_copy and use and serial"),
+    Guard("F39", "a copy that a call has forked cleans up nothing", "_state.py", "State.__init__", never("generator"), STATES, "f39_a_copy_that_is_done"),
+    Guard("F39", "a set-up that raises ends the run, in its own words", "_processes/attempts.py", "Worker.hear", never("StateRefusal"), STATES, "f39_its_traceback and fork"),
+    Guard("F39", "one that is killed as it makes its state is not tried fifty times", CHILD, "FailedStarts.too_many", turned("not child.up", "True"), "test_child.py", "f07_so_many"),
+    Guard("F39", "a set-up has no time limit", WORKER, "_serve", without("UP"), STATES, "f39_a_slow_set_up"),
+    Guard("F39", "a thread that was left alone cleans up when its call returns", "_runners/thread_worker.py", "take_batches", never("state is not None"), STATES, "f39_a_thread"),
+    Guard("F39", "the successor of one that dies takes its place", PROCESSES, "WorkerProcesses._replace", never("successor is not None"), REPLACED, "f39_one_that_dies or f39_one_whose"),
+    Guard("F39", "a worker is given no more than it may make", POOL, "ProcessRunner._hand_out", never("worker.room"), "test_max_tasks.py", "no_worker_makes_more and fork"),
+    Guard("F39", "where no successor can be had a process goes first", PROCESSES, "WorkerProcesses._start_successor", catching(NONE), REPLACED, "f39_no_process"),
+    Guard("F39", "where no successor can be had a thread goes first", THREAD, "ThreadRunner._go_alone", instead("lambda self, worker, handover: None"), REPLACED, "f39_no_thread"),
+    Guard("F39", "a clean-up that hangs is not waited for", PROCESSES, "WorkerProcesses.renew", never("TIME_TO_CLEAN_UP"), REPLACED, "f39_a_clean_up and not thread"),
+    Guard("F39", "a thread waits until the one before it has made its calls", "_runners/thread_worker.py", "take_batches", never("worker.before is not None"), "test_max_tasks.py", "ready_first and thread"),
+    Guard("F39", "what lies before threads that take nothing comes home at a stop", THREAD, "ThreadRunner._take_back", instead("lambda self: None"), "test_max_tasks.py", "a_stop_when_all"),
+    Guard("F39", "idle workers are told goodbye before those left are killed, at exit", KEPT, "KeptRunner.close_at_exit", instead("lambda self: None"), "test_worker_state.py", "interpreters_exit"),
 ]
 # fmt: on

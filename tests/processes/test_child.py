@@ -96,12 +96,16 @@ def test_a_glance_sees_the_dead_now_and_then(monkeypatch: pytest.MonkeyPatch) ->
     assert [[], ones[1:], [], ones[1:]] == seen
 
 
-def dead(exitcode: int, ready: bool = False, refusal: str = "") -> Any:
-    return SimpleNamespace(ready=ready, refusal=refusal, exitcode=exitcode)
+def dead(exitcode: int, ready: bool = False, refusal: str = "", up: bool = False) -> Any:
+    return SimpleNamespace(ready=ready, refusal=refusal, exitcode=exitcode, up=up)
 
 
 @pytest.mark.parametrize(
-    ("one", "most"), [(dead(1), 3), (dead(-signal.SIGTERM), 50), (dead(1, refusal="it hangs"), 2)]
+    ("one", "most"),
+    [
+        *[(dead(1), 3), (dead(-signal.SIGTERM), 50), (dead(1, refusal="it hangs"), 2)],
+        (dead(-signal.SIGTERM, up=True), 3),  # as it makes its state
+    ],
 )
 def test_f07_so_many_failed_starts_in_a_row_are_too_many(one: Any, most: int) -> None:
     """Killed ones are somebody else's doing, and are given more time; one that is ready ends the row."""

@@ -7,16 +7,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from math import inf
 from typing import Any, NamedTuple
 
 from .._call import NEVER, release
 from .._task import Batch, Failure, InTurn, Outcomes, Unrun
-from ..errors import TransportError
+from ..errors import TransportError, WorkerStartError
 from . import wire
 from .arguments import Share, named, pack_calls
 from .channel import NAP, GarbageError, TooLarge
 from .child import Child
-from .report import Note, Report, open_note, open_report
+from .report import (
+    Note,
+    Report,
+    StateRefusal,
+    open_note,
+    open_report,
+    refusal_in,
+    words_in,
+)
+from .worker import READY, UP
 
 
 class Overdue(NamedTuple):
@@ -40,6 +51,10 @@ class Unsent:
         whole = len(positions) == len(batch)
         calls = batch.calls if whole else [batch.calls[position] for position in positions]
         self._shares = pack_calls(calls, batch.unpack)
+
+    def split(self, count: int) -> tuple[Unsent, Unsent]:
+        """The first so many, and the others. To be called before any are packed."""
+        return Unsent(self.batch, self.left[:count]), Unsent(self.batch, self.left[count:])
 
     def pack(self) -> tuple[Share, Sequence[int]]:
         """The next share, and which attempts of the batch it has."""
@@ -85,12 +100,14 @@ class Sent:
 class Worker(Child):
     """Owns a worker process, and what it has: it makes the calls of the first that was sent.
 
+    most: Calls that it may make; None: as many as there are. calls_left: Of these.
     place: Its number among the workers. lost: It has sent what is no report.
     pace: Seconds a call, in its last report.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         super().__init__()
+        self.calls_left: float = inf if most is None else most
         self.place = 0
         self.sent: deque[Sent] = deque()
         self.unsent: deque[Unsent] = deque()
@@ -109,6 +126,14 @@ class Worker(Child):
         return len(self.sent) + len(self.unsent)
 
     @property
+    def room(self) -> float:
+        """How many more calls it may be given."""
+        if self.calls_left == inf:
+            return inf
+        given: list[Sent | Unsent] = [*self.sent, *self.unsent]
+        return self.calls_left - sum(len(one.left) for one in given)
+
+    @property
     def busy(self) -> bool:
         """It reports each call by itself, and has the next calls already, for 2 NAP or more.
 
@@ -119,6 +144,29 @@ class Worker(Child):
             and len(self.sent) > 1
             and len(self.sent[1].positions) * self.pace >= 2 * NAP
         )
+
+    def hear(self, frame: memoryview | TooLarge) -> None:
+        """What it says before it is ready. Raises WorkerStartError where its state cannot be made."""
+        if not isinstance(frame, TooLarge) and frame == UP:
+            self.up = True
+        elif not isinstance(frame, TooLarge) and frame == READY:
+            self.up = self.ready = True
+        else:
+            refusal = refusal_in(frame)
+            if isinstance(refusal, StateRefusal):
+                error = WorkerStartError(refusal.text)
+                if refusal.cause is None:
+                    raise error
+                raise error from wire.unpack_failure(refusal.cause).error
+            self.refusal = refusal
+
+    def last_words(self) -> str:
+        """Of one that was told goodbye, and has ended: what is wrong with its clean-up."""
+        words = ""
+        with suppress(GarbageError):
+            for frame in self.channel.receive():
+                words = words_in(frame)
+        return words
 
     def has_sent(self, batch: Batch, positions: Sequence[int], size: int) -> None:
         """These are on their way to it, in so many bytes."""
@@ -159,6 +207,7 @@ class Worker(Child):
                 return sent.batch, Unrun(sent.left)
             outcomes = outcomes_of(sent, report, self.place)
         sent.done += len(outcomes.positions)
+        self.calls_left -= len(outcomes.positions)
         if sent.done == len(sent.positions):
             self.sent.popleft()
         self.pace = sum(outcomes.seconds) / len(outcomes.seconds)

@@ -42,6 +42,7 @@ class Child:
     """Owns a process, our end of its pipe, and its slot.
 
     began: When it was started. ready: It has come up, as its owner has heard.
+    up: It runs, but may have to make its state before it is ready, for which no time limit holds.
     refusal: Why it cannot work, in its own words or in ours; "" while it may.
     pid: Also when it is dead; None before it has started, and has a channel.
     exitcode: When it has ended; None where it cannot be known.
@@ -55,6 +56,7 @@ class Child:
     def __init__(self) -> None:
         self.began = clock()
         self.ready = False
+        self.up = False
         self.refusal = ""
         self.pid: int | None = None
         self.exitcode: int | None = None
@@ -219,7 +221,8 @@ class FailedStarts:
             self._hanging += 1
         else:
             self._died += 1
-        most = FAILED_KILLED if child.exitcode in KILLED_CODES else FAILED
+        # One that is killed as it makes its state, as where memory runs out, is not tried fifty times.
+        most = FAILED_KILLED if child.exitcode in KILLED_CODES and not child.up else FAILED
         unguarded = child.exitcode == UNGUARDED  # so will the next one be
         return unguarded or self._died >= most or self._hanging >= FAILED_HANGING
 
@@ -249,4 +252,12 @@ def failed_starts_error(
     return WorkerStartError(
         f"the {what} die before they are ready, one after the other (the last one with "
         f"exit code {exitcode}). {advice}"
+    )
+
+
+def failed_set_ups_error(exitcode: int | None) -> WorkerStartError:
+    """What to raise when workers keep dying as they make their state. exitcode: Of the last one."""
+    return WorkerStartError(
+        "the worker processes die while worker_state is called there, one after the other (the last one "
+        f"with exit code {exitcode}). stderr may say what of, as a lack of memory"
     )

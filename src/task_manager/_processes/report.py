@@ -191,13 +191,32 @@ def open_note(note: bytes) -> Note:
         raise GarbageError from error
 
 
-def refusal_in(frame: memoryview | TooLarge) -> str:
+class StateRefusal(NamedTuple):
+    """A worker cannot make its state. cause: What was raised there, with its traceback."""
+
+    text: str
+    cause: wire.ErrorCell | None
+
+
+def refusal_in(frame: memoryview | TooLarge) -> str | StateRefusal:
     """Why a worker cannot work. Raises GarbageError if that is no such thing."""
+    refusal = _said_in(frame)
+    if not isinstance(refusal, str | StateRefusal):
+        raise GarbageError
+    return refusal
+
+
+def words_in(frame: memoryview | TooLarge) -> str:
+    """What a worker says last. Raises GarbageError if that is nothing that it says."""
+    words = _said_in(frame)
+    if not isinstance(words, str):
+        raise GarbageError
+    return words
+
+
+def _said_in(frame: memoryview | TooLarge) -> Any:
     try:
-        refusal = None if isinstance(frame, TooLarge) else wire.loads(frame)
+        return None if isinstance(frame, TooLarge) else wire.loads(frame)
     except BaseException as error:
         let_through(error)
         raise GarbageError from error
-    if not isinstance(refusal, str):
-        raise GarbageError
-    return refusal

@@ -5,31 +5,38 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from .._call import TOO_LONG, Slot, call_batch, invoker
 from .._platform import end_with_group, this_process
+from .._state import State, set_up
 from .._stop import exhaust
+from .._task import Failure
+from ..errors import WorkerStartError
 from . import wire
 from .arguments import unnamed
 from .channel import receive_frame, send_frame
-from .report import reports_of
+from .report import StateRefusal, reports_of
 from .slot import STOPPED
 
-READY = b"ready"  # what a worker says first
+UP = b"up"  # what a worker says first that has a state to make
+READY = b"ready"  # what a worker says when it can take batches
 GOODBYE = b"goodbye"  # what a worker is told that is to end by itself
 GROUP = 32  # calls of less than a millisecond each, between two looks whether the run is stopped
 
 
-def work(pipe: socket.socket, slot: Slot, packed_function: bytes) -> None:
+def work(
+    pipe: socket.socket, slot: Slot, packed_function: bytes, packed_maker: bytes | None = None
+) -> None:
     """Take batches from the pipe and send reports, until the other side says goodbye or is gone.
 
-    slot: Tells the parent which call is the current one.
+    slot: Tells the parent which call is the current one. packed_maker: Makes the state, if there is one.
     """
     worker = this_process()
     try:
-        _serve(pipe, slot, packed_function)
+        _serve(pipe, slot, packed_function, packed_maker)
     except (ConnectionError, EOFError):  # the parent is gone
         end_with_group()
     finally:
@@ -37,14 +44,26 @@ def work(pipe: socket.socket, slot: Slot, packed_function: bytes) -> None:
             os._exit(0)
 
 
-def _serve(pipe: socket.socket, slot: Slot, packed_function: bytes) -> None:
+def _serve(pipe: socket.socket, slot: Slot, packed_function: bytes, packed_maker: bytes | None) -> None:
     """The same. Raises EOFError or a ConnectionError when the other side is gone without a goodbye."""
     try:
         func = wire.loads(packed_function)
+        make = None if packed_maker is None else wire.loads(packed_maker)
     except BaseException as error:
         send_frame(pipe, wire.dumps(wire.cannot_load("function", error)))
         return
 
+    state: State | None = None
+    if make is not None:
+        send_frame(pipe, UP)
+        try:
+            state = set_up(make)
+        except WorkerStartError as error:
+            cause = error.__cause__
+            cell = None if cause is None else wire.pack_failure(Failure(cause, type(cause)))
+            send_frame(pipe, wire.dumps(StateRefusal(str(error), cell)))
+            return
+        func = partial(func, state.value)
     send_frame(pipe, READY)
     base = 0
     while (frame := receive_frame(pipe)) != GOODBYE:
@@ -66,6 +85,8 @@ def _serve(pipe: socket.socket, slot: Slot, packed_function: bytes) -> None:
                 exhaust(taking)
         base += len(column.cells)
         del packed, column, outcomes, taking
+    if state is not None and (wrong := state.clean_up()):
+        send_frame(pipe, wire.dumps(wrong))
 
 
 def _until_stopped(calls: Sequence[Any], slot: Slot, run: int) -> Iterator[Sequence[Any]]:

@@ -19,12 +19,16 @@ class BatchSize:
     workers: How many batches are worked on at the same time.
     sharing: How many workers take from the same batch; 1 where a worker has a batch to itself.
     worth: Seconds of work that a batch is worth, where a hand-over costs more than in our own modes.
+    longest: Attempts that a worker may have at all; None: no limit.
     """
 
-    def __init__(self, workers: int, sharing: int = 1, worth: float = TARGET) -> None:
+    def __init__(
+        self, workers: int, sharing: int = 1, worth: float = TARGET, longest: int | None = None
+    ) -> None:
         self._workers = workers
         self._sharing = sharing
         self._worth = worth
+        self._most = MOST_ATTEMPTS if longest is None else min(longest, MOST_ATTEMPTS)
         self._mean = 0.0
         self._bytes_each = 0.0
         self._size = 1
@@ -59,4 +63,4 @@ class BatchSize:
         wanted = int(self._worth * self._sharing / self._mean)
         self._bytes_each = max(bytes_each, self._bytes_each / 2)
         bearable = int(HEAVIEST / max(1.0, self._bytes_each))
-        self._size = max(1, min(wanted, bearable, self._size * GROWTH, MOST_ATTEMPTS))
+        self._size = max(1, min(wanted, bearable, self._size * GROWTH, self._most))

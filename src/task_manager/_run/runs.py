@@ -281,7 +281,12 @@ class Runs:
             self._ledger.enter_new if plan.distinct else self._ledger.enter_all,
             failing_of(plan, signals),
             recorder,
-            BatchSize(runner.workers, runner.sharing, plan.mode.worth_of_batch(runner.workers)),
+            BatchSize(
+                runner.workers,
+                runner.sharing,
+                plan.mode.worth_of_batch(runner.workers),
+                plan.orders.most_calls,
+            ),
             get_args=plan.get_args,
             process_result=plan.process_result,
             ends=plan.ends,

@@ -112,6 +112,8 @@ class Orders:
     executor: One that makes the calls, or what makes it.
     limited: The user wants so many workers; if not, an executor that tells how many it has is believed.
     worth: Seconds of work that a batch is worth.
+    state: Called by each worker before its first call; its result is the first argument of all of them.
+    most_calls: Calls of one worker, after which another one comes in its place; None: no limit.
     """
 
     workers: int
@@ -121,6 +123,8 @@ class Orders:
     executor: Executor | MakesExecutor | None = None
     limited: bool = True
     worth: float = TARGET
+    state: Callable[[], Any] | None = None
+    most_calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,7 @@ class Mode:
     beside: Calls go on in this process while it does other things, as calling a hook: if it ends then,
         it is not known which call has ended it.
     workers: How many workers suit it on this machine.
+    replaces: A worker can be replaced by another one, as after so many calls.
     worth: Seconds of work that a batch is worth: more, where a hand-over costs more.
     toll: Seconds that a hand-over costs what all workers share, as a scheduler: of many workers each has
         to be busy for longer.
@@ -145,6 +150,7 @@ class Mode:
     interrupts: bool
     beside: bool
     workers: Callable[[], int]
+    replaces: bool = False
     worth: float = TARGET
     title: str = ""
     executor: Executor | MakesExecutor | None = None
@@ -166,7 +172,7 @@ class Mode:
 
 MODES: dict[str, Mode] = {
     "serial": Mode((".serial", "SerialRunner"), False, False, False, lambda: 1),
-    "thread": Mode((".thread", "ThreadRunner"), False, True, True, lambda: min(32, cores() + 4)),
-    "process": Mode((".process", "ProcessRunner"), False, True, False, cores),
+    "thread": Mode((".thread", "ThreadRunner"), False, True, True, lambda: min(32, cores() + 4), True),
+    "process": Mode((".process", "ProcessRunner"), False, True, False, cores, True),
     "async": Mode((".asynchronous", "AsyncRunner"), True, True, True, lambda: 100),
 }

@@ -29,6 +29,7 @@ from .._stop import Stop
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError
 from . import Answer, NotBegun, Orders
+from .async_state import StateOfLoop
 from .async_worker import AsyncWorker, Part, heard, shed_cancellation
 from .opened import NOTHING, Opened
 from .places import Places
@@ -45,7 +46,7 @@ class AsyncRunner:
         self.workers = self.sharing = orders.workers
         self._timeout = orders.task_timeout
         self._look = 0.0  # when a call may be overdue
-        self._func = func
+        self._state = StateOfLoop(func, orders.state, self.wake)
         self._context = copy_context()
         self._variables = list(self._context.values())
         self._queued: deque[Opened] = deque()
@@ -86,19 +87,16 @@ class AsyncRunner:
             if self._timeout is not None:
                 timeout = min(timeout, max(0.0, self._look - clock()))
             await self._wait(timeout)
-        if self._end is not None:
-            raise self._end
+        if end := self._end or self._state.error:
+            raise end
         if self._timeout is not None and clock() >= self._look:
             self._leave_overdue(self._timeout)
         if self._failed or not self._parts:
             self._take_up_what_was_dropped()
         self._start_workers()
         parts, self._parts = self._parts, {}
-        answers: list[Answer] = [
-            (batch, Outcomes(*part)) for batch, part in parts.items() if part.positions
-        ]
-        answers += self._given_up
-        self._given_up = []
+        answers, self._given_up = self._given_up, []
+        answers += [(batch, Outcomes(*part)) for batch, part in parts.items() if part.positions]
         if self._stop.asked:
             answers += self._give_back()
         for batch, outcomes in answers:
@@ -130,6 +128,7 @@ class AsyncRunner:
         for task in self._left:  # it takes no cancellation: the end of its loop must not wait for it
             asyncio._unregister_task(task)
             task._log_destroy_pending = False  # type: ignore[attr-defined]
+        await self._state.close()
 
     def not_begun(self) -> NotBegun:
         """Those that no worker had taken when this was closed."""
@@ -186,6 +185,8 @@ class AsyncRunner:
 
     def _start_workers(self) -> None:
         """As many workers as there are attempts for, and as are allowed."""
+        if not self._ahead or not self._state.begin(self._context):
+            return
         loop = asyncio.get_running_loop()
         for _ in range(min(self.workers - len(self._working), self._ahead)):
             worker = AsyncWorker(self._places.take())
@@ -290,7 +291,7 @@ class AsyncRunner:
     @makes_calls
     async def _work(self, worker: AsyncWorker) -> None:
         """The life of a worker."""
-        func = self._func
+        func = self._state.func
         variables = self._variables
         count = len(variables)
         turn = 0

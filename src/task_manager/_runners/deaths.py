@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from time import sleep  # by name: tests of other code put something else into the module
 
@@ -9,7 +10,7 @@ from .._call import clock
 from .._processes.attempts import Sent, Unsent, Worker
 from .._rules.suspects import Suspects
 from .._task import Failure, Outcomes, Unrun
-from . import Answer
+from . import Answer, NotBegun
 
 SHORTLY = 1.0  # seconds in which a process whose pipe has ended ends as well, if it is what has ended
 GAP = 0.002  # seconds between two looks at it
@@ -65,3 +66,21 @@ def given_back(
             of_these = [position for position in begun if position in unrun]  # the charged one is not
             answers.append((given.batch, Unrun(unrun, of_these)))
     return answers
+
+
+def not_made(failures: dict[int, Failure]) -> Outcomes:
+    """Outcomes of calls that were not made."""
+    return Outcomes(list(failures), [None] * len(failures), failures, [])
+
+
+def never_begun(parts: Iterable[Unsent], answers: Iterable[Answer], ended: Iterable[Worker]) -> NotBegun:
+    """Of a closed runner: what no worker had, what came home unrun, and what each had before it."""
+    found = [(part.batch, part.left) for part in parts]
+    for batch, outcomes in answers:
+        if isinstance(outcomes, Unrun):
+            found.append((batch, sorted(set(outcomes.positions).difference(outcomes.begun))))
+    for worker in ended:
+        number = int(worker.last_begun)
+        found += [(sent.batch, sent.left[len(sent.begun(number)) :]) for sent in worker.sent]
+        found += [(unsent.batch, unsent.left) for unsent in worker.unsent]
+    return found

@@ -26,7 +26,8 @@ from .._stop import Stop
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import ExecutorError, WorkerDiedError, WorkerStartError
 from . import Answer, NotBegun, Orders
-from .parcel import Function, Parcel, Refused, Terms, Whereabouts, make_calls
+from .packed import Terms, Whereabouts, make_calls
+from .parcel import Function, Parcel
 from .pools import Pool
 
 MOST_FAILED_STARTS = 2  # executors in a row that break before their first call is made
@@ -56,7 +57,7 @@ class ExecutorRunner:
         self.workers = orders.workers if orders.limited or told is None else told
         # It keeps to the limit by itself: the next batch may wait there, so that no worker waits for it.
         self._queues = told is not None and told <= self.workers
-        self._function = Function(func, self._pool.has_script)
+        self._function = Function(func, orders.state, self._pool.has_script)
         self._terms = Terms(max(TOO_LONG, 2 * orders.worth), orders.task_timeout)
         self._outbox: SimpleQueue[Arrival | None] = SimpleQueue()  # None: a `wake`
         self._parts: deque[Part] = deque()
@@ -133,6 +134,7 @@ class ExecutorRunner:
         self._in_flight.clear()
         self._parts.clear()
         self._pool.close(busy)
+        self._function.close()
 
     def not_begun(self) -> NotBegun:
         """What was here still, and what the executor let us take back."""
@@ -209,8 +211,8 @@ class ExecutorRunner:
         else:
             try:
                 answers = parcel.opened(came, self._number_of)
-            except Refused as refusal:
-                self._end = self._end or WorkerStartError(str(refusal))
+            except WorkerStartError as refusal:
+                self._end = self._end or refusal
                 self._answers.append((parcel.batch, Unrun(parcel.positions)))
                 return
             except GarbageError as error:

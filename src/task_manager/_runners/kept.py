@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import threading
 import weakref
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._platform import this_process
+from .._processes import life  # noqa: F401 - what it does at exit comes after what is done here
 from .._processes.unguarded import end_if_unguarded
 from . import Runner
 
@@ -92,6 +94,7 @@ class KeptRunner:
         if self._runner is None or self._closer is None or not self._closer.alive:
             self._runner = make()
             self._closer = weakref.finalize(self, close_idle, self._runner, self._turn)
+            _kept.add(self)
         return self._runner
 
     def shutdown(self) -> None:
@@ -112,6 +115,11 @@ class KeptRunner:
         if runner is not None:
             runner.close()
 
+    def close_at_exit(self) -> None:
+        """As the finalizer would. That may come after workers were killed, and they have to clean up."""
+        if self._closer is not None:
+            self._closer()
+
     def _close_if_due(self) -> None:
         if self._shutdown_due:
             self.close()
@@ -128,3 +136,13 @@ def close_idle(runner: Runner, turn: Turn) -> None:
             runner.close()
         finally:
             turn.give_back()  # an atexit function that comes later may still start a run
+
+
+_kept: weakref.WeakSet[KeptRunner] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Before `life` kills what is left: atexit begins with what came last."""
+    for kept in list(_kept):
+        kept.close_at_exit()

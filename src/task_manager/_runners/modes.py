@@ -80,6 +80,11 @@ def with_timeouts() -> list[str]:
     return [name for name, mode in MODES.items() if mode.interrupts]
 
 
+def with_replaced_workers() -> list[str]:
+    """The names of those of our modes that can replace a worker by another one."""
+    return [name for name, mode in MODES.items() if mode.replaces]
+
+
 def takes_address(given: Any) -> bool:
     """Whether there is something at an address behind this name."""
     return (
@@ -96,7 +101,8 @@ def _mode(title: str, executor: Any, worth: float) -> Mode:
         return (workers_of(executor) if made else None) or cores()
 
     toll = TOLL if worth >= WORTH else 0.0
-    return Mode(_RUNNER, False, True, calls_here(executor), workers, worth, title, executor, toll)
+    beside = calls_here(executor)
+    return Mode(_RUNNER, False, True, beside, workers, False, worth, title, executor, toll)
 
 
 def _maker(name: str) -> tuple[Callable[[str | None], Executor], float]:

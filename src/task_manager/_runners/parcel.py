@@ -13,14 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from .._call import IDLE, NEVER, call_batch, clock, invoker
+from .._call import IDLE, NEVER, clock, invoker
 from .._platform import this_process
 from .._processes import wire
 from .._processes.arguments import pack_calls
@@ -28,47 +25,51 @@ from .._processes.attempts import Sent, outcomes_of
 from .._processes.by_value import dumps_far
 from .._processes.channel import GarbageError
 from .._processes.function import pack_object
-from .._processes.report import HEAVY, open_report, reports_of
-from .._processes.worker import loading
+from .._processes.report import open_report
 from .._signals import let_through
 from .._stop import exhaust
 from .._task import Batch, Failure, Outcomes, Unrun
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, WorkerStartError
 from . import Answer
-from .timed import timed_calls
+from .packed import (
+    Known,
+    Packed,
+    Terms,
+    Whereabouts,
+    called_with_state,
+    calls_of,
+    leave_state_alone_if_late,
+    whereabouts,
+)
+from .states import States
 
-MOST_FUNCTIONS = 8  # that a process of an executor keeps: a script has a few managers
 INSTEAD = "an executor of threads"
-
-Whereabouts = tuple[str, int, int]  # the machine, the process, the thread
-
-
-class Terms(NamedTuple):
-    """How the calls of a parcel are made. patience: As of `call_batch`. task_timeout: None: no limit."""
-
-    patience: float
-    task_timeout: float | None
 
 
 class Made(NamedTuple):
-    """What came of the calls of a parcel, in this process."""
+    """What came of the calls of a parcel, in this process. refusal: Why there were none."""
 
     parts: list[Outcomes | Unrun]
     where: Whereabouts
     began: float
     ended: float
+    refusal: WorkerStartError | None = None
 
 
 class Function:
     """The user's function, packed when a parcel first leaves this process.
 
+    here: What is called in this process. make: Makes the state of a worker; None: there is none.
     has_script: Where it goes, this script is `__main__` too.
     refusal: Why it cannot travel.
     """
 
-    def __init__(self, func: Callable[..., Any], has_script: bool) -> None:
-        self.func = func
+    def __init__(
+        self, func: Callable[..., Any], make: Callable[[], Any] | None, has_script: bool
+    ) -> None:
+        self.here = Known(func, None if make is None else States(make))
         self.has_script = has_script
+        self._make = make
         self.refusal: ConfigurationError | None = None
         self._packed: tuple[bytes, bytes] | None = None
 
@@ -76,12 +77,19 @@ class Function:
         """A name for it, which is of its content, and its bytes; nothing where they cannot be had."""
         if self._packed is None and self.refusal is None:
             try:
-                packed = pack_object(self.func, "spawn", INSTEAD, self.has_script)
+                func = pack_object(self.here.func, "spawn", INSTEAD, self.has_script)
+                make = self._make and pack_object(self._make, "spawn", INSTEAD, self.has_script)
             except ConfigurationError as error:
                 self.refusal = error
             else:
+                packed = wire.dumps((func, make))
                 self._packed = hashlib.sha256(packed).digest(), packed
         return self._packed or (b"", b"")
+
+    def close(self) -> None:
+        """Clean up what workers have made in this process."""
+        if self.here.states is not None:
+            self.here.states.close()
 
 
 class Parcel:
@@ -123,6 +131,13 @@ class Parcel:
     def make_calls(self) -> Made:
         """In this process, in a thread of the executor's."""
         began = clock()
+        try:
+            parts = called_with_state(self._function.here, self._parts)
+        except WorkerStartError as error:
+            return Made([], whereabouts(), began, clock(), error)
+        return Made(parts, whereabouts(), began, clock())
+
+    def _parts(self, func: Callable[..., Any]) -> Iterator[Outcomes | Unrun]:
         batch, home = self.batch, this_process()
         calls = batch.calls
         if len(self.positions) < len(batch):
@@ -130,13 +145,17 @@ class Parcel:
         self._taken = taking = iter(calls)
         if self._left_alone:  # after the line before: one of the two sees what the other did
             exhaust(taking)
-        invoke = invoker(self._function.func, batch.unpack)
-        parts = _calls(invoke, calls, self.slot, taking, self._terms, lambda: self._left_alone)
-        try:
-            return Made(_while_at_home(home, parts), whereabouts(), began, clock())
-        finally:  # errors hold the frames that they came through, and with them this one
-            self._taken = iter(())
-            del batch, calls, taking, parts
+        invoke = invoker(func, batch.unpack)
+        for part in calls_of(invoke, calls, self.slot, taking, self._terms, lambda: self._left_alone):
+            if home is not this_process():
+                os._exit(0)
+            if isinstance(part, Outcomes):
+                leave_state_alone_if_late(part)
+            yield part
+            del part
+        # Errors hold the frames that they came through, and with them this one: it is to hold nothing.
+        self._taken = iter(())
+        del batch, calls, taking, invoke, func
 
     def __reduce__(self) -> tuple[type[Packed], tuple[Any, ...]]:
         """Never fails: what cannot be packed is the error of its own task."""
@@ -161,15 +180,20 @@ class Parcel:
     def opened(self, came: Any, worker: Callable[[Whereabouts], int]) -> list[Answer]:
         """What came of it. worker: Answers with a number for each worker.
 
-        Raises GarbageError if that is nothing of ours, WorkerStartError's text as a Refused.
+        Raises GarbageError if that is nothing of ours, WorkerStartError where no call could be made.
         """
         now = clock()
         if isinstance(came, Made):
+            if came.refusal is not None:
+                raise came.refusal
             parts = [_at(part, self.positions, worker(came.where)) for part in came.parts]
             return [(self.batch, part) for part in parts]
-        refusal, where, began, ended, items = _opened(came)
+        refusal, cause, where, began, ended, items = _opened(came)
         if refusal:
-            raise Refused(refusal)
+            error = WorkerStartError(refusal)
+            if cause is not None:
+                error.__cause__ = wire.unpack_failure(wire.ErrorCell(*cause)).error
+            raise error
         shift = 0.0 if self.sent <= began and ended <= now else now - ended  # another machine's clock
         number = worker(where)
         answers: list[Answer] = []
@@ -193,96 +217,6 @@ class Parcel:
         return answers
 
 
-class Refused(Exception):
-    """The function cannot be loaded where the executor makes calls; says why."""
-
-
-class Packed:
-    """A parcel where it has arrived."""
-
-    def __init__(
-        self,
-        name: bytes,
-        function: bytes,
-        unpack: bool,
-        plain: bool,
-        cells: list[Any],
-        terms: tuple[float, float | None],
-    ) -> None:
-        self.name = name
-        self.function = function
-        self.unpack = unpack
-        self.plain = plain
-        self.cells = cells
-        self.terms = Terms(*terms)
-
-    def make_calls(self) -> bytes:
-        """The outcomes, each in a pickle of its own."""
-        began, home = clock(), this_process()
-        try:
-            func = _loaded(self.name, self.function) if self.function else None
-        except BaseException as error:
-            let_through(error)
-            refusal = wire.cannot_load("function", error)
-            return wire.dumps((refusal, whereabouts(), began, clock(), []))
-        items: list[tuple[list[int], list[int], list[bytes]]] = []
-        if func is not None:
-            invoke = invoker(func, self.unpack)
-            if not self.plain:
-                invoke = loading(invoke)
-            taking, weight = iter(self.cells), 0
-            slot = [IDLE, NEVER, IDLE]  # its last cell is for reports alone
-            for part in _calls(invoke, self.cells, slot, taking, self.terms, lambda: False):
-                if home is not this_process():  # the function has forked, and the child returned
-                    os._exit(0)
-                if isinstance(part, Unrun):
-                    items.append((list(part.positions), list(part.begun), []))
-                    continue
-                frames = [frame for frame, _ in reports_of(part, slot, 0)]
-                items.append(([part.positions[0]], [], frames))
-                weight += sum(map(len, frames))
-                if weight > HEAVY:
-                    exhaust(taking)
-                del part, frames
-        return wire.dumps(("", whereabouts(), began, clock(), items))
-
-
-def make_calls(parcel: Parcel | Packed) -> Made | bytes:
-    """What an executor is given to call."""
-    return parcel.make_calls()
-
-
-def ready(_: None = None) -> bool:
-    """What an executor is given first: that it has come up is known by the answer."""
-    return True
-
-
-def whereabouts() -> Whereabouts:
-    return socket.gethostname(), os.getpid(), threading.get_ident()
-
-
-def _calls(
-    invoke: Callable[[Any], Any],
-    calls: list[Any],
-    slot: list[float],
-    taking: Iterator[Any],
-    terms: Terms,
-    stopped: Callable[[], bool],
-) -> Iterator[Outcomes | Unrun]:
-    if terms.task_timeout is not None:
-        return timed_calls(invoke, calls, terms.task_timeout, stopped)
-    return call_batch(invoke, calls, slot, patience=terms.patience, taking=taking)
-
-
-def _while_at_home(home: object, parts: Iterator[Outcomes | Unrun]) -> list[Outcomes | Unrun]:
-    found = []
-    for part in parts:
-        if home is not this_process():
-            os._exit(0)
-        found.append(part)
-    return found
-
-
 def _at(part: Outcomes | Unrun, positions: Sequence[int], worker: int) -> Outcomes | Unrun:
     """The same, by the positions in the batch."""
     there = [positions[place] for place in part.positions]
@@ -292,28 +226,10 @@ def _at(part: Outcomes | Unrun, positions: Sequence[int], worker: int) -> Outcom
     return replace(part, positions=there, failures=failures, workers=[worker] * len(part.workers))
 
 
-def _opened(came: Any) -> tuple[str, Whereabouts, float, float, list[Any]]:
+def _opened(came: Any) -> tuple[str, Any, Whereabouts, float, float, list[Any]]:
     try:
-        refusal, where, began, ended, items = wire.loads(came)
+        refusal, cause, where, began, ended, items = wire.loads(came)
     except BaseException as error:
         let_through(error)
         raise GarbageError from error
-    return refusal, where, began, ended, items
-
-
-_functions: OrderedDict[bytes, Callable[..., Any]] = OrderedDict()
-_lock = threading.Lock()
-
-
-def _loaded(name: bytes, packed: bytes) -> Callable[..., Any]:
-    """The function, loaded once in a process: it may be heavy, and batches are many."""
-    with _lock:
-        if name in _functions:
-            _functions.move_to_end(name)
-            return _functions[name]
-    func: Callable[..., Any] = wire.loads(packed)
-    with _lock:
-        _functions[name] = func
-        while len(_functions) > MOST_FUNCTIONS:
-            _functions.popitem(last=False)
-    return func
+    return refusal, cause, where, began, ended, items

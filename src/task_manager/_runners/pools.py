@@ -17,7 +17,7 @@ from .._platform import this_process
 from .._repr import name_of
 from .._signals import let_through
 from ..errors import ConfigurationError, ExecutorError, WorkerStartError
-from .parcel import ready
+from .packed import ready
 
 TIME_TO_COME_UP = 30.0  # seconds that a first call is waited for, where the second one has failed
 _TELLS = ("_max_workers", "max_workers", "num_workers")  # of the stdlib and loky; executorlib; mpi4py

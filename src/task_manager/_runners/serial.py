@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from .._call import IDLE, call_batch, invoker
 from .._signals import comes_from_a_handler
+from .._state import CleanUps, State, set_up
 from .._stop import Stop
 from .._task import Batch, Outcomes, Unrun
 from . import Answer, NotBegun, Orders
@@ -15,6 +18,8 @@ from . import Answer, NotBegun, Orders
 
 class SerialRunner:
     """Holds one batch, and goes on with it whenever it is asked for outcomes.
+
+    The state of its thread is made when a batch is begun, and anew if that is another thread.
 
     What a signal's handler raises in the function ends the run; a KeyboardInterrupt does it in any case.
     """
@@ -30,7 +35,10 @@ class SerialRunner:
         self._stop = Stop()
         self._batch: Batch | None = None
         self._last: Batch | None = None
-        self._calling: Iterator[Outcomes | Unrun] = iter(())
+        self._calling: Iterator[Outcomes | Unrun] | None = None
+        self._make = orders.state
+        self._state: tuple[int, State] | None = None  # and the thread that it was made in
+        self._clean_ups = CleanUps()
 
     def follow(self, stop: Stop) -> None:
         self._stop = stop
@@ -40,9 +48,29 @@ class SerialRunner:
 
     def submit(self, batch: Batch) -> None:
         self._batch = self._last = batch
-        invoke = invoker(self._func, batch.unpack)
-        self._calling = call_batch(
-            invoke,
+        self._calling = None
+
+    def collect(self, timeout: float) -> list[Answer]:
+        batch = self._batch
+        if batch is None:
+            time.sleep(timeout)
+            return []
+        calling = self._calling = self._calling or self._begin(batch)
+        outcomes = next(calling)
+        if outcomes.positions[-1] == len(batch) - 1:
+            self._batch = None
+            next(calling, None)  # to its end: it lets go of what errors would hold of it
+        try:
+            return [(batch, outcomes)]
+        finally:  # errors hold the frames that they came through, and with them this one
+            del batch, outcomes
+
+    def _begin(self, batch: Batch) -> Iterator[Outcomes | Unrun]:
+        func = self._func
+        if self._make is not None:
+            func = partial(func, self._state_of_thread(self._make).value)
+        return call_batch(
+            invoker(func, batch.unpack),
             batch.calls,
             self._slot,
             batch.indices,
@@ -50,19 +78,17 @@ class SerialRunner:
             taking=self._stop.take(self, batch.calls),
         )
 
-    def collect(self, timeout: float) -> list[Answer]:
-        batch = self._batch
-        if batch is None:
-            time.sleep(timeout)
-            return []
-        outcomes = next(self._calling)
-        if outcomes.positions[-1] == len(batch) - 1:
-            self._batch = None
-            next(self._calling, None)  # to its end: it lets go of what errors would hold of it
-        try:
-            return [(batch, outcomes)]
-        finally:  # errors hold the frames that they came through, and with them this one
-            del batch, outcomes
+    def _state_of_thread(self, make: Callable[[], Any]) -> State:
+        here = threading.get_ident()
+        if self._state is None or self._state[0] != here:
+            self._clean_up()
+            self._state = here, set_up(make)
+        return self._state[1]
+
+    def _clean_up(self) -> None:
+        state, self._state = self._state, None
+        if state is not None:
+            self._clean_ups.tell(state[1].clean_up())
 
     def begins(self) -> list[tuple[int, float]]:
         """Nobody asks while a call goes on."""
@@ -72,8 +98,8 @@ class SerialRunner:
         """Nothing waits while there is something to call."""
 
     def close(self) -> None:
-        self._batch = None
-        self._calling = iter(())
+        self._batch = self._calling = None
+        self._clean_up()
 
     def not_begun(self) -> NotBegun:
         """Those behind the current call, which the slot names by its task."""

@@ -24,12 +24,15 @@ from typing import Any
 from .._call import LOOK_AGAIN, NEVER, PROMPT, clock
 from .._platform import this_process
 from .._processes.life import uninterrupted
+from .._repr import name_of
+from .._rules.renewal import Renewal
+from .._state import TIME_TO_CLEAN_UP, CleanUps
 from .._stop import Followed, Stop
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
 from . import Answer, NotBegun, Orders
 from .places import Places
-from .thread_worker import ThreadWorker, take_batches
+from .thread_worker import Handover, ThreadWorker, take_batches
 
 TIME_TO_END = 0.2  # seconds that closing waits, all together, for threads to end
 MOST_ENDED = 3  # threads in a row that end by themselves, with no outcome between; then the run ends
@@ -50,9 +53,15 @@ class ThreadRunner:
         self._wakes: deque[None] = deque()  # one for each None in the outbox
         self._working: dict[ThreadWorker, threading.Thread] = {}
         self._left: dict[ThreadWorker, threading.Thread] = {}  # left alone, and not known to have ended
+        self._renewal = None if orders.most_calls is None else Renewal(orders.most_calls)
+        self._successors: dict[ThreadWorker, ThreadWorker] = {}  # both are in `_working`
+        self._held_up = False  # a successor is due, and cannot be started yet
+        self._leaving: dict[ThreadWorker, tuple[threading.Thread, float]] = {}  # clean up; since when
         self._open: dict[Batch, int] = {}  # batches in flight, and how many outcomes of each have come
         self._short = False  # threads have gone, and are not replaced yet
         self._ended_in_a_row = 0
+        self._make = orders.state
+        self._clean_ups = CleanUps()
         self._places = Places()
         self._owner = this_process()
         self._followed = Followed()
@@ -71,7 +80,7 @@ class ThreadRunner:
         self._handing.append(batch)
         # A worker whose outcomes lie in the outbox takes this batch sooner than a new one would.
         busy = len(self._open) - (self._outbox.qsize() - len(self._wakes))
-        if busy >= len(self._working) < self.workers:
+        if busy >= len(self._working) - len(self._successors) < self.workers:
             self._start_worker()
         self._open[batch] = 0
         self._inbox.put(batch)
@@ -80,6 +89,10 @@ class ThreadRunner:
     def collect(self, timeout: float) -> list[Answer]:
         if self._short:
             self._fill()
+        if self._renewal is not None:
+            self._renew(self._renewal)
+        if self._renewal is not None and self._followed.stop.asked:
+            self._take_back()
         arrived = self._arrivals(timeout)
         answers = [answer for answer in arrived if self._take_in(*answer)]
         answers += self._give_back_unfinished(idle=not arrived)
@@ -108,11 +121,19 @@ class ThreadRunner:
         for worker in self._working:
             worker.left_alone = True  # first: one that ends a call now looks at this before the inbox
             self._inbox.put(None)
+            if worker.handover is not None:
+                worker.handover.let_go()
         for thread in self._working.values():
             if thread is not threading.current_thread():
                 thread.join(TIME_TO_END / len(self._working))
+        deadline = clock() + TIME_TO_CLEAN_UP  # of all together
+        going = self._working | {worker: thread for worker, (thread, _) in self._leaving.items()}
+        for worker, thread in going.items():
+            if worker.has_state and worker.batch is None and thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - clock()))
         self._ended = list(self._working)
-        self._working.clear()
+        for kept in (self._working, self._successors, self._leaving):
+            kept.clear()
 
     def not_begun(self) -> NotBegun:
         """What is handed to no thread, and what the threads had before them of their batches.
@@ -138,6 +159,8 @@ class ThreadRunner:
         """What lies in the outbox; waits for the first, but not longer than a call may take."""
         if self._timeout is not None:
             timeout = min(timeout, max(0.0, self._look - clock()))
+        if self._held_up:
+            timeout = min(timeout, LOOK_AGAIN)
         arrived: list[Answer | None] = []
         with suppress(Empty):
             arrived.append(self._outbox.get(timeout=timeout))
@@ -157,12 +180,17 @@ class ThreadRunner:
             del self._open[batch]
         return True
 
-    def _start_worker(self) -> None:
+    def _start_worker(self, successor_of: ThreadWorker | None = None) -> ThreadWorker | None:
         """Start one more thread, where that can be done; WorkerStartError if there is none at all."""
-        worker = ThreadWorker(self._places.take())
+        handover = None if self._renewal is None else Handover(self._renewal.most)
+        if successor_of is None:
+            worker = ThreadWorker(self._places.take(), handover)
+        else:
+            worker = ThreadWorker(successor_of.number, handover, successor_of.handover)
         thread = threading.Thread(
             target=take_batches,
             args=(self._func, self._inbox, self._outbox, worker, self._followed),
+            kwargs={"make": self._make, "clean_ups": self._clean_ups},
             name="task_manager-worker",
             daemon=True,
         )
@@ -172,19 +200,84 @@ class ThreadRunner:
             with uninterrupted():
                 thread.start()
                 self._working[worker] = thread
+                if successor_of is not None:
+                    self._successors[successor_of] = worker
         except (RuntimeError, MemoryError) as error:
-            self._places.give_back(worker.number)
-            if not self._working:
+            if successor_of is None:
+                self._places.give_back(worker.number)
+            if self._leaving:  # they make room as they end
+                self._short = True
+            elif not self._working:
                 raise WorkerStartError(
                     f"no worker thread can be started: {error or 'out of memory'}. Threads have run "
                     "out (`ulimit -u`, pids.max of a container), or the memory has"
                 ) from error
+            return None
+        return worker
 
     def _fill(self) -> None:
         """Start threads in the place of those that have gone, as far as there is work."""
         self._short = False
-        for _ in range(min(self.workers, len(self._open)) - len(self._working)):
+        at_work = len(self._working) - len(self._successors)
+        for _ in range(min(self.workers, len(self._open)) - at_work):
             self._start_worker()
+
+    def _renew(self, renewal: Renewal) -> None:
+        """Start the successors that are due; let those go that have made their calls."""
+        self._held_up = False
+        for worker, (thread, since) in list(self._leaving.items()):
+            late = clock() - since >= TIME_TO_CLEAN_UP
+            if late and worker.has_state:
+                self._clean_ups.late(name_of(self._make))
+            if late or not thread.is_alive():
+                del self._leaving[worker]
+        for worker in list(self._working):
+            handover, successor = worker.handover, self._successors.get(worker)
+            if handover is None or worker in self._successors.values():
+                continue
+            if worker.ready != NEVER:
+                renewal.came_up(worker.ready - worker.began)
+            if successor is not None and worker.spent and successor.ready != NEVER:
+                self._successors.pop(worker)
+                self._leaving[worker] = self._working.pop(worker), clock()
+            elif (
+                successor is None
+                and worker.ready != NEVER
+                and not self._followed.stop.asked
+                and (worker.batch is not None if handover.calls_left > 0 else self._open)
+                and renewal.due(handover.calls_left, handover.pace)
+            ):
+                cleaning = sum(leaving.has_state for leaving in self._leaving)
+                if cleaning >= self.workers:  # they take long: as many again, and no more
+                    self._held_up = True
+                elif self._start_worker(successor_of=worker) is None:
+                    self._held_up = True
+                    self._go_alone(worker, handover)
+
+    def _take_back(self) -> None:
+        """What lies in the inbox at a stop: threads that have made their calls take nothing."""
+        with suppress(Empty):
+            while (batch := self._inbox.get_nowait()) is not None:
+                self._outbox.put((batch, Unrun(range(len(batch)))))
+
+    def _go_alone(self, worker: ThreadWorker, handover: Handover) -> None:
+        """No successor can be started: where it has made its calls it goes first, and makes room."""
+        if worker.spent:
+            handover.relieved.set()
+            self._leaving[worker] = self._working.pop(worker), clock()
+            self._places.give_back(worker.number)
+            self._short = True
+
+    def _gone(self, worker: ThreadWorker) -> None:
+        """It makes no more calls. Its number is its successor's, if it has one, or free."""
+        for other, successor in list(self._successors.items()):
+            if successor is worker:  # that one still has the number
+                del self._successors[other]
+                return
+        if self._successors.pop(worker, None) is None:
+            self._places.give_back(worker.number)
+        elif worker.handover is not None:
+            worker.handover.over.set()
 
     def _give_back_unfinished(self, idle: bool) -> list[Answer]:
         """Give back what is left of the batches of threads that have ended by themselves.
@@ -200,13 +293,15 @@ class ThreadRunner:
                     continue
                 del workers[worker]
                 if workers is self._working:
-                    self._places.give_back(worker.number)
+                    self._gone(worker)
                 self._short = True
+                if isinstance(worker.fault, WorkerStartError):  # its state cannot be made
+                    raise worker.fault
                 if worker.batch in self._open:
                     positions = range(self._open.pop(worker.batch), len(worker.batch))
                     begun = range(positions.start, min(positions.stop, int(worker.slot[0]) + 1))
                     answers.append((worker.batch, Unrun(positions, begun)))
-                self._ended_in_a_row += not worker.left_alone
+                self._ended_in_a_row += not (worker.left_alone or worker.spent)
                 if self._ended_in_a_row >= MOST_ENDED:
                     raise worker.fault or WorkerError(
                         "worker threads end by themselves, one after the other"
@@ -227,7 +322,7 @@ class ThreadRunner:
                 worker.left_alone = True
             batch, position, began, seconds = overdue
             self._left[worker] = self._working.pop(worker)
-            self._places.give_back(worker.number)
+            self._gone(worker)
             failures = {position: Failure(TaskTimeoutError(timeout), TaskTimeoutError)}
             ended = Outcomes([position], [None], failures, [seconds], [began], [worker.number])
             answers.append((batch, ended))

@@ -11,11 +11,14 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from .._call import IDLE, NEVER, TOO_LONG, call_batch, clock, invoker
 from .._platform import this_process
+from .._state import CleanUps, Maker, State, set_up
 from .._stop import Followed
 from .._task import Batch, Failure, Outcomes, Unrun
 from . import Answer
@@ -30,25 +33,63 @@ class Overdue(NamedTuple):
     seconds: float
 
 
+class Handover:
+    """Between a thread that makes so many calls and no more, and its successor.
+
+    calls_left: Written by the thread; pace: seconds a call, of the last ones.
+    over: It makes no more calls: its successor may begin. Until then that one waits, or there would be
+        more calls at the same time than are allowed.
+    relieved: The successor is ready, or there will be none: it may clean up, and end.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.calls_left = most
+        self.pace = 0.0
+        self.over = threading.Event()
+        self.relieved = threading.Event()
+
+    def let_go(self) -> None:
+        """Nobody waits any more, on either side."""
+        self.relieved.set()
+        self.over.set()
+
+
 class ThreadWorker:
     """What a worker thread and the runner know of each other.
 
     number: Which worker it is.
     batch, slot: Written by the thread: its batch, and its current call.
     fault: Written by the thread: the error that it has ended of, by itself.
+    has_state: Written by the thread: there is something that it will clean up, or does just now.
+    ready: When it has made its state, or has none to make; NEVER before.
+    handover: None where it makes calls without end. before: Of the one whose successor it is, until it
+        begins.
     left_alone: Written by the runner: no outcome of this thread is waited for any more.
     lock: The thread holds it to take a batch, the runner to decide that the current call is overdue and
         to set `left_alone`. Without it the thread could end that call and take the next batch between
         these two, and nobody would make the calls of that one.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(
+        self, number: int, handover: Handover | None = None, before: Handover | None = None
+    ) -> None:
         self.number = number
+        self.handover = handover
+        self.before = before
+        self.began = clock()
+        self.ready = NEVER
         self.batch: Batch | None = None
         self.slot = [IDLE, NEVER]
         self.fault: BaseException | None = None
+        self.has_state = False
         self.left_alone = False
         self.lock = threading.Lock()
+
+    @property
+    def spent(self) -> bool:
+        """It may make no more calls, and has none in hand."""
+        over = self.handover is not None and self.handover.over.is_set()
+        return over and self.batch is None and self.fault is None
 
     def overdue(self, timeout: float) -> Overdue | None:
         """The call that takes longer than this.
@@ -70,16 +111,46 @@ def take_batches(
     outbox: SimpleQueue[Answer | None],
     worker: ThreadWorker,
     followed: Followed,
+    make: Maker | None,
+    clean_ups: CleanUps,
 ) -> None:
-    """The life of a worker thread. Knows no runner, so that a dropped one can be collected."""
+    """The life of a worker thread. Knows no runner, so that a dropped one can be collected.
+
+    The state is made before a batch is taken: no other thread has to wait for that one.
+    """
+    state: State | None = None
     try:
-        while not worker.left_alone and (batch := _next_batch(inbox, worker)) is not None:
+        if make is not None:
+            state = set_up(make)
+            func = partial(func, state.value)
+            worker.has_state = True
+        worker.ready = clock()
+        if worker.before is not None:
+            worker.before.relieved.set()
+            worker.before.over.wait()
+            worker.before = None  # or each would hold the one before it
+        handover = worker.handover
+        while not worker.left_alone and (handover is None or handover.calls_left > 0):
+            batch = _next_batch(inbox, worker)
+            if batch is None:
+                break
             _make_calls(func, batch, outbox, worker, followed)
             if not worker.left_alone:
                 worker.batch = None
             del batch
+        if handover is not None and not worker.left_alone:
+            handover.over.set()
+            handover.relieved.wait()
     except BaseException as error:  # of our own code, which has failed twice: see `_make_calls`
         worker.fault = error
+    finally:
+        if worker.handover is not None:
+            worker.handover.over.set()
+        followed.stop.forget(worker)
+        if state is not None:  # also where the call was left alone: it has returned now
+            func = make = None  # type: ignore[assignment]
+            clean_ups.tell(state.clean_up())
+            worker.has_state = False
 
 
 def _next_batch(inbox: SimpleQueue[Batch | None], worker: ThreadWorker) -> Batch | None:
@@ -104,18 +175,24 @@ def _make_calls(
     worker: ThreadWorker,
     followed: Followed,
 ) -> None:
-    """Make the calls of a batch, and put their outcomes into the outbox."""
+    """Make the calls of a batch, as many as this worker may, and put their outcomes into the outbox."""
+    handover = worker.handover
     here = this_process()
     stop = followed.stop  # of the run that has this batch: it does not end before the batch is home
     invoke = invoker(func, batch.unpack)
     done = 0
     try:
         taking = stop.take(worker, batch.calls)
+        if handover is not None:
+            taking = islice(taking, handover.calls_left)
         for outcomes in call_batch(
             invoke, batch.calls, worker.slot, patience=TOO_LONG, worker=worker.number, taking=taking
         ):
             if here is not this_process():  # the function has forked, and the child returned
                 os._exit(0)
+            if handover is not None and isinstance(outcomes, Outcomes):  # first: the runner looks then
+                handover.calls_left -= len(outcomes.positions)
+                handover.pace = sum(outcomes.seconds) / len(outcomes.positions)
             outbox.put((batch, outcomes))
             done = outcomes.positions[-1] + 1
             if worker.left_alone:
@@ -123,12 +200,14 @@ def _make_calls(
             del outcomes
     except BaseException:  # of our own code, as where memory has run out
         for position in range(done, len(batch)):
-            if stop.asked:
+            if stop.asked or (handover is not None and handover.calls_left <= 0):
                 outbox.put((batch, Unrun(range(position, len(batch)))))
                 return
             alone = _call_alone(invoke, batch.calls[position], position, worker)
             if here is not this_process():
                 os._exit(0)
+            if handover is not None:
+                handover.calls_left -= 1
             outbox.put((batch, alone))
             if worker.left_alone:
                 return
