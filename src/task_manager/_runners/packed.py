@@ -84,7 +84,7 @@ class Packed:
         return wire.dumps((refusal, cause, whereabouts(), began, clock(), items))
 
     def _items(self, func: Callable[..., Any]) -> Iterator[tuple[list[int], list[int], list[bytes]]]:
-        """What came of the calls: the first position and frames, or what is given back, and was begun."""
+        """The first position and frames of outcomes; or what is given back, and of that what was begun."""
         home = this_process()
         invoke = invoker(func, self.unpack)
         if not self.plain:
@@ -167,6 +167,7 @@ def _known(name: bytes, packed: bytes) -> Known:
         func, make = wire.loads(packed)
         known = Known(wire.loads(func), None if make is None else States(wire.loads(make)))
         _functions[name] = known
+        _close_at_end(known)
         old = [_functions.popitem(last=False)[1] for _ in range(len(_functions) - MOST_FUNCTIONS)]
     for one in old:
         if one.states is not None:
@@ -180,6 +181,12 @@ def _close_states() -> None:
             known.states.close()
 
 
-util.Finalize(
-    None, _close_states, exitpriority=10
-)  # runs at the end of a process of multiprocessing, too
+def _close_at_end(known: Known) -> None:
+    """At the end of this process, also where it is one of multiprocessing's, to which atexit is nothing."""
+    global _ends
+    if known.states is not None and _ends is not this_process():
+        _ends = this_process()
+        util.Finalize(None, _close_states, exitpriority=10)
+
+
+_ends: object = None  # the process whose end is taken care of

@@ -43,7 +43,7 @@ class States:
                 self._clean_ups.tell(over.clean_up())
 
     def leave_alone(self) -> None:
-        """A call that takes too long goes on with that of this thread: the next calls have another one."""
+        """A call that takes too long goes on with that of this thread; the next ones have another."""
         self._made.pop(threading.get_ident(), None)
 
     def close(self) -> None:
