@@ -55,7 +55,7 @@ def dask() -> Iterator[Dask]:
     cluster.end()
 
 
-def test_f39_a_worker_that_is_killed_from_outside_costs_no_task(dask: Dask) -> None:
+def test_f41_a_worker_that_is_killed_from_outside_costs_no_task(dask: Dask) -> None:
     """All results: its nanny starts another one, and what was lost runs once more."""
     victims = list(dask.workers().values())
 

@@ -1,4 +1,4 @@
-"""F39: an executor breaks, is shut down, loses a worker, cannot be made: what becomes of the tasks."""
+"""F41: an executor breaks, is shut down, loses a worker, cannot be made: what becomes of the tasks."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def trouble(folder: str, number: int) -> int:
 
 
 @pytest.mark.parametrize("name", ["processes", "loky", "dask", "ray"])
-def test_f39_of_a_thousand_only_the_one_that_kills_and_the_one_that_raises(
+def test_f41_of_a_thousand_only_the_one_that_kills_and_the_one_that_raises(
     name: str, calls: Path
 ) -> None:
     """998 results, a WorkerDiedError and a ValueError: what was lost beside them runs once more."""
@@ -83,7 +83,7 @@ def test_f39_of_a_thousand_only_the_one_that_kills_and_the_one_that_raises(
     assert [n for n in range(1000) if n not in (500, 700)] == list(manager.get_result_dict().values())
 
 
-def test_f39_an_executor_that_was_passed_in_is_not_shut_down() -> None:
+def test_f41_an_executor_that_was_passed_in_is_not_shut_down() -> None:
     """Whoever made it goes on with it; two managers may use it."""
     with ThreadPoolExecutor(2) as pool:
         for _ in range(2):
@@ -94,7 +94,7 @@ def test_f39_an_executor_that_was_passed_in_is_not_shut_down() -> None:
         assert 3 == pool.submit(len, "abc").result()
 
 
-def test_f39_one_that_was_passed_in_and_breaks_ends_the_run() -> None:
+def test_f41_one_that_was_passed_in_and_breaks_ends_the_run() -> None:
     """The error says so, and what to pass instead; what has no outcome may be run again."""
     with ProcessPoolExecutor(2) as pool:
         manager = TaskManager(f.kill_self_on_seven, pool, logger=None)
@@ -109,7 +109,7 @@ def test_f39_one_that_was_passed_in_and_breaks_ends_the_run() -> None:
             manager.start([200])
 
 
-def test_f39_one_that_is_shut_down_ends_the_run() -> None:
+def test_f41_one_that_is_shut_down_ends_the_run() -> None:
     """The error has what the executor says of it."""
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
@@ -120,7 +120,7 @@ def test_f39_one_that_is_shut_down_ends_the_run() -> None:
     assert 1 == manager.get_summary().not_started
 
 
-def test_f39_a_worker_that_is_killed_from_outside_costs_no_task() -> None:
+def test_f41_a_worker_that_is_killed_from_outside_costs_no_task() -> None:
     """Its pool is made anew, and what was lost runs once more."""
     killed: list[int] = []
 
@@ -139,7 +139,7 @@ def test_f39_a_worker_that_is_killed_from_outside_costs_no_task() -> None:
 
 
 @pytest.mark.parametrize("make", [ThreadPoolExecutor, processes])
-def test_f39_a_call_that_takes_too_long_is_left_alone(make: Callable[[], Executor]) -> None:
+def test_f41_a_call_that_takes_too_long_is_left_alone(make: Callable[[], Executor]) -> None:
     """The others of its batch are run, and have their results."""
     with TaskManager(
         f.nap, make, logger=None, task_timeout=0.3, max_retries=0, worker_limit=2
@@ -152,7 +152,7 @@ def test_f39_a_call_that_takes_too_long_is_left_alone(make: Callable[[], Executo
         }
 
 
-def test_f39_a_function_that_cannot_travel_is_refused_once() -> None:
+def test_f41_a_function_that_cannot_travel_is_refused_once() -> None:
     """Before any task, by an error that says why."""
     lock = threading.Lock()
 
@@ -171,7 +171,7 @@ def test_f39_a_function_that_cannot_travel_is_refused_once() -> None:
         assert 0 == manager.get_summary().failed
 
 
-def test_f39_one_that_never_makes_a_call_ends_the_run() -> None:
+def test_f41_one_that_never_makes_a_call_ends_the_run() -> None:
     """As where the initializer of its workers fails: not for ever made anew."""
 
     def broken() -> Executor:
@@ -184,7 +184,7 @@ def test_f39_one_that_never_makes_a_call_ends_the_run() -> None:
         assert 0 == manager.get_summary().failed
 
 
-def test_f39_a_script_without_its_guard_ends(script: Callable[[str], Script]) -> None:
+def test_f41_a_script_without_its_guard_ends(script: Callable[[str], Script]) -> None:
     """With one error that says what is missing."""
     made = script(UNGUARDED)
     _, said = made.process.communicate(timeout=40)
@@ -194,7 +194,7 @@ def test_f39_a_script_without_its_guard_ends(script: Callable[[str], Script]) ->
     assert "if __name__ == '__main__':" in said.splitlines()[-1]
 
 
-def test_f39_what_makes_an_executor_may_fail() -> None:
+def test_f41_what_makes_an_executor_may_fail() -> None:
     """Whatever it raises or returns: told with its name, before any task."""
 
     def fails() -> Executor:
@@ -213,7 +213,7 @@ def test_f39_what_makes_an_executor_may_fail() -> None:
         TaskManager(f.same, f.double)  # type: ignore[call-overload]
 
 
-def test_f39_an_executor_does_not_travel_to_a_stage() -> None:
+def test_f41_an_executor_does_not_travel_to_a_stage() -> None:
     """It works in the process that made it; a function that makes one does travel."""
     with ThreadPoolExecutor(1) as pool:
         chain = TaskChain([TaskManager(f.double, pool, logger=None)], "process")
@@ -233,7 +233,7 @@ def test_f39_an_executor_does_not_travel_to_a_stage() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_f39_a_copy_of_the_process_does_not_wait_for_threads_that_are_not_there() -> None:
+def test_f41_a_copy_of_the_process_does_not_wait_for_threads_that_are_not_there() -> None:
     """It is told."""
     with ThreadPoolExecutor(1) as pool:
         manager = TaskManager(f.double, pool, logger=None)
@@ -249,7 +249,7 @@ def test_f39_a_copy_of_the_process_does_not_wait_for_threads_that_are_not_there(
         assert 7 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def test_f39_a_stop_gives_back_what_waits_in_the_executor() -> None:
+def test_f41_a_stop_gives_back_what_waits_in_the_executor() -> None:
     """What runs is finished; what has not begun may be run again, and surely has not begun."""
     with ThreadPoolExecutor(1) as pool:
         manager = TaskManager(f.nap, pool, logger=None, deduplicate=False)
@@ -261,7 +261,7 @@ def test_f39_a_stop_gives_back_what_waits_in_the_executor() -> None:
         assert 0 < summary.succeeded < 100
 
 
-def test_f39_a_run_that_is_broken_off_leaves_no_process() -> None:
+def test_f41_a_run_that_is_broken_off_leaves_no_process() -> None:
     """Those of an executor that is ours are killed in the middle of their calls."""
 
     class Breaks(TaskManager):

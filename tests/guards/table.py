@@ -1,6 +1,6 @@
 """The guards, and the test that needs each.
 
-A row is a demand (F1 to F39, docs/contributing.md), what the guard is for, the file and the function that it
+A row is a demand (F1 to F41, docs/contributing.md), what the guard is for, the file and the function that it
 stands in, the edit that takes it out, a file of tests, and what pytest's -k selects there.
 """
 
@@ -52,6 +52,7 @@ WATCH, ENDS = "_platform/watch.py", "_platform/processes.py"
 THREAD, ASYNC, KEPT = "_runners/thread.py", "_runners/asynchronous.py", "_runners/kept.py"
 RUN, RECORDER, FAILING = "_run/run.py", "_run/recorder.py", "_run/failing.py"
 RATE, KEYED, BY_KEY = "_rules/rate.py", "_rules/keyed.py", "test_rate_key.py"
+EXECUTOR, POOLS, LOSSES = "_runners/executor.py", "_runners/pools.py", "_rules/losses.py"
 ROUND, INTAKE, LINK, STAGE = "_chain/round.py", "_chain/intake.py", "_chain/link.py", "_chain/stage.py"
 
 JOURNALED, PENDING = "_journal/record.py", "_journal/pending.py"
@@ -255,5 +256,13 @@ GUARDS = [
     Guard("F39", "a thread waits until the one before it has made its calls", "_runners/thread_worker.py", "take_batches", never("worker.before is not None"), "test_max_tasks.py", "ready_first and thread"),
     Guard("F39", "what lies before threads that take nothing comes home at a stop", THREAD, "ThreadRunner._take_back", instead("lambda self: None"), "test_max_tasks.py", "a_stop_when_all"),
     Guard("F39", "idle workers are told goodbye before those left are killed, at exit", KEPT, "KeptRunner.close_at_exit", instead("lambda self: None"), "test_worker_state.py", "interpreters_exit"),
+    Guard("F41", "an executor that is ours and breaks is made anew", EXECUTOR, "ExecutorRunner._renew", turned("self._pool.ours", "False"), "test_faults_executors.py", "killed_from_outside"),
+    Guard("F41", "what was lost too often runs alone", LOSSES, "Losses.parts", turned("FORGIVEN", "99"), "test_losses.py", "runs_alone"),
+    Guard("F41", "a suspect waits until nothing else is in flight", EXECUTOR, "ExecutorRunner._hand_out", turned("suspected", "False"), "test_faults_executors.py", "of_a_thousand and processes"),
+    Guard("F41", "one that was passed in is not shut down", POOLS, "Pool.close", turned("self.ours", "True"), "test_faults_executors.py", "is_not_shut_down"),
+    Guard("F41", "one that never makes a call is not made for ever", EXECUTOR, "ExecutorRunner._judge", turned("never is not None", "False"), "test_faults_executors.py", "never_makes_a_call"),
+    Guard("F41", "a copy of the process is told", POOLS, "Pool.__init__", turned("is not this_process()", "is None"), "test_faults_executors.py", "a_copy_of_the_process"),
+    Guard("F41", "its processes are killed where a run is broken off", POOLS, "end", without("process.kill"), "test_faults_executors.py", "leaves_no_process"),
+    Guard("F41", "a passed-in executor is refused in a stage", "_chain/plans.py", "refuse_executors", never("isinstance"), "test_faults_executors.py", "does_not_travel"),
 ]
 # fmt: on

@@ -84,7 +84,7 @@ class Packed:
         return wire.dumps((refusal, cause, whereabouts(), began, clock(), items))
 
     def _items(self, func: Callable[..., Any]) -> Iterator[tuple[list[int], list[int], list[bytes]]]:
-        """The first position and frames of outcomes; or what is given back, and of that what was begun."""
+        """The first position and the frames of outcomes; or what is given back, and what was begun."""
         home = this_process()
         invoke = invoker(func, self.unpack)
         if not self.plain:
@@ -182,7 +182,7 @@ def _close_states() -> None:
 
 
 def _close_at_end(known: Known) -> None:
-    """At the end of this process, also where it is one of multiprocessing's, to which atexit is nothing."""
+    """When this process ends, also one of multiprocessing: there is no atexit in that."""
     global _ends
     if known.states is not None and _ends is not this_process():
         _ends = this_process()
