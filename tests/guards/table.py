@@ -261,7 +261,7 @@ GUARDS = [
     Guard("F41", "a suspect waits until nothing else is in flight", EXECUTOR, "ExecutorRunner._hand_out", turned("suspected", "False"), "test_faults_executors.py", "of_a_thousand and processes"),
     Guard("F41", "one that was passed in is not shut down", POOLS, "Pool.close", turned("self.ours", "True"), "test_faults_executors.py", "is_not_shut_down"),
     Guard("F41", "one that never makes a call is not made for ever", EXECUTOR, "ExecutorRunner._judge", turned("never is not None", "False"), "test_faults_executors.py", "never_makes_a_call"),
-    Guard("F41", "a copy of the process is told", POOLS, "Pool.__init__", turned("is not this_process()", "is None"), "test_faults_executors.py", "a_copy_of_the_process"),
+    Guard("F41", "a copy of the process is told", POOLS, "Pool.__init__", turned("_homes.get(given, this_process()) is not this_process()", "False"), "test_faults_executors.py", "a_copy_of_the_process"),
     Guard("F41", "its processes are killed where a run is broken off", POOLS, "end", without("process.kill"), "test_faults_executors.py", "leaves_no_process"),
     Guard("F41", "a passed-in executor is refused in a stage", "_chain/plans.py", "refuse_executors", never("isinstance"), "test_faults_executors.py", "does_not_travel"),
 ]
