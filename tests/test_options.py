@@ -244,7 +244,7 @@ def test_a_wrong_value_is_refused(option: str, value: Any) -> None:
     assert f"{right}; got {value!r}" == str(caught.value)
 
 
-@pytest.mark.parametrize(("option", "value", "kept"), RIGHT, ids=str)
+@pytest.mark.parametrize(("option", "value", "kept"), RIGHT, ids=steady)
 def test_a_right_value_is_kept(option: str, value: Any, kept: Any) -> None:
     """It can be read on the manager, numbers of seconds as floats and types as a tuple."""
     manager = manager_with(option, value)

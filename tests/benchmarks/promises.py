@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.kills.driver import run
+from tests.limits.__main__ import MODES, measure
 
 from task_manager import TaskManager
 
@@ -118,6 +119,15 @@ def a_model() -> str:
     return f"{summary.succeeded} results, {loaded} models loaded, {megabytes:.0f} MB a worker"
 
 
+def a_rate() -> str:
+    """The worst of the modes, for ten seconds each."""
+    measured = [measure(mode, "2000/s", seconds=10.0, call_seconds=0.0, keys=1) for mode in MODES]
+    calls = sum(calls for calls, _, _ in measured)
+    most = max(most for _, most, _ in measured)
+    share = min(share for _, _, share in measured)
+    return f"{calls:,} calls, {most:,} in the worst second, {share:.1%} of the rate reached"
+
+
 PROMISES: dict[str, Callable[[], str]] = {
     "1,000 tasks in 2 processes, one dies of a segmentation fault": a_crash,
     "100 tasks in 2 processes, one hangs, task_timeout=1.0": a_hang,
@@ -126,6 +136,7 @@ PROMISES: dict[str, Callable[[], str]] = {
     "Ctrl-C in the middle of a run in 2 processes": a_ctrl_c,
     "20,000 tasks in 4 threads, with a journal, the script killed 20 times": kills,
     "20,000 rows in 2 processes, worker_state loads 500 MB": a_model,
+    "rate_limit='2000/s' in each mode, every tenth task is retried": a_rate,
 }
 
 
