@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -50,6 +51,33 @@ def make():
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 TaskManager(abs, make, logger=None).start([1])
+"""
+
+INTERRUPTED = """
+import time
+from concurrent.futures import ProcessPoolExecutor
+from task_manager import TaskManager
+
+def work(number):
+    time.sleep(0.05)
+    return number
+
+def make():
+    return ProcessPoolExecutor(2)
+
+class Tells(TaskManager):
+    def process_result(self, task, result):
+        if task == 10:
+            print("at work", flush=True)
+        return result
+
+if __name__ == "__main__":
+    manager = Tells(work, make, logger=None)
+    try:
+        manager.start(range(1000))
+    except KeyboardInterrupt:
+        summary = manager.get_summary()
+        print(summary.failed, summary.succeeded == len(manager.get_result_dict()) > 0, flush=True)
 """
 
 PACKAGES = {"processes": "concurrent.futures", "dask": "distributed"}
@@ -192,6 +220,33 @@ def test_f41_a_script_without_its_guard_ends(script: Callable[[str], Script]) ->
     assert 1 == made.process.returncode
     assert "WorkerStartError" in said.splitlines()[-1]
     assert "if __name__ == '__main__':" in said.splitlines()[-1]
+
+
+def test_f41_a_ctrl_c_in_the_terminal_fails_no_task(script: Callable[[str], Script]) -> None:
+    """It comes to all processes; the calls that run are broken off with the run, and nothing is left."""
+    made = script(INTERRUPTED)
+    made.wait_for("at work")
+    os.killpg(made.process.pid, signal.SIGINT)
+    printed, _ = made.process.communicate(timeout=40)
+
+    assert "0 True\n" == printed
+    assert [] == made.left_after(5)
+
+
+def test_f41_a_call_does_not_fail_of_a_ctrl_c() -> None:
+    """A process that gets it alone finishes its calls; between two batches it may die of it."""
+
+    class Interrupts(TaskManager):
+        def process_result(self, task: Any, result: Any) -> Any:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(result[0], signal.SIGINT)
+            return result
+
+    with Interrupts(f.worker_after_a_nap, processes, logger=None) as manager:
+        summary = manager.start([(n, 0.1) for n in range(10)])
+
+    assert {WorkerDiedError} >= {type(error) for error in manager.get_error_dict().values()}
+    assert 10 == summary.succeeded + summary.failed
 
 
 def test_f41_what_makes_an_executor_may_fail() -> None:

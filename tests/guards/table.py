@@ -263,6 +263,7 @@ GUARDS = [
     Guard("F41", "one that never makes a call is not made for ever", EXECUTOR, "ExecutorRunner._judge", turned("never is not None", "False"), "test_faults_executors.py", "never_makes_a_call"),
     Guard("F41", "a copy of the process is told", POOLS, "Pool.__init__", turned("_homes.get(given, this_process()) is not this_process()", "False"), "test_faults_executors.py", "a_copy_of_the_process"),
     Guard("F41", "its processes are killed where a run is broken off", POOLS, "end", without("process.kill"), "test_faults_executors.py", "leaves_no_process"),
+    Guard("F41", "a call does not fail of a Ctrl-C", "_runners/packed.py", "deaf_to_ctrl_c", instead("contextlib.nullcontext"), "test_faults_executors.py", "call_does_not_fail"),
     Guard("F41", "a passed-in executor is refused in a stage", "_chain/plans.py", "refuse_executors", never("isinstance"), "test_faults_executors.py", "does_not_travel"),
 ]
 # fmt: on

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import threading
 from collections import OrderedDict
@@ -77,7 +79,8 @@ class Packed:
                 refusal = wire.cannot_load("function", error)
             else:
                 try:
-                    items = called_with_state(known, self._items)
+                    with deaf_to_ctrl_c():
+                        items = called_with_state(known, self._items)
                 except WorkerStartError as error:
                     refusal, why = str(error), error.__cause__
                     cause = None if why is None else tuple(wire.pack_failure(Failure(why, type(why))))
@@ -114,6 +117,20 @@ def make_calls(parcel: Any) -> Any:
 def ready(_: None = None) -> bool:
     """What an executor is given first: that it has come up is known by the answer."""
     return True
+
+
+@contextlib.contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """The terminal tells all processes of a script; the one with the run decides what comes of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
 def whereabouts() -> Whereabouts:
