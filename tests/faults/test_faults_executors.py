@@ -32,16 +32,6 @@ def processes() -> Executor:
     return ProcessPoolExecutor(2)
 
 
-def loky() -> Executor:
-    from loky import ProcessPoolExecutor as OfLoky
-
-    return OfLoky(2, timeout=None)  # type: ignore[no-any-return]
-
-
-def named(name: str) -> Any:
-    return {"processes": processes, "loky": loky}.get(name, name)
-
-
 UNGUARDED = """
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -80,8 +70,6 @@ if __name__ == "__main__":
         print(summary.failed, summary.succeeded == len(manager.get_result_dict()) > 0, flush=True)
 """
 
-PACKAGES = {"processes": "concurrent.futures", "dask": "distributed"}
-
 
 def trouble(folder: str, number: int) -> int:
     """One kills its worker, one raises, eleven fail at first."""
@@ -94,14 +82,10 @@ def trouble(folder: str, number: int) -> int:
     return number
 
 
-@pytest.mark.parametrize("name", ["processes", "loky", "dask", "ray"])
-def test_f41_of_a_thousand_only_the_one_that_kills_and_the_one_that_raises(
-    name: str, calls: Path
-) -> None:
+def test_f41_of_a_thousand_only_the_one_that_kills_and_the_one_that_raises(calls: Path) -> None:
     """998 results, a WorkerDiedError and a ValueError: what was lost beside them runs once more."""
-    pytest.importorskip(PACKAGES.get(name, name))
     tasks = [(str(calls), number) for number in range(1000)]
-    with TaskManager(trouble, named(name), logger=None, retry_delay=0.01) as manager:
+    with TaskManager(trouble, processes, logger=None, retry_delay=0.01) as manager:
         summary = manager.start(tasks)
         errors = {task[1]: type(error) for task, error in manager.get_error_dict().items()}
 

@@ -258,7 +258,7 @@ GUARDS = [
     Guard("F39", "idle workers are told goodbye before those left are killed, at exit", KEPT, "KeptRunner.close_at_exit", instead("lambda self: None"), "test_worker_state.py", "interpreters_exit"),
     Guard("F41", "an executor that is ours and breaks is made anew", EXECUTOR, "ExecutorRunner._renew", turned("self._pool.ours", "False"), "test_faults_executors.py", "killed_from_outside"),
     Guard("F41", "what was lost too often runs alone", LOSSES, "Losses.parts", turned("FORGIVEN", "99"), "test_losses.py", "runs_alone"),
-    Guard("F41", "a suspect waits until nothing else is in flight", EXECUTOR, "ExecutorRunner._hand_out", turned("suspected", "False"), "test_faults_executors.py", "of_a_thousand and processes"),
+    Guard("F41", "a suspect waits until nothing else is in flight", EXECUTOR, "ExecutorRunner._hand_out", turned("suspected", "False"), "test_faults_executors.py", "of_a_thousand"),
     Guard("F41", "one that was passed in is not shut down", POOLS, "Pool.close", turned("self.ours", "True"), "test_faults_executors.py", "is_not_shut_down"),
     Guard("F41", "one that never makes a call is not made for ever", EXECUTOR, "ExecutorRunner._judge", turned("never is not None", "False"), "test_faults_executors.py", "never_makes_a_call"),
     Guard("F41", "a copy of the process is told", POOLS, "Pool.__init__", turned("_homes.get(given, this_process()) is not this_process()", "False"), "test_faults_executors.py", "a_copy_of_the_process"),
