@@ -242,9 +242,7 @@ def test_f41_what_makes_an_executor_may_fail() -> None:
     def makes_none() -> Any:
         return None
 
-    with pytest.raises(
-        WorkerStartError, match=re.escape("fails() cannot make an executor: OSError: no")
-    ):
+    with pytest.raises(WorkerStartError, match=re.escape("fails cannot make an executor: OSError: no")):
         TaskManager(f.same, fails, logger=None).start([1])
     with pytest.raises(ConfigurationError, match=r"makes_none.* must return a concurrent.futures.Execu"):
         TaskManager(f.same, makes_none, logger=None).start([1])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -21,7 +20,7 @@ from .._repr import name_of, short_repr
 from .._rules.batch_size import TARGET
 from ..errors import ConfigurationError
 from . import MODES, Mode
-from .pools import calls_here, remember_home, workers_of
+from .pools import Named, calls_here, remember_home, workers_of
 
 GROUP = "task_manager.modes"  # entry points: each a function of an address that makes an executor
 WORTH = 0.2  # seconds of work that a batch is worth on an engine: it costs 1 to 6 ms to hand one over
@@ -29,7 +28,7 @@ TOLL = 0.0025  # seconds that its scheduler, which all workers share, has to do 
 _RUNNER = (".executor", "ExecutorRunner")
 
 
-class Named(NamedTuple):
+class Known(NamedTuple):
     """An executor that is known by a name.
 
     needs: The package that has to be installed. extra: What installs it with ours.
@@ -44,10 +43,10 @@ class Named(NamedTuple):
     worth: float = WORTH
 
 
-EXECUTORS: dict[str, Named] = {
-    "loky": Named("loky", "loky", ".loky", addressed=False, worth=0.05),
-    "dask": Named("distributed", "dask", ".dask"),
-    "ray": Named("ray", "ray", ".ray"),
+EXECUTORS: dict[str, Known] = {
+    "loky": Known("loky", "loky", ".loky", addressed=False, worth=0.05),
+    "dask": Known("distributed", "dask", ".dask"),
+    "ray": Known("ray", "ray", ".ray"),
 }
 
 
@@ -62,7 +61,7 @@ def mode_of(given: Any, address: str | None = None) -> Mode:
         if given in MODES:
             return MODES[given]
         make, worth = _maker(given)
-        return _mode(given, partial(make, address), worth)
+        return _mode(given, Named(_make_named, given, make, address), worth)
     if isinstance(given, Executor):
         remember_home(given)
         ours = isinstance(given, ThreadPoolExecutor | ProcessPoolExecutor)
@@ -127,6 +126,10 @@ def _maker(name: str) -> tuple[Callable[[str | None], Executor], float]:
             f"execution_mode={name!r} cannot be loaded from {found[0].value}: "
             f"{type(error).__name__}: {error}"
         ) from error
+
+
+def _make_named(name: str, make: Callable[[str | None], Executor], address: str | None) -> Executor:
+    return make(address)
 
 
 def _takes_nothing(function: Callable[..., Any]) -> bool:

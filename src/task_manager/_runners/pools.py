@@ -11,6 +11,7 @@ import inspect
 import weakref
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from .._platform import this_process
@@ -21,6 +22,11 @@ from .packed import ready
 
 TIME_TO_COME_UP = 30.0  # seconds that a first call is waited for, where the second one has failed
 _TELLS = ("_max_workers", "max_workers", "num_workers")  # of the stdlib and loky; executorlib; mpi4py
+
+
+class Named(partial[Executor]):
+    """Makes an executor that a user has picked by a name, which is its first argument."""
+
 
 _homes: weakref.WeakKeyDictionary[Executor, object] = weakref.WeakKeyDictionary()
 
@@ -149,15 +155,19 @@ def _made_by(make: Any) -> Executor:
         if isinstance(error, ConfigurationError | WorkerStartError):
             raise
         raise WorkerStartError(
-            f"execution_mode: {name_of(make)}() cannot make an executor: {_said(error)}"
+            f"execution_mode={_title(make)} cannot make an executor: {_said(error)}"
         ) from error
     if not isinstance(executor, Executor):
         raise ConfigurationError(
-            f"execution_mode: {name_of(make)}() must return a concurrent.futures.Executor; "
-            f"got {executor!r}"
+            f"execution_mode={_title(make)} must return a concurrent.futures.Executor; got {executor!r}"
         )
     remember_home(executor)
     return executor
+
+
+def _title(make: Any) -> str:
+    """What stands behind `execution_mode=`: of one that is known by a name, that name."""
+    return repr(make.args[0]) if isinstance(make, Named) else name_of(make)
 
 
 def _said(error: BaseException) -> str:
