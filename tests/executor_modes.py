@@ -52,7 +52,9 @@ for way in WANTED:
     if way in ("dask", "loky"):
         functions.DAEMONS.append(way)
     with TaskManager(functions.same, **OPTIONS[way], logger=None) as manager:
-        manager.start([1])  # what it starts once in a process is there before the first test
+        manager.start(
+            [1, "x" * 5_000_000]
+        )  # what it starts once in a process is there before the first test
 
 _options_of = functions.options_of
 functions.options_of = options_of
