@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import re
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from multiprocessing import get_all_start_methods
@@ -55,7 +56,7 @@ class Awaited:
 
 def steady(value: Any) -> str:
     """A name for a value: the same in every process that collects the tests."""
-    return str(value).replace(repr(plain), plain.__name__)
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 NUMBERS = [True, "1", [1], math.nan, math.inf, -math.inf, 1j, Decimal(1)]

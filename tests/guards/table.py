@@ -122,6 +122,7 @@ GUARDS = [
     Guard("F10", "programs that a worker runs end with it", ENDS, "kill_left_behind", instead("lambda process: None"), TIMEOUTS, "f06_what_a_worker_has_started and fork"),
     Guard("F11", "at exit children are killed before they are waited for", LIFE, "_kill_the_rest", without("kill()"), STOPPING, "f11_a_script_that_ends and (fork or chain)"),
     Guard("F11", "a dropped manager ends its runner", KEPT, "close_idle", instead("lambda runner, turn: None"), RUNS, "f11 and (thread or fork)"),
+    Guard("F12", "thread: a goodbye that was not taken yet is put back", THREAD, "ThreadRunner.not_begun", turned("range(goodbyes)", "()"), "test_wake.py", "f12"),
     Guard("F12", "a stage that is through is waited for", CHILD, "Child.end", without("end_process"), STOPPING, "f12 and chain"),
     Guard("F13", "the error of the input is kept back", "_run/source.py", "IterableSource.read", catching(NONE), CONFORMANCE, "f13 and (serial or thread or async or fork)"),
     Guard("F13", "it is raised at the end of a chain", "chain.py", "TaskChain._answer", never("source.error"), CHAIN, "f13"),

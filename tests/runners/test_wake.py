@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -101,3 +102,23 @@ def test_an_input_that_waits_is_not_looked_at(mode: str) -> None:
 
     assert 2 == summary.succeeded
     assert len(looks) < 50
+
+
+def test_f12_threads_that_have_no_turn_at_the_end_of_a_run_end_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a busy machine: what was begun is looked for before a thread has taken its goodbye."""
+    runner = ThreadRunner(f.same, Orders(2))
+    for task in (1, 2):
+        runner.submit(Batch([task], [task], [task], False, [1]))
+        while not runner.collect(0.1):
+            pass
+    before = sys.getswitchinterval()
+    monkeypatch.setattr(threading.Thread, "join", lambda *_: None)
+    sys.setswitchinterval(60.0)  # seconds that this thread goes on, unless it waits
+    try:
+        runner.close()
+        assert [] == runner.not_begun()
+    finally:
+        sys.setswitchinterval(before)
+    monkeypatch.undo()  # and the fixture of all tests sees whether they have ended

@@ -144,11 +144,16 @@ class ThreadRunner:
         found: list[tuple[Batch, Sequence[int]]] = [
             (batch, range(len(batch))) for batch in self._handing
         ]
+        goodbyes = 0  # of threads that have not been given a turn yet: without theirs they would wait on
         with suppress(Empty):
             while True:
                 batch = self._inbox.get_nowait()
-                if batch is not None:
+                if batch is None:
+                    goodbyes += 1
+                else:
                     found.append((batch, range(len(batch))))
+        for _ in range(goodbyes):
+            self._inbox.put(None)
         for worker in self._ended:
             batch, (position, began) = worker.batch, worker.slot
             if batch is not None and (began == NEVER or clock() - began >= PROMPT):
