@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -124,6 +124,46 @@ def fail_on_odd(x: int) -> int:
     return x
 
 
+def uneven(x: int) -> int:
+    """Some take long, some fail once, some fail."""
+    if x % 40 == 3:
+        time.sleep(0.003)
+    if x % 40 == 7 and not os.path.exists(f"uneven-{x}"):
+        Path(f"uneven-{x}").touch()
+        raise ConnectionError(x)
+    if x % 40 == 39:
+        raise ValueError(x)
+    return x
+
+
+def counted_state() -> Iterator[int]:
+    """Leaves a mark for each that is made, and one for each that is cleaned up."""
+    with Path("made").open("a") as file:
+        file.write("+")
+    yield 1000
+    with Path("made").open("a") as file:
+        file.write("-")
+
+
+def with_state(state: int, n: int) -> int:
+    return state + n
+
+
+def halve_of_fours(x: int) -> int:
+    if x % 4:
+        raise LookupError(f"no four: {x}")
+    return x // 2
+
+
+def count_here(n: int) -> int:
+    return count_calls("calls", n)
+
+
+def again(n: int) -> int:
+    time.sleep(0.001)
+    return n
+
+
 def fail_on_seven(x: int) -> int:
     if x == 7:
         raise ValueError("seven")
@@ -141,6 +181,10 @@ class Thing:
 
     def __init__(self, n: int) -> None:
         self.n = n
+
+
+def thing(n: int) -> Thing:
+    return Thing(n)
 
 
 class Custom(BaseException):

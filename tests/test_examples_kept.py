@@ -39,6 +39,39 @@ def test_songs_survive_a_kill(tmp_path, end):
     assert 43 == len(halves(tmp_path))
 
 
+# ------------------------------------------------------------------ make_thumbnails
+
+
+def thumbnails(folder):
+    path = folder / "thumbnails.gray"
+    return path.stat().st_size // 256 if path.exists() else 0
+
+
+def test_a_torn_picture_costs_one_thumbnail(tmp_path):
+    """It is blank, in its place; every other one has its own."""
+    lines, _ = run("make_thumbnails", tmp_path, 60)
+    sheet = (tmp_path / "thumbnails.gray").read_bytes()
+
+    assert {"tasks": 60, "succeeded": 59, "failed": 1} == counts(lines)
+    assert [17] == [n for n in range(60) if not any(sheet[256 * n : 256 * (n + 1)])]
+    assert "60 thumbnails in thumbnails.gray, 0 of them from before" == lines[-1]
+
+
+@pytest.mark.parametrize("end", [kill, interrupt])
+def test_a_sheet_goes_on_where_it_was(tmp_path, end):
+    """What is in the file is not made again, and in the end it is as if nothing had happened."""
+    end("make_thumbnails", tmp_path, 400, until=lambda: thumbnails(tmp_path) >= 60)
+    with (tmp_path / "thumbnails.gray").open("ab") as sheet:
+        sheet.write(b"half of a thumbnail")
+    lines, _ = run("make_thumbnails", tmp_path, 400)
+    whole = (tmp_path / "thumbnails.gray").read_bytes()
+    (tmp_path / "thumbnails.gray").unlink()
+    run("make_thumbnails", tmp_path, 400)
+
+    assert counts(lines)["tasks"] <= 340
+    assert (tmp_path / "thumbnails.gray").read_bytes() == whole
+
+
 # ------------------------------------------------------------------ download_parse_insert
 
 DOCUMENTS = 100

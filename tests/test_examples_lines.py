@@ -9,6 +9,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 SCENARIOS = [
     "crawl_sites",
     "transcode_files",
+    "make_thumbnails",
     "paid_api",
     "download_parse_insert",
     "simulate_overnight",

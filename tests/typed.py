@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, assert_type
 
-from task_manager import Journal, ProgressManager, Summary, TaskChain, TaskLogger, TaskManager
+from task_manager import Journal, Outcome, ProgressManager, Summary, TaskChain, TaskLogger, TaskManager
 from task_manager.events import Attempted, Event
 from task_manager.options import ChainMode, ExecutionMode, ManagerOptions
 
@@ -74,6 +74,13 @@ def plain_functions() -> None:
     assert_type(manager, TaskManager[str, int])
     assert_type(manager.start(["a"]), Summary)
     assert_type(manager.get_result_dict(), Mapping[str, int])
+    for outcome in manager.stream(["a"], ordered=True, keep_results="errors"):
+        assert_type(outcome, Outcome[str, int])
+        assert_type(outcome.task, str)
+        assert_type(outcome.result, int | None)
+        assert_type(outcome.error, BaseException | None)
+        outcome.result = 1  # type: ignore[misc]
+    manager.stream([1])  # type: ignore[list-item]
     assert_type(manager.get_error_dict(), Mapping[str, BaseException])
     assert_type(TaskManager(drop), TaskManager[int, None])
     assert_type(TaskManager(maybe), TaskManager[int | None, str | None])
@@ -275,6 +282,9 @@ def chains(stages: list[TaskManager]) -> None:
     assert_type(chain.start_chain(["a"]), Summary)
     assert_type(chain.get_final_result_dict(), Mapping[str, str])
     assert_type(chain.get_final_error_dict(), Mapping[str, BaseException])
+    for outcome in chain.stream(["a"], ordered=True):
+        assert_type(outcome, Outcome[str, str])
+    chain.stream([1])  # type: ignore[list-item]
     chain.start([1])  # type: ignore[list-item]
     chain.add_stage(length)  # type: ignore[arg-type]
 

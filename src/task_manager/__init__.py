@@ -7,6 +7,7 @@ with TaskManager(fetch, execution_mode="thread", worker_limit=20) as manager:
     results, errors = manager.get_result_dict(), manager.get_error_dict()
 """
 
+from ._outcome import Outcome
 from ._run.queues import END
 from ._summary import ErrorKind, Summary
 from .chain import TaskChain
@@ -52,6 +53,7 @@ __all__ = [
     "Journal",
     "JournalError",
     "NotInitializedError",
+    "Outcome",
     "ProcessResultError",
     "ProgressManager",
     "RateKeyError",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from ._hooks import Hooks, check_assigned_hooks
+from ._notice import Notice
 from ._repr import name_of
 from ._rules.ends import Ends
 from ._rules.retry import RetryPolicy
 from ._run.plan import Plan
+from ._run.results import Keeps
+from ._run.runs import Runs
+from ._run.source import Input
 from ._runners import Orders
 from ._runners.modes import mode_of
 from .events import Observer
@@ -57,6 +62,23 @@ def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
         ends=Ends(manager.max_failures, manager.deadline),
         observers=(*(observer for made in _OBSERVERS for observer in made(manager)), *more),
     )
+
+
+def plan_of_start(manager: Manager, runs: Runs, source: Input, keeps: Keeps | None = None) -> Plan:
+    """The same, of a start of its own: with those who are told of its input, and of failures at the end.
+
+    runs: What it keeps. keeps: In the place of its option.
+    """
+    kept = manager.keep_results if keeps is None else keeps
+    notice = Notice(
+        name_of_function(manager),
+        [manager.show_progress],
+        [manager.logger],
+        kept,
+        runs.unsaid,
+        lambda: runs.results.errors(),
+    )
+    return replace(plan_of(manager, [*source.observers, notice]), keeps=kept)
 
 
 def name_of_function(manager: Manager) -> str:

@@ -28,6 +28,8 @@ STUCK = 0.5  # seconds without a safe place since a signal came; then the next e
 REMEMBERED = 8  # errors out of handlers, the latest
 DEEP = 20  # errors of a chain of contexts that are looked at
 
+NUMBERS = tuple(signal.valid_signals())  # once: to ask takes longer than all the rest of `held`
+
 _last_ctrl_c = -math.inf  # when SIGINT came last while some were active, by `monotonic`
 
 _context: Any = vars(BaseException)["__context__"]  # whatever an error's class makes of the name
@@ -69,7 +71,12 @@ class HeldSignals:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[HeldSignals]:
-        """Hold back from here on, except where `through` or `allowed` says otherwise."""
+        """Hold back from here on, except where `through` or `allowed` says otherwise.
+
+        May be done again when it is over, as by a run that lets its caller go on between two steps.
+        """
+        self._handlers, self._waiting = {}, []
+        self._since, self._over = math.inf, False
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -78,7 +85,7 @@ class HeldSignals:
                 # First: a handler that raises while others are still being replaced is `_take` already,
                 # and looks here whether its run is the one that holds back.
                 _active.append(self)
-                for number in signal.valid_signals():
+                for number in NUMBERS:
                     handler = signal.getsignal(number)
                     if callable(handler):
                         self._handlers[number] = handler

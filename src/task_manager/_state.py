@@ -9,7 +9,8 @@ own in `_runners`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from types import CoroutineType
 from typing import Any
 
@@ -23,6 +24,14 @@ from .errors import WorkerStartError
 Maker = Callable[[], Any]
 
 TIME_TO_CLEAN_UP = 10.0  # seconds that closing a runner waits, all together, for clean-ups to end
+
+
+async def _nothing() -> AsyncGenerator[None, None]:
+    yield
+
+
+# What functions with these decorators return, and generator functions do not.
+_CONTEXTS = (type(contextmanager(lambda: iter(()))()), type(asynccontextmanager(_nothing)()))
 
 # A state that nobody holds any more, as in a forked copy of its process, would clean up all the same,
 # since that is what happens to a generator: a connection of its parent's would be closed.
@@ -80,7 +89,13 @@ def set_up(make: Maker) -> State:
     if type(value) is CoroutineType:
         value.close()
         raise WorkerStartError(
-            f"worker_state={name} returned a coroutine, which nothing awaits in this mode"
+            f"worker_state={name} returned a coroutine, which nothing awaits: in async mode give the"
+            " coroutine function itself, or functools.partial of it; in other modes a plain function"
+        )
+    if issubclass(type(value), _CONTEXTS):
+        raise WorkerStartError(
+            f"worker_state={name} returned a context manager, which nothing enters: leave the decorator"
+            " @contextmanager out, as a generator function is cleaned up after its yield"
         )
     return State(name, value, generator)
 

@@ -27,8 +27,8 @@ STOPPED_AT_ONCE = "stop(), called twice"
 class StoppedAtOnce(BaseException):
     """Ends a run whose Stop wants that what runs is ended, too. Never seen by who called `start`."""
 
-    def __init__(self, stop: Stop) -> None:
-        super().__init__(STOPPED_AT_ONCE)
+    def __init__(self, stop: Stop, why: str = STOPPED_AT_ONCE) -> None:
+        super().__init__(why)
         self.stop = stop
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, Generic, NamedTuple, SupportsIndex, overload
+from typing import Any, SupportsIndex, overload
 
 from . import _options as options
-from ._chain.book import Book
-from ._chain.process import run_in_processes, run_in_processes_async
-from ._chain.serial import run_in_serial, run_in_serial_async
+from ._chain.face import ChainStreams
+from ._chain.modes import CHAIN_MODES
 from ._chain.starts import Starts, Wanted
 from ._door import Row, door
 from ._generic import R, Result, T, Task
@@ -31,24 +30,6 @@ from .options import ChainMode
 __all__ = ["TaskChain"]
 
 
-class Ways(NamedTuple):
-    """How the stages run: told them, the initial tasks and the book, it answers with the first error out
-    of a stage's handle_error. start_async: The same, in the running event loop.
-    """
-
-    start: Callable[[Sequence[TaskManager[Any, Any]], Source, Book], BaseException | None]
-    start_async: Callable[
-        [Sequence[TaskManager[Any, Any]], Source, Book], Awaitable[BaseException | None]
-    ]
-
-
-# By the name that a user picks.
-# They are imported now, and not when first needed: what they bind by name, as the clock, is to be the
-# true one, whatever a test of other code puts into those modules for the time of a start.
-CHAIN_MODES: dict[str, Ways] = {
-    "serial": Ways(run_in_serial, run_in_serial_async),
-    "process": Ways(run_in_processes, run_in_processes_async),
-}
 _failed: Callable[[], None] = lambda: None  # noqa: E731 - the initial tasks that have failed
 _AWAITED = "await chain.start_chain_async(tasks)"
 
@@ -97,7 +78,7 @@ _CHAIN = {
 
 
 @door("chain", _CHAIN, "_starts", "_turn")
-class TaskChain(Generic[T, R]):
+class TaskChain(ChainStreams[T, R]):
     """Runs tasks through stages; each stage's result is the task of the next one.
 
     stages: The managers, in order. Each stage works in its own execution mode, with its own

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Concatenate, Literal, Self, Unpack, overload
 
 from . import _options as options
 from ._door import door
 from ._generic import More, R, Result, T, Task
-from ._hooks import HOOKS, Hooks, check_hooks, warn_of_near_names
-from ._notice import Notice
-from ._plan import name_of_function, name_of_mode, plan_of
+from ._hooks import HOOKS, check_hooks, warn_of_near_names
+from ._plan import name_of_function, name_of_mode, plan_of, plan_of_start
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.plan import Plan
 from ._run.pump import refuse_running_loop
 from ._run.runs import Runs
 from ._run.source import Input, IterableSource
 from ._signals import HeldSignals
+from ._streams import Streams
 from ._summary import Summary
 from .errors import NotInitializedError
 from .events import Observer
@@ -29,7 +35,7 @@ __all__ = ["TaskManager"]
 
 
 @door("manager", options.MANAGER, "_runs")
-class TaskManager(Hooks[T, R]):
+class TaskManager(Streams[T, R]):
     """Runs a function over tasks and accounts for every task: a result, or the error.
 
     func: Called once for each attempt. A tuple task is unpacked into its positional arguments,
@@ -205,7 +211,7 @@ class TaskManager(Hooks[T, R]):
         """
         with HeldSignals().held() as signals:
             source = signals.through(input_of, task_list, _AWAITED)
-            return self._runs.start(plan_of(self, self._told(source)), source, signals)
+            return self._runs.start(plan_of_start(self, self._runs, source), source, signals)
 
     async def start_async(self, task_list: AsyncTasks[T]) -> Summary:
         """The same, awaited in the caller's event loop; it works in every execution mode.
@@ -217,7 +223,7 @@ class TaskManager(Hooks[T, R]):
         """
         with HeldSignals().held() as signals:
             source = signals.through(awaited_input_of, task_list, _AWAITED)
-            return await self._runs.start_async(plan_of(self, self._told(source)), source, signals)
+            return await self._runs.start_async(plan_of_start(self, self._runs, source), source, signals)
 
     def stop(self) -> bool:
         """End the run that is going on: calls that run are finished, nothing more is begun or read.
@@ -290,16 +296,7 @@ class TaskManager(Hooks[T, R]):
     def _again(self) -> tuple[Plan, Input]:
         """A run of what has failed."""
         source = IterableSource(self._runs.failed(plan_of(self)))
-        return plan_of(self, self._told(source)), source
-
-    def _told(self, source: Input) -> list[Observer]:
-        """Who is told of a run besides the observers that the options name."""
-        runs = self._runs
-        drawn, logs, kept = [self.show_progress], [self.logger], self.keep_results
-        notice = Notice(
-            name_of_function(self), drawn, logs, kept, runs.unsaid, lambda: runs.results.errors()
-        )
-        return [*source.observers, notice]
+        return plan_of_start(self, self._runs, source), source
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 import resource
 import signal
@@ -11,7 +13,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import psutil
 from tests.kills.driver import run
 from tests.limits.__main__ import MODES, measure
 
@@ -128,6 +132,39 @@ def a_rate() -> str:
     return f"{calls:,} calls, {most:,} in the worst second, {share:.1%} of the rate reached"
 
 
+def double(n: int) -> int:
+    return 2 * n
+
+
+async def double_later(n: int) -> int:
+    return 2 * n
+
+
+def a_stream() -> str:
+    """Outcomes, and what the last 49 in each mode leave behind: the first one may start servants."""
+    taken = left = 0
+    for mode in MODES:
+        before = 0
+        for round_ in range(50):
+            func: Any = double_later if mode == "async" else double
+            with TaskManager(func, mode, logger=None) as manager:
+                stream = manager.stream(itertools.count())
+                taken += sum(1 for _ in itertools.islice(stream, 300))
+                stream.close()
+            if round_ == 0:
+                before = things()
+        left += max(0, things() - before)
+    return f"{taken:,} outcomes, {left} threads, processes and files left"
+
+
+def things() -> int:
+    """Threads, processes and open files of this script, when what ends by itself has had its time."""
+    gc.collect()
+    time.sleep(0.2)
+    this = psutil.Process()
+    return this.num_threads() + len(this.children(recursive=True)) + this.num_fds()
+
+
 PROMISES: dict[str, Callable[[], str]] = {
     "1,000 tasks in 2 processes, one dies of a segmentation fault": a_crash,
     "100 tasks in 2 processes, one hangs, task_timeout=1.0": a_hang,
@@ -137,6 +174,7 @@ PROMISES: dict[str, Callable[[], str]] = {
     "20,000 tasks in 4 threads, with a journal, the script killed 20 times": kills,
     "20,000 rows in 2 processes, worker_state loads 500 MB": a_model,
     "rate_limit='2000/s' in each mode, every tenth task is retried": a_rate,
+    "endless input, 300 outcomes of a stream and no more, 50 times in each mode": a_stream,
 }
 
 

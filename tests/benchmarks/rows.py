@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from . import ours, peers, work
+from . import ours, peers, streams, work
 from .measure import OFF, ON, Figures, Row, logged, median_of, timed
 
 THREADS = "ThreadPoolExecutor.map, 8 workers"
@@ -29,6 +29,7 @@ def all_rows(scale: float) -> Iterator[Row]:
         return max(1, int(tasks * scale))
 
     yield from _empty_calls(count(100_000))
+    yield from streams.rows(count(100_000))
     yield from _empty_chains(count(50_000))
     yield from _computing(count(2_000), count(200), count(1_000))
     yield from _waiting(count(2_000), count(10_000))

@@ -303,6 +303,7 @@ def test_f09_ctrl_c_in_a_chain_with_a_journal(chain_mode: str) -> None:
     steps.wait("second", 20)
     one = script(chain_mode)
     until(lambda: calls()["second"][20] == 1)
+    time.sleep(1.0)  # the script has read what the first stage has told
     killed(one, signal.SIGINT)
     steps.allow("second", 20)
     chain = steps.chain(chain_mode)

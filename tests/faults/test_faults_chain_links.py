@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import functions as f
-from task_manager import Summary, TaskChain, WorkerStartError
+from task_manager import Summary, TaskChain, TaskManager, WorkerStartError
 from task_manager._chain import link, vigil
 from task_manager._chain.link import LinkQueue
 
@@ -125,13 +125,34 @@ def write_into_the_queue(at: int, garbage: bytes, folder: Path, n: int) -> int:
 def test_f30_garbage_in_a_queue(
     garbage: bytes, at: int, calls: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All arrive by another round, also where the reader waits for what never comes."""
+    """All arrive by another round, also where the reader waits for what never comes.
+
+    Where it is found before the call that has written it is told of, that one is charged, and no other.
+    """
     monkeypatch.setattr(vigil, "QUIET", 5)
     func = partial(write_into_the_queue, at, garbage, calls)
     chain, summary = run(func, f.same, start_method="fork")
+    charged = set(chain.get_final_error_dict())
 
-    assert (20, 0, 0) == (summary.succeeded, summary.failed, summary.not_started)
-    assert {n: n for n in range(20)} == chain.get_final_result_dict()
+    assert charged <= {at}
+    assert (20, 0) == (summary.succeeded + summary.failed, summary.not_started)
+    assert {n: n for n in range(20) if n not in charged} == chain.get_final_result_dict()
+
+
+class ConcludesSlowly(TaskManager):
+    def handle_error(self) -> None:
+        time.sleep(0.5)
+
+
+def test_f30_garbage_that_is_found_in_a_handle_error(calls: Path) -> None:
+    """It is not that hook that has ended the stage: nothing is raised, and all arrive."""
+    func = partial(write_into_the_queue, 19, b"\x00\x00\x00\x02ab", calls)
+    stages = [ConcludesSlowly(func, logger=None, start_method="fork"), f.stage(f.same)]
+    chain = TaskChain(stages, "process")
+    summary = chain.start_chain(range(20))
+
+    assert set(chain.get_final_error_dict()) <= {19}
+    assert (20, 0) == (summary.succeeded + summary.failed, summary.not_started)
 
 
 def refuse(*_: Any) -> NoReturn:

@@ -32,7 +32,7 @@ STEPS: list[tuple[Any, str]] = [
     (BatchSize, "learn"),
     (feed.Feed, "packed"),
     (feed.Feed, "_pack"),
-    (chain_round.Round, "_start"),
+    (chain_round.Round, "begin"),
     (chain_round.Round, "_fill"),
     (chain_round.Round, "_send"),
     (chain_round.Round, "_hear"),

@@ -152,7 +152,7 @@ def test_f39_a_clean_up_that_hangs(way: str, tmp_path: Path, monkeypatch: pytest
             summary = manager.start(range(30))
 
     assert summary.succeeded == 30
-    assert len(told) == 1
+    assert len([one for one in told if one.category is RuntimeWarning]) == 1
     if way == "thread":  # one that hangs is not to outlive its test
         at_rest(path, len(noted(path, "up")))
 

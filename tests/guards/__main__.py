@@ -35,6 +35,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="begin none after so many")
     parser.add_argument("--seed", type=int, default=1, help="for the order where not all are run")
     options = parser.parse_args()
+    if unknown := set(options.demands) - {guard.demand for guard in GUARDS}:
+        parser.error(f"there are no guards of {', '.join(sorted(unknown))}")
     guards = [guard for guard in GUARDS if not options.demands or guard.demand in options.demands]
     if options.changed:
         guards = touched(guards, options.seed)

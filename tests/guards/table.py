@@ -66,6 +66,8 @@ STATES, REPLACED, PROCESSES = (
 )
 JOURNAL, DOUBT = "test_faults_journal.py", "test_in_doubt.py"
 
+STREAM, STREAMS, UNTOLD = "_run/stream.py", "test_faults_streams.py", "_run/untold.py"
+
 FILE, LISTS = "_report/file.py", "_report/lists.py"
 
 STOP, STOPS, STOPS_CHAIN = "_stop.py", "test_stop.py", "test_stop_chain.py"
@@ -81,7 +83,6 @@ GUARDS = [
     Guard("F1", "a death that a copy of the worker hides", CHILD, "Glance.dead", instead("lambda self, children: []"), WORKERS, "f01_a_worker_dies_and_leaves and (fork or spawn)"),
     Guard("F1", "a worker that lives on without its sentinel is killed", LIFE, "end_process", without("kill()"), WORKERS, "f01_a_worker_closes and fork"),
     Guard("F1", "a process that nobody has an exit code of is not closed", LIFE, "end_process", never("code is None"), WORKERS, "f01_a_worker_dies_and_its and fork"),
-    Guard("F1", "suspects do not wait behind a long call", POOL, "ProcessRunner._hand_out", never("load"), "test_faults_suspects.py", "long_call"),
     Guard("F2", "neighbours are run again", DEATHS, "given_back", never("unrun"), WORKERS, "f02 and fork"),
     Guard("F3", "whatever is raised is an outcome", "_call.py", "call_batch", catching("Exception"), CONFORMANCE, "f03_any and (serial or thread or fork)"),
     Guard("F3", "whatever is raised is an outcome, in async mode", ASYNC, "AsyncRunner._work", catching("Exception"), CONFORMANCE, "f03_any and async"),
@@ -227,6 +228,16 @@ GUARDS = [
     Guard("F37", "a stage is told", "_chain/stage_process.py", "StageProcess.stop_run", instead("lambda self: None"), STOPS_CHAIN, "what_runs_at_a_stage and process-start"),
     Guard("F37", "an input that was closed has not ended", "_run/async_source.py", "AsyncIterableSource._pull", turned("not self._closing", "True"), STOPS_CHAIN, "input_that_waits and async-process"),
     Guard("F37", "a wake is no thread that will be free", THREAD, "ThreadRunner.submit", turned("len(self._wakes)", "0"), "test_wake.py", "f37"),
+    Guard("F40", "a call of the run does not wait for itself", STREAM, "Streamed.leaves", turned("in_a_worker()", "False"), STREAMS, "garbage and thread"),
+    Guard("F40", "a manager that is garbage with its stream has its workers ended", KEPT, "close_idle", without("close_due"), STREAMS, "manager_that_is_garbage and thread"),
+    Guard("F40", "the end of the script waits for no call", STREAM, "", without("atexit.register"), STREAMS, "open_stream and process"),
+    Guard("F40", "a blocked loop is not waited for", "_runners/looped.py", "LoopedRunner.close", turned("self._heard.wait(2 * TIME_TO_END)", "self._heard.wait()"), STREAMS, "open_stream and block_async"),
+    Guard("F40", "a copy of the reader goes no further", STREAM, "_read", without("end_a_copy"), STREAMS, "a_copy and fork"),
+    Guard("F40", "a copy does not wait for the calls of its parent", STREAM, "Streamed.leaves", never("this_process"), STREAMS, "a_copy and thread"),
+    Guard("F40", "no more than so many wait for a slow task", UNTOLD, "BoundedSource.read", turned("self._told.waiting", "0"), "test_untold.py", "so_many"),
+    Guard("F40", "what had come when a signal raised runs again", STREAM, "RunStreamed.break_off", without("_give_back"), STREAMS, "any_moment and (serial or async)"),
+    Guard("F40", "a fast stage waits for the next one", "_chain/turns.py", "PassedSource.full", turned("len(self._waiting) >= 2 * self.workers * self._wanted", "False"), "test_chain_stream.py", "waits_in_bounds"),
+    Guard("F40", "who was not told runs again", STREAM, "RunStreamed._give_back", without("give_back"), "test_stream.py", "nobody_was_told and serial"),
     Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
     Guard("F38", "what has left counts until its begin is known", RATE, "RateLimit.room", turned("len(self._out or ())", "0"), "test_rate.py", "no_window_has_more"),
     Guard("F38", "what came home unbegun does not count", RATE, "RateLimit.returned", never("self._out"), "test_rate.py", "came_home_unbegun"),

@@ -22,6 +22,7 @@ from task_manager import (
     TooManyFailures,
 )
 from task_manager._rules.ends import Ends
+from task_manager._run.run import TICK
 
 
 def ask_for_a_pause(task: int) -> int:
@@ -209,6 +210,18 @@ def test_a_run_that_takes_too_long_is_stopped(way: str) -> None:
     assert "DeadlineExceeded: the run took longer than deadline=0.5 s" == summary.ended_early
     with pytest.raises(DeadlineExceeded):
         summary.raise_for_errors()
+
+
+def test_nobody_waits_for_a_run_that_is_over() -> None:
+    """At its deadline it has nothing in flight, and ends; otherwise it waits for what runs."""
+    stand = Stand(["a"], ["b"], ["c"], ends=Ends(deadline=1.0))
+    first = stand.next()
+    stand.clock.now += 2.0
+    second, waiting = stand.run.next_batch(), stand.run.patience(full=False)
+    stand.finish(first, 1)
+    at_last = stand.run.patience(full=False)
+
+    assert (None, TICK, 0.0, True) == (second, waiting, at_last, stand.run.over)
 
 
 def test_a_deadline_ends_the_wait_for_a_retry_and_for_input() -> None:

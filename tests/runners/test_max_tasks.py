@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ from functions import CHAIN_MODES, START_METHODS, manager_of, same
 from states import FORK, Noted, noted
 from task_manager import TaskChain, TaskManager
 from task_manager._runners import Orders
+from task_manager._runners.process import ProcessRunner
 from task_manager._runners.thread import ThreadRunner
 from task_manager._stop import Stop
 from task_manager._task import Batch
@@ -188,6 +190,48 @@ def test_a_stop_when_all_have_made_their_calls() -> None:
     runner.close()
 
     assert (6, [0, 1, 2]) == (home, called)
+
+
+def test_a_successor_that_is_wanted_is_started_at_once() -> None:
+    """A task for which all have made their calls does not wait until something else comes."""
+    runner = ProcessRunner(abs, Orders(workers=1, most_calls=1, start_method=FORK))
+    started = []
+    for task in (1, 2):
+        assert runner.room(1)
+        runner.submit(Batch([task], [task], [task], False, [1]))
+        started.append({child.pid for child in multiprocessing.active_children()})
+        while task == 1 and not runner.collect(0.05):
+            pass
+    runner.close()
+
+    assert started[1] - started[0]
+
+
+def wait_for_the_last(state: Counting, path: str, number: int) -> bool:
+    """The first waits for the last one, ten seconds at most."""
+    if number == 19:
+        Path(path).touch()
+    deadline = time.monotonic() + 10
+    while number == 0 and not Path(path).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return Path(path).exists()
+
+
+@pytest.mark.parametrize("way", BOTH)
+def test_others_go_on_beside_a_long_call(way: str, tmp_path: Path) -> None:
+    """With a limit, none is given to the worker that is busy while the other one is replaced."""
+    path = str(tmp_path / "last")
+    with manager_of(
+        wait_for_the_last,
+        way,
+        worker_limit=2,
+        worker_state=Counting,
+        max_tasks_per_worker=3,
+        rate_limit="200/s",
+    ) as manager:
+        manager.start([(path, number) for number in range(20)])
+
+        assert manager.get_result_dict()[path, 0]
 
 
 @pytest.mark.parametrize("chain_mode", CHAIN_MODES)

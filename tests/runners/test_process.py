@@ -31,6 +31,8 @@ from task_manager._processes.attempts import Sent, Worker
 from task_manager._processes.life import end_process, live, start_process, uninterrupted
 from task_manager._processes.wire import dumps
 from task_manager._processes.worker import work
+from task_manager._runners import Orders
+from task_manager._runners.process import ProcessRunner
 from task_manager._task import Batch
 
 Manager = Callable[..., TaskManager]
@@ -316,3 +318,25 @@ def test_f09_a_worker_whose_parent_is_gone_ends_in_silence(capfd: pytest.Capture
 
     assert -signal.SIGKILL == end_process(process, 5)
     assert "" == capfd.readouterr().err
+
+
+def wait_for(path: str) -> None:
+    while path and not Path(path).exists():
+        time.sleep(0.01)
+
+
+def test_what_waits_behind_a_long_call_takes_no_room_of_others(tmp_path: Path) -> None:
+    """As where each worker may have two batches, and then, as tasks are slow, only one."""
+    path = tmp_path / "go"
+    runner = ProcessRunner(wait_for, Orders(workers=2))
+    for index, task in enumerate([str(path), "", "", ""]):
+        assert runner.room(2)
+        runner.submit(Batch([index], [task], [task], False, [1]))
+    home = 0
+    while home < 2:
+        home += len(runner.collect(0.05))
+    room = runner.room(1)
+    path.touch()
+    runner.close()
+
+    assert room

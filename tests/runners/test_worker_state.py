@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from functions import CHAIN_MODES, WAYS, manager_of
 from scripts import Script
 from states import EACH_MODE, FORK, Noted, note, noted, the_state, use
-from task_manager import TaskChain, TaskManager
+from task_manager import TaskChain, TaskManager, WorkerStartError
 
 
 def plain_state(path: str) -> str:
@@ -131,6 +132,42 @@ def test_async_ones() -> None:
     assert manager.get_result_dict()[1] == ["up", "down"]
     assert manager.get_result_dict()[1] is manager.get_result_dict()[2]
     assert other.get_result_dict()[1] == "made"
+
+
+@pytest.mark.parametrize("way", EACH_MODE)
+def test_a_coroutine_out_of_a_plain_function(way: str) -> None:
+    """In async mode, too, it says what to give."""
+    with (
+        manager_of(the_state, way, worker_state=hides_a_coroutine) as manager,
+        pytest.raises(WorkerStartError, match="async mode give the coroutine function itself"),
+    ):
+        manager.start([1])
+
+
+def hides_a_coroutine() -> Any:
+    return coroutine_state()
+
+
+@contextmanager
+def decorated() -> Iterator[str]:
+    yield "made"
+
+
+@asynccontextmanager
+async def decorated_async() -> AsyncIterator[str]:
+    yield "made"
+
+
+@pytest.mark.parametrize(
+    ("way", "make"), [*((way, decorated) for way in EACH_MODE), ("async", decorated_async)]
+)
+def test_what_nothing_would_enter_is_no_state(way: str, make: Any) -> None:
+    """Who decorates the generator function is told to leave that."""
+    with (
+        manager_of(the_state, way, worker_state=make) as manager,
+        pytest.raises(WorkerStartError, match="leave the decorator @contextmanager out"),
+    ):
+        manager.start([1])
 
 
 @pytest.mark.parametrize("chain_mode", CHAIN_MODES)

@@ -13,7 +13,9 @@ from .._repr import short_repr
 from .._run.ledger import Ledger
 from .._run.notes import annotate
 from .._run.recorder import Recorder
+from .._run.results import Keeps
 from .._run.source import Source
+from .._run.untold import Enter, Untold
 from .._stop import Stop
 from .._summary import Summary, input_raised, why
 from ..errors import InDoubtError
@@ -53,6 +55,8 @@ class Book:
     stop: Says when the start is to end before its input does.
     record: The open journal; None: there is none, and repeats are those within one start. With one, what
         has arrived in an earlier start is a repeat, and what has got somewhere goes on from there.
+    keeps: Results and errors are kept in the stages too, in the place of their options; None: as those
+        say. told: What the reader of the start is told.
     at: By stage, from 0: the tickets that have got there, and the task of each.
     """
 
@@ -64,7 +68,10 @@ class Book:
         distinct: bool,
         record: ChainRecord | None = None,
         stop: Stop | None = None,
+        keeps: Keeps | None = None,
+        told: Untold | None = None,
     ) -> None:
+        self.keeps = keeps
         if record is None:
             ledger.forget()
         else:
@@ -73,7 +80,8 @@ class Book:
         self._ledger = ledger
         self.record = record
         self._names = names
-        self._enter = ledger.enter_new if distinct else ledger.enter_all
+        enter: Enter = ledger.enter_new if distinct else ledger.enter_all
+        self._enter = enter if told is None else told.enter(enter)
         self._initial: dict[int, Any] = {}
         self._taken = 0
         self.at: list[dict[int, Any]] = [{} for _ in names]

@@ -246,7 +246,8 @@ class Intake:
             self.fail(stage, charged, stage.error, attempts=1, took=took)
         if stage.concluding:
             self._deaths.concluded.add(stage.number)
-            self.error = self.error or stage.error
+            if not stage.garbled:  # or it was ended for what it had written, and not by its handle_error
+                self.error = self.error or stage.error
 
     def fail_doubtful(self) -> None:
         """What stages had taken when the round ended may have been called: it is not called again."""

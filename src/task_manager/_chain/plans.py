@@ -10,15 +10,17 @@ from dataclasses import replace
 from .._journal.no_record import Fail, NoRecord
 from .._plan import plan_of
 from .._run.plan import Plan
+from .._run.results import Keeps
 from .._task import Batch, Unrun
 from ..errors import ConfigurationError, InDoubtError
 from ..manager import TaskManager
 from ..progress import ProgressObserver
 
 
-def plans_of(stages: Sequence[TaskManager]) -> list[Plan]:
-    """A plan for each, in order."""
-    return [plan_of_stage(stage, number) for number, stage in enumerate(stages, start=1)]
+def plans_of(stages: Sequence[TaskManager], keeps: Keeps | None = None) -> list[Plan]:
+    """A plan for each, in order. keeps: In the place of the option of each."""
+    plans = [plan_of_stage(stage, number) for number, stage in enumerate(stages, start=1)]
+    return plans if keeps is None else [replace(plan, keeps=keeps) for plan in plans]
 
 
 def plan_of_stage(stage: TaskManager, number: int) -> Plan:
@@ -53,8 +55,12 @@ class AtMostOnce(NoRecord):
         return [place for place in unrun.positions if place not in begun]
 
 
-def quiet_copy(manager: TaskManager) -> TaskManager:
-    """One that writes no log, draws no bar and tells no observer: where the parent does that."""
+def quiet_copy(manager: TaskManager, keeps: Keeps | None) -> TaskManager:
+    """One that writes no log, draws no bar and tells no observer: where the parent does that.
+
+    keeps: In the place of its option.
+    """
     quiet = copy.copy(manager)
-    vars(quiet).update(logger=None, show_progress=False, observers=())
+    kept = manager.keep_results if keeps is None else keeps
+    vars(quiet).update(logger=None, show_progress=False, observers=(), keep_results=kept)
     return quiet

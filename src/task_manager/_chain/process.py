@@ -44,9 +44,9 @@ class InOrder(AbstractContextManager[None, bool | None]):
 
 def run_in_processes(stages: Sequence[TaskManager], initial: Source, book: Book) -> BaseException | None:
     """Let the initial tasks through all stages; the first error that a stage's handle_error raised."""
-    with HeldSignals().held() as signals, _Rounds.opened(stages, initial, book, signals) as rounds:
-        while (round_ := rounds.next()) is not None:
-            rounds.end(round_, round_.run())
+    with HeldSignals().held() as signals, Rounds.opened(stages, initial, book, signals) as rounds:
+        while not rounds.over:
+            rounds.turn()
         return rounds.error
 
 
@@ -56,16 +56,17 @@ async def run_in_processes_async(
     """The same, in the running event loop."""
     with (
         HeldSignals().held() as signals,
-        _Rounds.opened(stages, initial, book, signals, in_loop=True) as rounds,
+        Rounds.opened(stages, initial, book, signals, in_loop=True) as rounds,
     ):
-        while (round_ := rounds.next()) is not None:
-            rounds.end(round_, await round_.run_awaiting())
+        while not rounds.over:
+            await rounds.turn_awaiting()
         return rounds.error
 
 
-class _Rounds:
+class Rounds:
     """Decides whether there is another round, and what the one before comes to.
 
+    over: There is none, and none goes on.
     error: The first that a stage's handle_error raised.
     """
 
@@ -88,6 +89,8 @@ class _Rounds:
         self._indices: list[dict[int, int]] = [{} for _ in stages]
         self._failed_starts = FailedStarts()
         self._first = 0  # stage that is still used
+        self._round: Round | None = None  # the one that goes on
+        self.over = False
         self.error: BaseException | None = None
 
     @classmethod
@@ -99,19 +102,59 @@ class _Rounds:
         book: Book,
         signals: HeldSignals,
         in_loop: bool = False,
-    ) -> Iterator[_Rounds]:
+    ) -> Iterator[Rounds]:
         """The time in which the stages make the runs of their managers."""
         refuse_executors(stages)
-        plans = plans_of(stages)
+        plans = plans_of(stages, book.keeps)
         recorders = [runs_of(stage).recorder(plan) for stage, plan in zip(stages, plans, strict=True)]
         runs = [
             runs_of(stage).made_elsewhere(plan, recorder, initial.remaining, book.stop)
             for stage, plan, recorder in zip(stages, plans, recorders, strict=True)
         ]
         with InOrder(runs):
-            yield cls(stages, recorders, initial, book, signals, in_loop)
+            rounds = cls(stages, recorders, initial, book, signals, in_loop)
+            try:
+                yield rounds
+            finally:
+                rounds.close()
 
-    def next(self) -> Round | None:
+    def turn(self) -> None:
+        """A turn of the round that goes on, or of the next one."""
+        if (going := self._going_on()) is not None:
+            self._after(going, going.turn())
+
+    async def turn_awaiting(self) -> None:
+        """The same, in the running event loop."""
+        if (going := self._going_on()) is not None:
+            self._after(going, await going.turn_awaiting())
+
+    async def close_awaiting(self) -> None:
+        """Nothing has to be awaited."""
+
+    def rest(self) -> None:
+        """Observers are told at the next question."""
+
+    def close(self) -> None:
+        """End what goes on in the middle of a round."""
+        going, self._round = self._round, None
+        if going is not None:
+            going.close()
+
+    def _going_on(self) -> Round | None:
+        if self._round is None:
+            self._round = self._next()
+            if self._round is None:
+                self.over = True
+            else:
+                self._round.begin()
+        return self._round
+
+    def _after(self, going: Round, died: StageProcess | None) -> None:
+        if died is not None or going.over:
+            self.close()
+            self._end(going, died)
+
+    def _next(self) -> Round | None:
         if self._first >= len(self._stages) or self._book.stop.asked:
             return None
         return Round(
@@ -126,7 +169,7 @@ class _Rounds:
             self._in_loop,
         )
 
-    def end(self, round_: Round, died: StageProcess | None) -> None:
+    def _end(self, round_: Round, died: StageProcess | None) -> None:
         """Take in what a round has come to. died: The stage whose death has ended it."""
         if died is not None:
             if self._failed_starts.too_many(died):

@@ -56,7 +56,7 @@ class Round:
     deaths: Those in the rounds before, of this start of the chain.
     indices: For each stage, by ticket, the number that its manager has given to the task.
     signals: Held back by the caller; let through while nothing happens and while the input is read.
-    in_loop: It is `run_awaiting` that runs it.
+    in_loop: It is `turn_awaiting` that is called.
     """
 
     def __init__(
@@ -97,29 +97,27 @@ class Round:
         self._fed = False
         self._stopping = False
         self._home = this_process()
+        self._waiter: Waiter | None = None  # in a loop, once there was something to wait for
         self._vigil = Vigil(self._stages, self._intake)
         self._told = monotonic()  # when something came, or observers were told that nothing does
 
-    def run(self) -> StageProcess | None:
-        """Let everything flow; the stage that died, or None when all is done.
+    @property
+    def over(self) -> bool:
+        """All stages have ended."""
+        return all(stage.ended for stage in self._stages)
+
+    def turn(self) -> StageProcess | None:
+        """Send what there is room for, take in what comes; the stage that died, which ends the round.
 
         Raises what broke off the run of a stage: as in a manager, the rest is not started.
         """
-        try:
-            self._start()
-            while not self._over:
-                self._obey()
-                more = self._fill()
-                if not more and self._may_nap():
-                    self._signals.through(time.sleep, NAP)
-                patience = 0.0 if more else self._feed.patience
-                ready = self._signals.through(self._selector.select, patience)
-                died = self._take_in(ready, more, patience)
-                if died is not None:
-                    return died
-            return None
-        finally:
-            self._stop()
+        self._obey()
+        more = self._fill()
+        if not more and self._may_nap():
+            self._signals.through(time.sleep, NAP)
+        patience = 0.0 if more else self._feed.patience
+        ready = self._signals.through(self._selector.select, patience)
+        return self._take_in(ready, more, patience)
 
     def _note_begun(self) -> None:
         """Note for which tasks a stage may have called its function, where it has not ended.
@@ -145,44 +143,33 @@ class Round:
             self._book.begun([*stage.held, *self._intake.taken_unread(stage)])
         self._book.note_not_begun()
 
-    async def run_awaiting(self) -> StageProcess | None:
+    async def turn_awaiting(self) -> StageProcess | None:
         """The same, in an event loop that others use as well: a thread waits for the reports."""
-        home = this_process()
-        waiter = Waiter()
         try:
-            self._start()
-            while not self._over:
-                self._signals.deliver()
-                self._obey()
-                more = self._fill()
-                end_a_copy(home)
-                patience = 0.0 if more else self._feed.patience
-                if more:
-                    await asyncio.sleep(0)
-                elif self._feed.dry and self._feed.idle:
-                    await self._source.wait(TICK)
-                elif self._may_nap():
-                    await asyncio.sleep(NAP)
-                waiting = waiter.begin(self._selector.select, patience) if patience else None
-                if waiting is None:
-                    ready = self._selector.select(0.0)
-                    await asyncio.sleep(min(patience, NAP))
-                else:
-                    ready = await waiter.end(waiting)
-                end_a_copy(home)
-                died = self._take_in(ready, more, patience)
-                if died is not None:
-                    return died
+            self._signals.deliver()
+            self._obey()
+            more = self._fill()
+            end_a_copy(self._home)
+            patience = 0.0 if more else self._feed.patience
+            if more:
+                await asyncio.sleep(0)
+            elif self._feed.dry and self._feed.idle:
+                await self._source.wait(TICK)
+            elif self._may_nap():
+                await asyncio.sleep(NAP)
+            if self._waiter is None:
+                self._waiter = Waiter()
+            waiting = self._waiter.begin(self._selector.select, patience) if patience else None
+            if waiting is None:
+                ready = self._selector.select(0.0)
+                await asyncio.sleep(min(patience, NAP))
+            else:
+                ready = await self._waiter.end(waiting)
+            end_a_copy(self._home)
+            return self._take_in(ready, more, patience)
         except BaseException as error:
-            end_a_copy(home, error)  # it must not come to the end of the loop: see `pump_awaiting`
+            end_a_copy(self._home, error)  # it must not come to the end of the loop: see `turn_awaiting`
             raise
-        else:
-            return None
-        finally:
-            try:
-                waiter.close()
-            finally:
-                self._stop()
 
     def _obey(self) -> None:
         """Once the chain is to stop: let nothing more enter, and have the stages begin nothing more."""
@@ -198,10 +185,6 @@ class Round:
         """In whatever thread, and more than once. One that is being started just now is told later."""
         for stage in tuple(self._started):
             stage.stop_run()
-
-    @property
-    def _over(self) -> bool:
-        return all(stage.ended for stage in self._stages)
 
     def _take_in(self, ready: Ready, more: bool, patience: float) -> StageProcess | None:
         """What has come in so many seconds; a stage that has died, the first in the chain."""
@@ -226,7 +209,8 @@ class Round:
 
     # ------------------------------------------------------------------ processes
 
-    def _start(self) -> None:
+    def begin(self) -> None:
+        """Start the processes. `close` is to be called whatever this raises."""
         self._book.stop.follow(self._tell_stages)
         outgoing: LinkQueue | None = None
         for stage in reversed(self._stages):
@@ -234,7 +218,7 @@ class Round:
                 incoming = self._link_to(stage)
                 self._started.append(stage)
                 concluded = stage.number in self._deaths.concluded
-                stage.start_stage(concluded, self._book.strict, incoming, outgoing)
+                stage.start_stage(concluded, self._book, incoming, outgoing)
                 stage.listen(self._selector, tells_of_death(stage.context))
             outgoing = incoming if isinstance(incoming, LinkQueue) else None
 
@@ -251,7 +235,7 @@ class Round:
         self._way_in = Channel(ours)
         return theirs
 
-    def _stop(self) -> None:
+    def close(self) -> None:
         """End what still runs, and take away the links; whatever raises meanwhile, all of them."""
         with uninterrupted(), ExitStack() as last_to_first:
             last_to_first.callback(self._links.close)
@@ -262,6 +246,8 @@ class Round:
                 for stage in self._started:
                     last_to_first.callback(stage.kill)
             last_to_first.callback(self._note_begun)
+            if self._waiter is not None:  # first: it waits for the reports of those
+                last_to_first.callback(self._waiter.close)
 
     # ------------------------------------------------------------------ tasks out
 

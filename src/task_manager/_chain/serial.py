@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._journal.chain_record import ChainRecord
 from .._journal.no_record import Fail, NoRecord
@@ -18,7 +18,7 @@ from .._signals import HeldSignals, let_through
 from .._task import Batch, Unrun
 from ..events import Attempted, Event, Failed, Repeated, Retrying, RunEnded, Succeeded, Waiting
 from ..manager import TaskManager, runs_of
-from .book import Book, Tickets
+from .book import Book, Entry, Tickets
 from .plans import plans_of
 
 
@@ -60,19 +60,40 @@ def _stage_runs(
     for number, (stage, plan) in enumerate(zip(stages, plans, strict=True)):
         if book.stop.asked:
             return
-        runs = runs_of(stage)
-        tickets = Tickets(first=runs.following)
-        if book.record is not None:
-            plan = replace(plan, record=StageMarks(number, book.record, book, tickets))
-        recorder = runs.recorder(plan, Progression(number, book, tickets))
+        made = stage_run(number, stage, plan, book)
         source: Source
         if number == 0:
-            source = EntranceSource(initial, book, tickets, recorder)
+            source = EntranceSource(initial, book, made.tickets, made.recorder)
         else:
             passed = dict(sorted(book.at[number].items()))
             source = IterableSource(list(passed.values()))
-            tickets.come(list(passed))
-        yield runs, plan, source, recorder
+            made.tickets.come(list(passed))
+        yield made.runs, made.plan, source, made.recorder
+
+
+class StageRun(NamedTuple):
+    """What the run of a stage is made of, besides its source."""
+
+    runs: Runs
+    plan: Plan
+    tickets: Tickets
+    recorder: Recorder
+
+
+def stage_run(
+    number: int,
+    stage: TaskManager,
+    plan: Plan,
+    book: Book,
+    passed: Callable[[Sequence[int]], None] | None = None,
+) -> StageRun:
+    """number: Of the stage, from 0. passed: Told the tickets that have passed it, after the book."""
+    runs = runs_of(stage)
+    tickets = Tickets(first=runs.following)
+    if book.record is not None:
+        plan = replace(plan, record=StageMarks(number, book.record, book, tickets))
+    recorder = runs.recorder(plan, Progression(number, book, tickets, passed))
+    return StageRun(runs, plan, tickets, recorder)
 
 
 class EntranceSource:
@@ -108,11 +129,16 @@ class EntranceSource:
             at_once = max(limit, min(2 * at_once, MOST_AT_ONCE))
             if not read:  # nothing is there yet
                 break
-            tickets, fresh, others, _ = self._book.enter(read)
+            entry = self._book.enter(read)
+            tickets, fresh, others, _ = entry
+            self.entered(entry)
             if others:
                 self._recorder.record(Repeated(others, stage=1))
             self._tickets.come(tickets)
         return fresh
+
+    def entered(self, entry: Entry) -> None:
+        """Told what has entered, also further on."""
 
     async def wait(self, seconds: float) -> None:
         await self._source.wait(seconds)
@@ -122,9 +148,16 @@ class EntranceSource:
 
 
 class Progression:
-    """The observer of a stage in serial mode: tells the book."""
+    """The observer of a stage in serial mode: tells the book, and then who reads on what has passed."""
 
-    def __init__(self, stage: int, book: Book, tickets: Tickets) -> None:
+    def __init__(
+        self,
+        stage: int,
+        book: Book,
+        tickets: Tickets,
+        passed: Callable[[Sequence[int]], None] | None = None,
+    ) -> None:
+        self._passed = passed
         self._stage = stage
         self._book = book
         self._tickets = tickets
@@ -136,6 +169,8 @@ class Progression:
             case Succeeded(indices, _, results, seconds, attempts):
                 tickets = self._tickets.leave(indices)
                 self._book.passed(self._stage, tickets, results, seconds, attempts)
+                if self._passed is not None:
+                    self._passed(tickets)
             case Failed(index, _, error, attempts_made, took):
                 (ticket,) = self._tickets.leave([index])
                 self._book.failed(self._stage, ticket, error, attempts_made, took)

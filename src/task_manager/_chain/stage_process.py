@@ -14,6 +14,7 @@ from .._run.recorder import Recorder
 from .._runners.modes import mode_of
 from ..errors import StageDiedError
 from ..manager import TaskManager, runs_of
+from .book import Book
 from .link import LinkQueue
 from .plans import quiet_copy
 from .reports import current_ticket
@@ -58,13 +59,13 @@ class StageProcess(Child):
     def start_stage(
         self,
         concluded: bool,
-        strict: bool,
+        book: Book,
         incoming: socket.socket | LinkQueue,
         outgoing: LinkQueue | None,
     ) -> None:
         """To be called inside `uninterrupted`; `close` may be called whatever this raises."""
         # The parent writes the log and draws the bar.
-        travelling = quiet_copy(self.manager)
+        travelling = quiet_copy(self.manager, book.keeps)
         method = self.context.get_start_method()
         packed: TaskManager | bytes = travelling
         if method != "fork":
@@ -76,7 +77,7 @@ class StageProcess(Child):
             self.number,
             mode_of(self.manager.execution_mode).beside,
             concluded,
-            strict,
+            book.strict,
             incoming,
             outgoing,
             name=f"task_manager-stage-{self.number + 1}",

@@ -19,8 +19,9 @@ from .._notice import Notice, Unsaid
 from .._plan import name_of_function
 from .._run.ledger import Ledger
 from .._run.recorder import Recorder
-from .._run.results import Results
+from .._run.results import Keeps, Results
 from .._run.source import Input, IterableSource, Source
+from .._run.untold import Untold
 from .._stop import Stop, StoppedAtOnce
 from .._summary import Summary
 from ..errors import ConfigurationError
@@ -28,6 +29,7 @@ from ..events import Observer
 from ..journal import Journal
 from ..manager import TaskManager
 from .book import Book
+from .plans import plans_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,12 @@ class Wanted:
     mode: str
     observers: Sequence[Observer]
     journal: Journal | None
+    keep_results: Keeps | None = None
+
+    @property
+    def keeps(self) -> Keeps:
+        """Of its own, and of the stages where `keep_results` is given, in the place of their options."""
+        return self.stages[-1].keep_results if self.keep_results is None else self.keep_results
 
     @property
     def names(self) -> list[str]:
@@ -62,11 +70,14 @@ class Starts:
         return stop is not None and stop.stop()
 
     @contextmanager
-    def one(self, wanted: Wanted, source: Input | None, stop: Stop) -> Iterator[tuple[Book, Input]]:
+    def one(
+        self, wanted: Wanted, given: Input | None, stop: Stop, told: Untold | None = None
+    ) -> Iterator[tuple[Book, Source]]:
         """The time of a start. However it ends, its counts are kept, and the pools closed.
 
-        source: The initial tasks; None: those that have failed in earlier starts.
+        given: The initial tasks; None: those that have failed in earlier starts.
         stop: Its own. That it was stopped at once is no error for who has started it.
+        told: What its reader is told, if it is read.
 
         Raises ConfigurationError, and runs nothing, where there is no stage, or where nobody knows what
         has failed, and JournalError where the journal is refused.
@@ -74,21 +85,28 @@ class Starts:
         stages = wanted.stages
         if not stages:
             raise ConfigurationError("a chain needs at least one stage; add_stage puts one in")
-        names, keeps = wanted.names, stages[-1].keep_results
+        names, keeps = wanted.names, wanted.keeps
         with self._recording(wanted) as record:
             # Where a journal tells what is done, the same task is not run twice.
             self.results.begin_run(repeats=record is None, keeps=keeps)
             self._ledger.keeps_keys = bool(keeps)
             if record is not None:
                 record.restore(self._ledger, self.results, keeps)
-            source = self._failed(wanted, record) if source is None else source
+            given = self._failed(wanted, record) if given is None else given
             essential: list[Observer] = [self.results, self._ledger] if keeps else []
             essential.append(self._notice(wanted))  # it never raises, and needs no news made
             if record is not None:
                 essential.append(record)
-            observers = [*wanted.observers, *source.observers]
+            source: Source = given
+            if told is not None:
+                essential.append(told)
+                workers = sum(plan.orders.workers for plan in plans_of(stages))
+                source = told.source(given, workers)
+            observers = [*wanted.observers, *given.observers]
             recorder = Recorder(essential, observers, keeps_errors=bool(keeps))
-            book = Book(self._ledger, recorder, names, stages[0].deduplicate, record, stop)
+            distinct = stages[0].deduplicate
+            kept = wanted.keep_results
+            book = Book(self._ledger, recorder, names, distinct, record, stop, kept, told)
             with ExitStack() as at_the_end:  # each of these, whatever another one raises
                 at_the_end.callback(stop.over)
                 at_the_end.callback(setattr, self, "_stop", None)
@@ -115,7 +133,7 @@ class Starts:
 
     def _failed(self, wanted: Wanted, record: ChainRecord | None) -> Input:
         """The initial tasks that have failed; with a journal, also those of other processes."""
-        keeps = wanted.stages[-1].keep_results
+        keeps = wanted.keeps
         if not keeps and record is None:
             raise ConfigurationError(
                 "this chain does not know what failed, as keep_results=False of its last stage keeps no "
@@ -146,7 +164,7 @@ class Starts:
     def _notice(self, wanted: Wanted) -> Notice:
         drawn = [stage.show_progress for stage in wanted.stages]
         logs = [stage.logger for stage in wanted.stages]
-        kept = wanted.stages[-1].keep_results
+        kept = wanted.keeps
         title = f"chain {', '.join(wanted.names)}"
         return Notice(title, drawn, logs, kept, self.unsaid, lambda: self.results.errors())
 

@@ -15,6 +15,7 @@ class Known:
     first: The index of the first task that may be in it: none that has a lower one ever comes again.
 
     last_run: The last run in the file that is known here; None: the file must be read.
+    kept: What is in the results of all that the file has: 0 nothing, 1 the errors, 2 the results, too.
     doubtful: By index, the tasks of which nobody knows whether they were called, and whose owner has not
         been told of it yet.
     partly: Of a chain: the indices of tasks that may have passed a stage, as the file tells.
@@ -27,6 +28,7 @@ class Known:
     def forget(self) -> None:
         """The file is read anew."""
         self.last_run: int | None = None
+        self.kept = 0
         self.doubtful: dict[int, Any] = {}
         self.partly: set[int] = set()
         self._ids = array("q")  # by index, of the tasks that were known when the file was read

@@ -74,17 +74,13 @@ class Record(NoRecord):
         return self._known.doubtful
 
     def restore(self, ledger: Ledger, results: Results, keeps: bool | str) -> None:
-        if self._known.last_run != self._store.last_run:
-            restore(
-                self._store,
-                self._known,
-                ledger,
-                results if keeps else None,
-                keeps is True,
-                self._strict,
-                self.name,
-            )
-            self._known.last_run = self._store.last_run
+        known, amount = self._known, _AMOUNTS[keeps]
+        if known.last_run != self._store.last_run or amount > known.kept:
+            keeping = results if keeps else None
+            restore(self._store, known, ledger, keeping, keeps is True, self._strict, self.name)
+            known.last_run = self._store.last_run
+            known.kept = amount
+        known.kept = min(amount, known.kept)  # no more than that is kept of this run
         if keeps:
             for index, task in self._known.doubtful.items():
                 results.observe(Failed(index, task, InDoubtError(task), 0))
@@ -332,4 +328,5 @@ class Record(NoRecord):
 
 _NO_CELL = frozenset({bytes, CodecError})  # what stands for a task that is no plain value
 _UNKNOWN = (WorkerDiedError, StageDiedError, TaskTimeoutError)  # what came of the call, nobody knows
+_AMOUNTS: dict[bool | str, int] = {False: 0, "errors": 1, True: 2}  # by what a run keeps: see `Known`
 COUNTS = ("succeeded", "failed", "duplicates", "retries", "seconds", "not_started", "interrupted")

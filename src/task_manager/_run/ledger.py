@@ -48,7 +48,7 @@ class Ledger:
 
     def __init__(self, following: int = 0) -> None:
         self._numbers: dict[Hashable, int] = {}
-        self.following = following
+        self.following: int = following
         self._failed: set[int] = set()
         self._again: set[int] = set()
         self.keys: dict[int, Hashable] = {}

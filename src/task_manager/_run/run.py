@@ -101,7 +101,7 @@ class Run:
         self._signals = signals
         self._stop = Stop() if stop is None else stop
         self._slot: Slot = [IDLE, NEVER] if slot is None else slot
-        self.gate = Gate(limit, clock)
+        self.gate: Gate = Gate(limit, clock)
         self._first = FirstAttempts(get_args, rate_key, self._slot, signals, self._stop, self._fail)
         self._ends = ends
         self._failing = failing
@@ -115,7 +115,7 @@ class Run:
         self._waiting = self.gate.waiting()
         self._look_again: float | None = None
         self._reading = Reading(source, signals)
-        self.dry = False
+        self.dry: bool = False
         self._begun = Begun()
         self._interrupted = 0
         self._broken_off: str | None = None  # why it was broken off, or what a stop has left undone
@@ -155,7 +155,7 @@ class Run:
         full: No worker has room, so that only an outcome can change anything.
         beside: A source that had nothing is waited for at the same time.
         """
-        longest = TICK
+        longest = 0.0 if self.over else TICK
         if not full and not self._stop.asked:
             if self._look_again is not None and not beside:
                 longest = min(longest, self._look_again)

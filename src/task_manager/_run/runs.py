@@ -15,19 +15,18 @@ from typing import Any
 from .._call import clock
 from .._journal.known import Known
 from .._journal.no_record import NoRecord
-from .._journal.record import Record
 from .._notice import Unsaid
-from .._rules.batch_size import BatchSize
 from .._rules.limits import Limit
 from .._runners import AwaitedRunner, NotBegun, Runner
 from .._runners.awaited import Awaited
 from .._runners.kept import KeptRunner
+from .._runners.looped import LoopedRunner
 from .._signals import HeldSignals
 from .._stop import Stop, StoppedAtOnce
 from .._summary import Summary, why
 from ..errors import ConfigurationError
 from ..events import Observer, RunBegan, next_run
-from .failing import failing_of
+from .flow import Flow, new_run, recording
 from .gate import limit_of
 from .ledger import Ledger
 from .plan import Plan
@@ -36,6 +35,7 @@ from .recorder import Recorder
 from .results import Results
 from .run import Run
 from .source import Source
+from .untold import Untold
 
 
 class Runs:
@@ -54,8 +54,6 @@ class Runs:
         self._stop: Stop | None = None  # of the run that is going on
         self._limit: Limit | None = None  # once there was a run with one
 
-    # ------------------------------------------------------------------ verbs
-
     def start(
         self,
         plan: Plan,
@@ -73,15 +71,45 @@ class Runs:
         """
         if plan.mode.awaits:  # the signals are held before the loop is made: it has no safe places
             refuse_running_loop("a manager in async mode", "await manager.start_async(tasks)")
-            return asyncio.run(self._start_in_own_loop(plan, source, recorder, signals, stop))
-        with self._one_run(plan, stop, signals) as (one, record):
-            recorder = recorder or self.recorder(plan, *record.observers)
-            runner = self._kept_runner(plan)
-            record.calls_here = runner.calls_here
-            run = self._new_run(plan, source, recorder, runner, signals, record, one)
-            with self._ending(run, plan, recorder, runner, record, own=stop is None):
-                pump(run, runner, signals, one)
-        return signals.through(self._conclude, run, plan)
+            return asyncio.run(self._start_in_own_loop(plan, source, signals, recorder, stop))
+        with self.flowing(plan, source, signals, recorder, stop) as flow:
+            pump(flow.run, flow.runner, signals, flow.stop)
+        return signals.through(self.conclude, flow.run, plan)
+
+    @contextlib.contextmanager
+    def flowing(
+        self,
+        plan: Plan,
+        source: Source,
+        signals: HeldSignals,
+        recorder: Recorder | None = None,
+        stop: Stop | None = None,
+        told: Untold | None = None,
+        in_loop: bool = False,
+        apart: bool = False,
+    ) -> Iterator[Flow]:
+        """The time of a run, which the caller pumps. However it ends, its counts are kept.
+
+        told: What its reader is told, where `recorder` is None. in_loop: It is pumped in an event loop,
+            and the caller closes the runner. apart: A loop that is needed has a thread of its own.
+        """
+        with self._one_run(plan, stop, signals, in_loop) as (one, record):
+            essential = record.observers if told is None else (*record.observers, told)
+            recorder = recorder or self.recorder(plan, *essential)
+            with contextlib.ExitStack() as at_the_end:
+                runner: Any
+                if in_loop:
+                    runner = self._awaited_runner(plan, signals)
+                    record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
+                elif apart and plan.mode.awaits:
+                    runner = LoopedRunner(plan.func, plan.orders)
+                    at_the_end.callback(runner.close)
+                else:
+                    runner = self._kept_runner(plan)
+                    record.calls_here = runner.calls_here
+                run = self._new_run(plan, source, recorder, runner, signals, record, one, in_loop, told)
+                with self._ending(run, plan, recorder, runner, record, own=stop is None):
+                    yield Flow(run, runner, one, record)
 
     async def start_async(
         self,
@@ -92,7 +120,15 @@ class Runs:
         stop: Stop | None = None,
     ) -> Summary:
         """The same, in the running event loop."""
-        return await self._start_awaiting(plan, source, recorder, signals, stop)
+        with self.flowing(plan, source, signals, recorder, stop, in_loop=True) as flow:
+            try:
+                await pump_awaiting(flow.run, flow.runner, signals, flow.stop)
+            finally:
+                try:
+                    await source.close()  # first: what it has read until then is counted
+                finally:
+                    await flow.runner.close()
+        return signals.through(self.conclude, flow.run, plan)
 
     def stop(self) -> bool:
         """As `TaskManager.stop`."""
@@ -111,7 +147,10 @@ class Runs:
                     "make it with keep_results='errors', or with a journal"
                 )
             return list(self.results.errors())
-        with self._runner.one_run(plan.owner), self._recording(plan) as record:
+        with (
+            self._runner.one_run(plan.owner),
+            recording(plan, self._known, lambda: self.summary) as record,
+        ):
             self._restore(plan, record)
             return list(self.results.errors()) if plan.keeps else record.failed_tasks()
 
@@ -174,44 +213,19 @@ class Runs:
         self.summary = Summary()
         self._known = Known(self._ledger.following)
 
-    # ------------------------------------------------------------------ inside
-
     async def _start_in_own_loop(
         self,
         plan: Plan,
         source: Source,
-        recorder: Recorder | None,
         signals: HeldSignals,
+        recorder: Recorder | None,
         stop: Stop | None,
     ) -> Summary:
         """In an event loop that ends with the run."""
         try:
-            return await self._start_awaiting(plan, source, recorder, signals, stop)
+            return await self.start_async(plan, source, signals, recorder, stop)
         finally:
             signals.ends_allowed = True
-
-    async def _start_awaiting(
-        self,
-        plan: Plan,
-        source: Source,
-        recorder: Recorder | None,
-        signals: HeldSignals,
-        stop: Stop | None,
-    ) -> Summary:
-        with self._one_run(plan, stop, signals, in_loop=True) as (one, record):
-            recorder = recorder or self.recorder(plan, *record.observers)
-            runner = self._awaited_runner(plan, signals)
-            record.calls_here = not plan.mode.awaits and self._kept_runner(plan).calls_here
-            run = self._new_run(plan, source, recorder, runner, signals, record, one, in_loop=True)
-            with self._ending(run, plan, recorder, runner, record, own=stop is None):
-                try:
-                    await pump_awaiting(run, runner, signals, one)
-                finally:
-                    try:
-                        await source.close()  # first: what it has read until then is counted
-                    finally:
-                        await runner.close()
-        return signals.through(self._conclude, run, plan)
 
     @contextlib.contextmanager
     def _one_run(
@@ -221,7 +235,7 @@ class Runs:
         with (
             self._runner.one_run(plan.owner),
             self._stopped_by(stop, signals, in_loop) as one,
-            self._recording(plan) as record,
+            recording(plan, self._known, lambda: self.summary) as record,
         ):
             yield one, record
 
@@ -241,18 +255,6 @@ class Runs:
             if given is None:
                 stop.over()
 
-    @contextlib.contextmanager
-    def _recording(self, plan: Plan) -> Iterator[NoRecord]:
-        """The time in which the journal is open, if there is one."""
-        if plan.journal is None:
-            yield plan.record or NoRecord()
-            return
-        record = Record(plan.journal, [plan.func], False, self._known)
-        try:
-            yield record
-        finally:
-            record.close(self.summary)  # where no run has begun; otherwise that is done
-
     def _restore(self, plan: Plan, record: NoRecord) -> None:
         self._ledger.keeps_keys = bool(plan.keeps)
         self.results.begin_run(repeats=not plan.distinct, keeps=plan.keeps)
@@ -267,7 +269,8 @@ class Runs:
         signals: HeldSignals,
         record: NoRecord,
         stop: Stop,
-        in_loop: bool = False,
+        in_loop: bool,
+        told: Untold | None,
     ) -> Run:
         runner.follow(stop)
         self._limit = limit_of(plan, self._limit)
@@ -275,31 +278,18 @@ class Runs:
         self._ledger.begin_run()
         began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
         recorder.record(began)
-        return Run(
+        return new_run(
+            plan,
             source,
             self._ledger,
-            self._ledger.enter_new if plan.distinct else self._ledger.enter_all,
-            failing_of(plan, signals),
             recorder,
-            BatchSize(
-                runner.workers,
-                runner.sharing,
-                plan.mode.worth_of_batch(runner.workers),
-                plan.orders.most_calls,
-            ),
-            get_args=plan.get_args,
-            process_result=plan.process_result,
-            ends=plan.ends,
-            clock=clock,
-            task_timeout=plan.orders.task_timeout,
-            signals=signals,
-            stop=stop,
-            slot=plan.orders.slot,
-            limit=self._limit,
-            rate_key=plan.rate_key,
-            stage=plan.stage,
-            in_loop=in_loop,
-            record=record,
+            runner,
+            signals,
+            record,
+            stop,
+            self._limit,
+            in_loop,
+            told,
         )
 
     @contextlib.contextmanager
@@ -323,6 +313,8 @@ class Runs:
             not_begun: NotBegun | None = None
             try:
                 self._runner.close()
+                if isinstance(runner, LoopedRunner):
+                    runner.close()
                 not_begun = runner.not_begun()
             finally:
                 run.break_off(why(error), not_begun)
@@ -333,7 +325,13 @@ class Runs:
             self.summary = record.close(run.summary)
             recorder.close(self.summary, plan.stage)
 
-    def _conclude(self, run: Run, plan: Plan) -> Summary:
+    def give_back(self, indices: list[int]) -> None:
+        """These have an outcome that nobody has been told and nobody keeps: they may be run again."""
+        for index in indices:
+            self._ledger.fail(index)
+
+    def conclude(self, run: Run, plan: Plan) -> Summary:
+        """What follows a run that has come to its end; raises what the hook or the input has raised."""
         summary = self.summary  # which the hook may reset
         plan.handle_error()
         if run.error is not None:

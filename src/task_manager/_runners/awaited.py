@@ -73,7 +73,7 @@ class Awaited:
 
     async def collect(self, timeout: float) -> list[Answer]:
         waiter = self._waiter
-        waiting = None if waiter is None else waiter.begin(self._runner.collect, timeout)
+        waiting = waiter.begin(self._runner.collect, timeout) if waiter and timeout else None
         if waiter is None or waiting is None:
             # In this very frame: what a signal's handler raises meets no step of the event loop.
             answers = self._signals.through(self._runner.collect, 0.0)

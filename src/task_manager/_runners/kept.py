@@ -19,10 +19,12 @@ class Turn:
     """One run at a time. A copy in another process, forked or pickled, is free.
 
     rule: What to tell those who come too early.
+    close_due: The manager was dropped while this was taken: who has it closes the runner at its end.
     """
 
     def __init__(self, rule: str) -> None:
         self._rule = rule
+        self.close_due = False
         self._settle()
 
     def _settle(self) -> None:
@@ -121,7 +123,8 @@ class KeptRunner:
             self._closer()
 
     def _close_if_due(self) -> None:
-        if self._shutdown_due:
+        if self._shutdown_due or self._turn.close_due:
+            self._turn.close_due = False
             self.close()
 
 
@@ -130,12 +133,15 @@ def close_idle(runner: Runner, turn: Turn) -> None:
 
     At exit a run may be going on in a daemon thread, and a runner is not for two threads at once: then
     its processes are killed by `_processes.life`, and its threads, daemons, end with the interpreter.
+    A manager that is garbage together with a stream of it comes here before that is ended.
     """
     if turn.take():
         try:
             runner.close()
         finally:
             turn.give_back()  # an atexit function that comes later may still start a run
+    else:
+        turn.close_due = True
 
 
 _kept: weakref.WeakSet[KeptRunner] = weakref.WeakSet()

@@ -53,6 +53,7 @@ class ProcessRunner:
         self._suspects: Suspects[int] = Suspects()  # by the index of the task
         self._owner = this_process()
         self._parts: deque[Unsent] = deque()  # that no worker has yet
+        self._depth = 1  # batches that one worker may hold
         self._stop = Stop()
         self._run = 0  # its number, from 1: a stop of an earlier one is of no account
         self._ended: list[Worker] = []  # when this was closed
@@ -65,7 +66,9 @@ class ProcessRunner:
         stop.follow(partial(self._tell_workers, self._run))
 
     def room(self, depth: int) -> bool:
-        held = sum(worker.load for worker in self._at_work)
+        """What a worker has from a time when its depth was more takes no room of others."""
+        self._depth = depth
+        held = sum(min(worker.load, depth) for worker in self._at_work)
         return not (self._answers or self._parts) and held < self._processes.most * depth
 
     def submit(self, batch: Batch) -> None:
@@ -215,10 +218,12 @@ class ProcessRunner:
     # ------------------------------------------------------------------ pipes
 
     def _hand_out(self) -> None:
-        """Give the parts to workers, two to each at most: many must not wait behind one long call."""
+        """Give the parts to workers, few to each: many must not wait behind one long call."""
         while self._parts:
             worker = self._processes.choose()
-            if worker is None or worker.load >= 2:
+            if worker is None:  # now, and not after what `collect` waits: nothing else may come
+                self._processes.renew(more=not self._stop.asked, wanted=True)
+            if worker is None or worker.load >= self._depth:
                 return
             part = self._parts.popleft()
             if worker.room < len(part.left):

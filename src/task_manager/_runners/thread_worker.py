@@ -23,6 +23,18 @@ from .._stop import Followed
 from .._task import Batch, Failure, Outcomes, Unrun
 from . import Answer
 
+_here = threading.local()
+
+
+def works_here() -> None:
+    """This thread makes calls for a runner."""
+    _here.works = True
+
+
+def in_a_worker() -> bool:
+    """Whether this thread makes calls for a runner, and so must not wait for one."""
+    return getattr(_here, "works", False)
+
 
 class Overdue(NamedTuple):
     """A call that takes too long: its batch, its position there, and its seconds so far."""
@@ -118,6 +130,7 @@ def take_batches(
 
     The state is made before a batch is taken: no other thread has to wait for that one.
     """
+    works_here()
     state: State | None = None
     try:
         if make is not None:
