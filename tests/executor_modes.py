@@ -49,6 +49,8 @@ for way in WANTED:
     functions.WAYS.append(way)
     if way != "threads":
         functions.APART.append(way)
+    if way == "ray":
+        functions.STAYING.append(way)
     if way in ("dask", "loky"):
         functions.DAEMONS.append(way)
     with TaskManager(functions.same, **OPTIONS[way], logger=None) as manager:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ pytest.importorskip("distributed")
 from distributed import Client
 
 import functions as f
+import task_manager._engines.dask as engine
 from clusters import Dask, start_dask
 from scripts import Script
-from task_manager import TaskManager
+from task_manager import TaskManager, WorkerStartError
 
 CLIENT = """
 import pathlib, time
@@ -69,6 +71,38 @@ def test_f41_a_worker_that_is_killed_from_outside_costs_no_task(dask: Dask) -> N
         summary = manager.start([(n, 0.01) for n in range(300)])
 
     assert (300, 0) == (summary.succeeded, summary.failed)
+
+
+def test_f41_a_scheduler_that_is_gone_ends_the_run(dask: Dask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client waits for it, and then another one does; no task is charged."""
+    monkeypatch.setattr(engine, "PATIENCE", 1.0)
+
+    class Kills(TaskManager):
+        def process_result(self, task: Any, result: Any) -> Any:
+            if task[0] == 50:
+                dask.started[0].kill()
+            return result
+
+    with Kills(f.worker_after_a_nap, "dask", address=dask.address, logger=None) as manager:
+        with pytest.raises(WorkerStartError, match="'dask' cannot make an executor: OSError: Timed out"):
+            manager.start([(n, 0.01) for n in range(300)])
+        summary = manager.get_summary()
+
+    assert 0 == summary.failed
+    assert 50 < summary.succeeded == len(manager.get_result_dict())
+
+
+def test_a_state_is_of_one_manager(dask: Dask, calls: Path) -> None:
+    """Its workers go on when the manager is closed: what they have made for it is cleaned up then."""
+    state = partial(f.counted_state, calls / "made")
+    for most in (2, 4):
+        with TaskManager(
+            f.with_state, "dask", address=dask.address, worker_state=state, logger=None
+        ) as manager:
+            manager.start(range(500))
+        made = (calls / "made").read_text()
+
+        assert most - 1 <= made.count("+") == made.count("-") <= most
 
 
 def test_f36_what_is_in_the_journal_is_not_run_again(

@@ -71,6 +71,23 @@ if __name__ == "__main__":
 """
 
 
+STAYS = """
+import time
+from concurrent.futures import ProcessPoolExecutor
+from task_manager import TaskManager
+
+def work(number):
+    print("at work", flush=True)
+    time.sleep(60)
+
+def make():
+    return ProcessPoolExecutor(2)
+
+if __name__ == "__main__":
+    TaskManager(work, make, logger=None).start(range(10))
+"""
+
+
 def trouble(folder: str, number: int) -> int:
     """One kills its worker, one raises, eleven fail at first."""
     if number == 500:
@@ -214,6 +231,15 @@ def test_f41_a_ctrl_c_in_the_terminal_fails_no_task(script: Callable[[str], Scri
     printed, _ = made.process.communicate(timeout=40)
 
     assert "0 True\n" == printed
+    assert [] == made.left_after(5)
+
+
+def test_f10_its_processes_end_with_a_script_that_is_killed(script: Callable[[str], Script]) -> None:
+    """In the middle of their calls, as those of process mode; by themselves they would wait for ever."""
+    made = script(STAYS)
+    made.wait_for("at work")
+    made.process.kill()
+
     assert [] == made.left_after(5)
 
 

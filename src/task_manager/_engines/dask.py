@@ -7,12 +7,14 @@ so often as its setting `allowed-failures` says; on a cluster of ours that is ne
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
 from typing import Any
 
 PATIENCE = 10.0  # seconds in which a scheduler has to answer
+GLANCE = 0.5  # seconds between two looks at whether the client still has its scheduler
 
 
 def executor(address: str | None) -> Executor:
@@ -44,20 +46,53 @@ class DaskExecutor(Executor):
             if self._cluster is not None:
                 self._cluster.close()
             raise
+        self._address = address or self._cluster.scheduler_address
+        self._open: set[_Future] = set()
+        self._client.loop.add_callback(self._watch)
 
     @property
     def max_workers(self) -> int:
         return sum(self._client.nthreads().values())
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self._lost:
+            raise self._broken()
         theirs = self._client.submit(function, *args, **kwargs, pure=False, retries=0)
-        ours: Future[Any] = _Future(theirs)
+        ours = _Future(theirs)
+        self._open.add(ours)
+        ours.add_done_callback(self._open.discard)
         theirs.add_done_callback(_Settle(ours))
+        if self._lost:  # meanwhile, and `_watch` may not have seen this one
+            _fail(ours, self._broken())
         return ours
+
+    def call_everywhere(self, function: Callable[[Any], Any], argument: Any) -> None:
+        """In each worker, beside the calls that it makes."""
+
+        async def call() -> None:
+            await self._client.run(function, argument, on_error="ignore")
+
+        self._client.sync(call, callback_timeout=PATIENCE)
+
+    @property
+    def _lost(self) -> bool:
+        return self._client.status in ("closing", "closed")
+
+    def _broken(self) -> BrokenExecutor:
+        return BrokenExecutor(f"dask's scheduler at {self._address} is gone")
+
+    async def _watch(self) -> None:
+        """A client that gives its scheduler up leaves futures pending for ever: theirs are failed."""
+        while not self._lost:
+            await asyncio.sleep(GLANCE)
+        for future in list(self._open):
+            _fail(future, self._broken())
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         with contextlib.suppress(Exception):  # it may be gone
             self._client.close(timeout=2)
+        with contextlib.suppress(Exception):  # as it leaves it running where it has given up by itself
+            self._client._loop_runner.stop()
         if self._cluster is not None:
             self._cluster.close(timeout=5)
 
@@ -76,6 +111,11 @@ class _Future(Future[Any]):
         return True
 
 
+def _fail(future: Future[Any], error: BaseException) -> None:
+    with contextlib.suppress(InvalidStateError):  # it has come all the same
+        future.set_exception(error)
+
+
 class _Settle:
     """What became of dask's future becomes of ours. Called in a thread of the client's."""
 
@@ -84,11 +124,16 @@ class _Settle:
 
     def __call__(self, theirs: Any) -> None:
         ours = self._ours
-        if ours.cancelled() or not ours.set_running_or_notify_cancel():
+        if ours.done():
+            return
+        if theirs.cancelled():  # as where the scheduler is lost
+            Future.cancel(ours)
+            ours.set_running_or_notify_cancel()
             return
         try:
             result = theirs.result()
         except BaseException as error:
-            ours.set_exception(error)
+            _fail(ours, error)
         else:
-            ours.set_result(result)
+            with contextlib.suppress(InvalidStateError):
+                ours.set_result(result)

@@ -26,11 +26,12 @@ from .._stop import Stop
 from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import ExecutorError, WorkerDiedError, WorkerStartError
 from . import Answer, NotBegun, Orders
-from .packed import Terms, Whereabouts, make_calls
+from .packed import Terms, Whereabouts, forget, make_calls
 from .parcel import Function, Parcel
 from .pools import Pool
 
 MOST_FAILED_STARTS = 2  # executors in a row that break before their first call is made
+MOST_CANCELLED = 100  # batches in a row that somebody else has cancelled
 TIME_TO_BREAK = 5.0  # seconds in which all that a broken executor had comes back
 
 Arrival = tuple[Parcel, Future[Any]]
@@ -53,11 +54,10 @@ class ExecutorRunner:
     def __init__(self, func: Callable[..., Any], orders: Orders) -> None:
         assert orders.executor is not None
         self._pool = Pool(orders.executor)
-        told = self._pool.workers
-        self.workers = orders.workers if orders.limited or told is None else told
-        # It keeps to the limit by itself: the next batch may wait there, so that no worker waits for it.
-        self._queues = told is not None and told <= self.workers
-        self._function = Function(func, orders.state, self._pool.has_script)
+        self._wanted = orders.workers if orders.limited else None
+        self._otherwise = orders.workers
+        self._look_at_workers()
+        self._function = Function(func, orders.state, self._pool.has_script, self.workers)
         self._terms = Terms(max(TOO_LONG, 2 * orders.worth), orders.task_timeout)
         self._outbox: SimpleQueue[Arrival | None] = SimpleQueue()  # None: a `wake`
         self._parts: deque[Part] = deque()
@@ -67,6 +67,7 @@ class ExecutorRunner:
         self._lost: list[Lost] = []  # and nothing decided yet
         self._broken: BaseException | None = None
         self._failed_starts = 0  # in a row
+        self._cancelled = 0  # in a row
         self._end: Exception | None = None  # why there is no going on
         self._workers: dict[Whereabouts, int] = {}  # their numbers
         self._depth = 1
@@ -76,7 +77,15 @@ class ExecutorRunner:
 
     # ------------------------------------------------------------------ the verbs
 
+    def _look_at_workers(self) -> None:
+        """How many there are now: a cluster may grow from run to run."""
+        told = self._pool.workers
+        self.workers = self._wanted or told or self._otherwise
+        # It keeps to the limit by itself: the next batch may wait there, so that no worker waits for it.
+        self._queues = told is not None and told <= self.workers
+
     def follow(self, stop: Stop) -> None:
+        self._look_at_workers()
         self._stop = stop
         stop.follow(self._hear_stop)
 
@@ -133,6 +142,8 @@ class ExecutorRunner:
         self._untaken += [(part.batch, part.positions) for part in self._parts]
         self._in_flight.clear()
         self._parts.clear()
+        if self._function.has_states:
+            self._pool.call_everywhere(forget, self._function.name)
         self._pool.close(busy)
         self._function.close()
 
@@ -201,9 +212,11 @@ class ExecutorRunner:
             return
         try:
             came = future.result()
-        except CancelledError:
-            begun = () if self._pool.cancels_what_waits else parcel.positions
-            self._answers.append((parcel.batch, Unrun(parcel.positions, begun)))
+        except CancelledError as error:
+            if self._stop.asked:
+                self._answers.append((parcel.batch, Unrun(parcel.positions, self._begun(parcel, error))))
+            else:
+                self._take_in_cancelled(parcel, error)
         except BaseException as error:  # of the executor: what our own function meets, it answers
             if isinstance(error, BrokenExecutor):
                 self._broken = error
@@ -221,10 +234,20 @@ class ExecutorRunner:
             if self._function.refusal is not None:
                 self._end = self._end or self._function.refusal
                 answers = [(parcel.batch, Unrun(parcel.positions))]
-            self._failed_starts = 0
+            self._failed_starts = self._cancelled = 0
             self._answers += answers
             if self._losses:
                 self._losses.clear(parcel.indices)
+
+    def _take_in_cancelled(self, parcel: Parcel, error: BaseException) -> None:
+        """By somebody else, who may do it for ever: no task is charged, but the run ends."""
+        self._answers.append((parcel.batch, Unrun(parcel.positions, self._begun(parcel, error))))
+        self._cancelled += 1
+        if self._cancelled >= MOST_CANCELLED:
+            self._end = self._end or ExecutorError(
+                f"{self._pool.name} makes no call: the last {MOST_CANCELLED} batches were cancelled, "
+                "and not by this manager"
+            )
 
     def _number_of(self, where: Whereabouts) -> int:
         return self._workers.setdefault(where, len(self._workers))
@@ -243,7 +266,7 @@ class ExecutorRunner:
 
     def _judge(self, lost: Sequence[Lost], error: BaseException) -> None:
         """Charge one task at most for what was lost together; what else was is run once more."""
-        never = self._pool.why_not_ready() if lost else None
+        never = self._pool.why_not_ready() if lost else self._broken
         charged = None
         if never is not None:
             self._note_failed_start(never)
@@ -260,6 +283,11 @@ class ExecutorRunner:
             died.__cause__ = error.with_traceback(None)  # lines of the executor's, which say nothing
             failures = {parcel.positions[0]: Failure(died, WorkerDiedError)}
             self._answers.append((parcel.batch, Outcomes(parcel.positions, [None], failures, [])))
+
+    def _begun(self, parcel: Parcel, error: BaseException) -> Sequence[int]:
+        """What may have been called of one that has come back for this reason."""
+        never = isinstance(error, CancelledError) and self._pool.cancels_what_waits
+        return () if never else parcel.positions
 
     def _note_failed_start(self, error: BaseException) -> None:
         """It has never made a call. One that is ours and broken has one more chance."""

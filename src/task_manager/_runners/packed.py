@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from multiprocessing import util
 from typing import Any, NamedTuple
 
 from .._call import IDLE, NEVER, call_batch, clock, invoker
-from .._platform import this_process
+from .._platform import end_with_parent, this_process
 from .._processes import wire
 from .._processes.report import HEAVY, reports_of
 from .._processes.worker import loading
@@ -28,6 +29,7 @@ from .timed import timed_calls
 MOST_FUNCTIONS = 8  # that a process of an executor keeps: a script has a few managers
 
 Whereabouts = tuple[str, int, int]  # the machine, the process, the thread
+Items = list[tuple[list[int], list[int], list[bytes]]]
 
 
 class Terms(NamedTuple):
@@ -47,18 +49,21 @@ class Known(NamedTuple):
 class Packed:
     """Attempts that have come from another process.
 
-    name, function: Of `Function.packed`. plain, cells: As a Column. unpack: The calls are tuples.
+    home: Where they have come from. name, function: As `Function` has them; None: it has been here, by
+        this name. plain, cells: As a Column. unpack: The calls are tuples.
     """
 
     def __init__(
         self,
+        home: Whereabouts,
         name: bytes,
-        function: bytes,
+        function: bytes | None,
         unpack: bool,
         plain: bool,
         cells: list[Any],
         terms: tuple[float, float | None],
     ) -> None:
+        self.home = home
         self.name = name
         self.function = function
         self.unpack = unpack
@@ -69,21 +74,24 @@ class Packed:
     def make_calls(self) -> bytes:
         """The outcomes, as `opened` of a Parcel understands them."""
         began = clock()
-        items: list[tuple[list[int], list[int], list[bytes]]] = []
+        _end_with(self.home)
         refusal, cause = "", None
-        if self.function:
-            try:
-                known = _known(self.name, self.function)
-            except BaseException as error:
-                let_through(error)
-                refusal = wire.cannot_load("function", error)
-            else:
+        items: Items | None = []  # None: the function has not been here, or is gone
+        try:
+            known = _known(self.name, self.function) if self.function != b"" else None
+        except BaseException as error:
+            let_through(error)
+            refusal = wire.cannot_load("function", error)
+        else:
+            if known is not None:
                 try:
                     with deaf_to_ctrl_c():
                         items = called_with_state(known, self._items)
                 except WorkerStartError as error:
                     refusal, why = str(error), error.__cause__
                     cause = None if why is None else tuple(wire.pack_failure(Failure(why, type(why))))
+            elif self.function is None:
+                items = None
         return wire.dumps((refusal, cause, whereabouts(), began, clock(), items))
 
     def _items(self, func: Callable[..., Any]) -> Iterator[tuple[list[int], list[int], list[bytes]]]:
@@ -125,7 +133,11 @@ def deaf_to_ctrl_c() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # the main thread of a subinterpreter, which has no signals
+        yield
+        return
     try:
         yield
     finally:
@@ -135,6 +147,17 @@ def deaf_to_ctrl_c() -> Iterator[None]:
 
 def whereabouts() -> Whereabouts:
     return socket.gethostname(), os.getpid(), threading.get_ident()
+
+
+def _end_with(home: Whereabouts) -> None:
+    """Where the process of the run is the parent of this one: end when it is gone, as no pool does."""
+    global _watching
+    if _watching is this_process():
+        return
+    _watching = this_process()
+    parent = multiprocessing.parent_process()
+    if home[:2] == (socket.gethostname(), os.getppid() if parent is None else parent.pid):
+        end_with_parent()
 
 
 def called_with_state(known: Known, calls: Callable[[Callable[..., Any]], Iterator[Any]]) -> list[Any]:
@@ -170,17 +193,23 @@ def calls_of(
     return call_batch(invoke, calls, slot, patience=terms.patience, taking=taking)
 
 
+_watching: object = None  # the process that has looked whose child it is
 _here = threading.local()
 _functions: OrderedDict[bytes, Known] = OrderedDict()
 _lock = threading.Lock()
 
 
-def _known(name: bytes, packed: bytes) -> Known:
-    """The function and its states, once in a process: it may be heavy, and batches are many."""
+def _known(name: bytes, packed: bytes | None) -> Known | None:
+    """The function and its states, once in a process: it may be heavy, and batches are many.
+
+    packed: None: it is to be here already. Answers None if it is not.
+    """
     with _lock:
         if name in _functions:
             _functions.move_to_end(name)
             return _functions[name]
+        if packed is None:
+            return None
         func, make = wire.loads(packed)
         known = Known(wire.loads(func), None if make is None else States(wire.loads(make)))
         _functions[name] = known
@@ -190,6 +219,14 @@ def _known(name: bytes, packed: bytes) -> Known:
         if one.states is not None:
             one.states.close()
     return known
+
+
+def forget(name: bytes) -> None:
+    """The manager of this function is closed: its states here are cleaned up."""
+    with _lock:
+        known = _functions.pop(name, None)
+    if known is not None and known.states is not None:
+        known.states.close()
 
 
 def _close_states() -> None:

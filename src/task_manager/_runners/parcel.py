@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -44,6 +45,7 @@ from .packed import (
 from .states import States
 
 INSTEAD = "an executor of threads"
+LIGHT = 100_000  # bytes of a function that travels with every parcel
 
 
 class Made(NamedTuple):
@@ -60,22 +62,30 @@ class Function:
     """The user's function, packed when a parcel first leaves this process.
 
     here: What is called in this process. make: Makes the state of a worker; None: there is none.
-    has_script: Where it goes, this script is `__main__` too.
-    refusal: Why it cannot travel.
+    has_script: Where it goes, this script is `__main__` too. workers: How many need it.
+    refusal: Why it cannot travel. name: Of its content; with states, which are those of one manager, its
+        own; b"" until it has travelled.
     """
 
     def __init__(
-        self, func: Callable[..., Any], make: Callable[[], Any] | None, has_script: bool
+        self, func: Callable[..., Any], make: Callable[[], Any] | None, has_script: bool, workers: int
     ) -> None:
         self.here = Known(func, None if make is None else States(make))
         self.has_script = has_script
         self._make = make
         self.refusal: ConfigurationError | None = None
-        self._packed: tuple[bytes, bytes] | None = None
+        self.name = b""
+        self._packed = b""
+        self._wanted = workers
 
-    def packed(self) -> tuple[bytes, bytes]:
-        """A name for it, which is of its content, and its bytes; nothing where they cannot be had."""
-        if self._packed is None and self.refusal is None:
+    @property
+    def has_states(self) -> bool:
+        """In other processes, as far as is known here."""
+        return bool(self.name) and self._make is not None
+
+    def packed(self) -> bytes:
+        """Its bytes; nothing where they cannot be had."""
+        if not self._packed and self.refusal is None:
             try:
                 func = pack_object(self.here.func, "spawn", INSTEAD, self.has_script)
                 make = self._make and pack_object(self._make, "spawn", INSTEAD, self.has_script)
@@ -83,8 +93,20 @@ class Function:
                 self.refusal = error
             else:
                 packed = wire.dumps((func, make))
-                self._packed = hashlib.sha256(packed).digest(), packed
-        return self._packed or (b"", b"")
+                mark = b"" if make is None else secrets.token_bytes(8)
+                self.name, self._packed = hashlib.sha256(packed).digest() + mark, packed
+        return self._packed
+
+    def goes_along(self) -> bool:
+        """Whether the next parcel takes it along: one of megabytes only so often as it is wanted."""
+        if self._wanted > 0:
+            self._wanted -= 1
+            return True
+        return len(self._packed) <= LIGHT
+
+    def want(self) -> None:
+        """A worker has been given its name, and does not have it."""
+        self._wanted += 1
 
     def close(self) -> None:
         """Clean up what workers have made in this process."""
@@ -112,6 +134,7 @@ class Parcel:
         self._bytes = 0
         self._packed: Sequence[int] = ()
         self._function = function
+        self._takes_function = function.goes_along()
         self._terms = terms
         self._left_alone = False
         self._taken: Iterator[Any] = iter(())
@@ -159,7 +182,7 @@ class Parcel:
 
     def __reduce__(self) -> tuple[type[Packed], tuple[Any, ...]]:
         """Never fails: what cannot be packed is the error of its own task."""
-        name, function = self._function.packed()
+        function = self._function.packed()
         calls = [self.batch.calls[position] for position in self.positions] if function else []
         plain, cells, kept = True, [], []
         base = 0
@@ -175,7 +198,9 @@ class Parcel:
             cells = [dumps_far(cell, self.batch.calls[at]) for cell, at in zip(cells, kept, strict=True)]
         self._packed = kept
         self._bytes = 0 if plain else sum(map(len, cells))
-        return Packed, (name, function, self.batch.unpack, plain, cells, tuple(self._terms))
+        what = function if self._takes_function or not function else None
+        name, terms = self._function.name, tuple(self._terms)
+        return Packed, (whereabouts(), name, what, self.batch.unpack, plain, cells, terms)
 
     def opened(self, came: Any, worker: Callable[[Whereabouts], int]) -> list[Answer]:
         """What came of it. worker: Answers with a number for each worker.
@@ -194,6 +219,9 @@ class Parcel:
             if cause is not None:
                 error.__cause__ = wire.unpack_failure(wire.ErrorCell(*cause)).error
             raise error
+        if items is None:
+            self._function.want()
+            return [(self.batch, Unrun(self.positions))]
         shift = 0.0 if self.sent <= began and ended <= now else now - ended  # another machine's clock
         number = worker(where)
         answers: list[Answer] = []
@@ -226,7 +254,7 @@ def _at(part: Outcomes | Unrun, positions: Sequence[int], worker: int) -> Outcom
     return replace(part, positions=there, failures=failures, workers=[worker] * len(part.workers))
 
 
-def _opened(came: Any) -> tuple[str, Any, Whereabouts, float, float, list[Any]]:
+def _opened(came: Any) -> tuple[str, Any, Whereabouts, float, float, list[Any] | None]:
     try:
         refusal, cause, where, began, ended, items = wire.loads(came)
     except BaseException as error:

@@ -40,7 +40,11 @@ def remember_home(executor: Executor) -> None:
 def workers_of(executor: Executor) -> int | None:
     """How many calls it makes at the same time, if it tells."""
     for name in _TELLS:
-        told = getattr(executor, name, None)
+        try:
+            told = getattr(executor, name, None)
+        except Exception as error:  # a property of one that has lost its cluster
+            let_through(error)
+            continue
         if type(told) is int and told > 0:
             return told
     return None
@@ -66,7 +70,6 @@ class Pool:
     """Owns an executor, if it is ours, and what is known of it.
 
     ours: We have made it.
-    workers: How many calls it makes at the same time; None: it does not tell.
     """
 
     def __init__(self, given: Executor | Callable[[], Executor]) -> None:
@@ -83,9 +86,16 @@ class Pool:
             self._executor = _made_by(given)
         self._name = type(self._executor).__name__
         self._first: Future[bool] | None = None
-        self.workers = workers_of(self._executor)
+        self._workers: int | None = None
         self.has_script = has_script(self._executor)
         self.cancels_what_waits = cancels_what_waits(self._executor)
+
+    @property
+    def workers(self) -> int | None:
+        """How many calls it makes at the same time, as of now; None: it does not tell."""
+        if self._executor is not None:
+            self._workers = workers_of(self._executor)
+        return self._workers
 
     @property
     def name(self) -> str:
@@ -115,6 +125,15 @@ class Pool:
         except Exception as error:  # too late, or cancelled
             let_through(error)
             return error
+
+    def call_everywhere(self, function: Callable[[Any], Any], argument: Any) -> None:
+        """In each process of its workers, where it can do that, as the one of dask."""
+        call = getattr(self._executor, "call_everywhere", None)
+        if call is not None:
+            try:
+                call(function, argument)
+            except Exception as error:  # it is gone, or has no time for us
+                let_through(error)
 
     def discard(self) -> None:
         """It is broken: another one is made when it is needed. Only of one that is ours."""
