@@ -8,7 +8,10 @@ def test_my_executor():
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import os
+import socket
 import tempfile
 import threading
 import time
@@ -17,32 +20,35 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from .errors import TaskTimeoutError, TransportError
+from ._repr import short_repr
+from .errors import TaskTimeoutError, TransportError, WorkerDiedError
 from .manager import TaskManager
 
 __all__ = ["check_executor"]
 
 
-def check_executor(factory: Callable[[], Executor]) -> list[str]:
+def check_executor(factory: Callable[[], Executor], *, patience: float = 60.0) -> list[str]:
     """Check that an executor keeps the promises of a manager, and return the names of the checks.
 
-    factory: Makes a new one, as for `execution_mode`. It is made some times, and shut down.
+    factory: Makes a new one, as for `execution_mode`. It is made for each check, and shut down.
+    patience: Seconds that a check may take, with the time in which the executor comes up.
 
-    Raises AssertionError where a promise is broken, with the name of the check and what came.  It takes
-    some seconds, beside the time in which an executor comes up; no check waits for more than a minute.
+    Raises AssertionError where a promise is broken, with the name of the check and what came. What a
+    worker that dies comes to is checked where calls are made in other processes. These must see the
+    folder for temporary files of this machine.
     """
     passed: list[str] = []
     for check in _CHECKS:
         name = check.__name__.strip("_").replace("_", " ")
         try:
-            _in_a_minute(check, factory)
+            _in_time(check, factory, patience)
         except AssertionError as error:
             raise AssertionError(f"{name}: {error}") from error
         passed.append(name)
     return passed
 
 
-def _in_a_minute(check: Callable[[Callable[[], Executor]], None], factory: Any) -> None:
+def _in_time(check: Callable[[Callable[[], Executor]], None], factory: Any, patience: float) -> None:
     """In a thread of its own: an executor that hangs is told, and not waited for."""
     came: list[BaseException | None] = []
 
@@ -56,9 +62,9 @@ def _in_a_minute(check: Callable[[Callable[[], Executor]], None], factory: Any) 
 
     thread = threading.Thread(target=run, name="task_manager-check", daemon=True)
     thread.start()
-    thread.join(60)
+    thread.join(patience)
     if not came:
-        raise AssertionError("it hangs: no end within a minute")
+        raise AssertionError(f"it hangs: no end within {patience:g} s")
     if isinstance(came[0], AssertionError):
         raise came[0]
     if came[0] is not None:
@@ -67,7 +73,7 @@ def _in_a_minute(check: Callable[[Callable[[], Executor]], None], factory: Any) 
 
 def _equal(expected: Any, actual: Any) -> None:
     if expected != actual:
-        raise AssertionError(f"expected {expected!r}, got {actual!r}")
+        raise AssertionError(f"expected {short_repr(expected)}, got {short_repr(actual)}")
 
 
 def _manager(func: Callable[..., Any], made: Any, **options: Any) -> TaskManager[Any, Any]:
@@ -104,6 +110,34 @@ def _nap(number: int, seconds: float) -> int:
     return number
 
 
+def _note(folder: str, number: int) -> int:
+    with Path(folder, str(number)).open("a") as file:
+        file.write("called ")
+    return number
+
+
+def _place(number: int) -> tuple[str, int]:
+    return socket.gethostname(), os.getpid()
+
+
+def _die_on_seven(number: int) -> int:
+    if number == 7:
+        os._exit(1)
+    return number
+
+
+def _reverse(data: bytes) -> bytes:
+    return data[::-1]
+
+
+def _state() -> Iterator[int]:
+    yield 1000
+
+
+def _add(state: int, number: int) -> int:
+    return state + number
+
+
 class _DoesNotTravel:
     def __reduce__(self) -> Any:
         raise TypeError("does not travel")
@@ -118,7 +152,10 @@ def _returns(number: int) -> Any:
 
 def _results_are_those_of_map(factory: Callable[[], Executor]) -> None:
     with _manager(_double, factory) as manager:
-        manager.start(range(2000))
+        summary = manager.start(range(2000))
+        if summary.failed:
+            first = next(iter(manager.get_error_dict().values()))
+            raise AssertionError(f"{summary.failed} of 2000 failed: {first!r} of {first.__cause__!r}")
         _equal({number: 2 * number for number in range(2000)}, dict(manager.get_result_dict()))
 
 
@@ -150,6 +187,56 @@ def _what_does_not_travel_costs_its_own_task_alone(factory: Callable[[], Executo
         _equal(50, summary.succeeded + summary.failed)
         if summary.failed:  # or nothing has to travel
             _equal(({7}, {TransportError}), (set(manager.get_error_dict()), errors))
+
+
+def _each_call_is_made_once(factory: Callable[[], Executor]) -> None:
+    with tempfile.TemporaryDirectory() as folder, _manager(_note, factory) as manager:
+        manager.start([(folder, number) for number in range(200)])
+        calls = {path.name: path.read_text() for path in Path(folder).iterdir()}
+        _equal({str(number): "called " for number in range(200)}, calls)
+
+
+def _large_arguments_and_results_travel(factory: Callable[[], Executor]) -> None:
+    tasks = [bytes([number]) + bytes(3_000_000) for number in range(4)]
+    with _manager(_reverse, factory) as manager:
+        manager.start(tasks)
+        _equal(True, [task[::-1] for task in tasks] == list(manager.get_result_dict().values()))
+
+
+def _a_worker_has_its_state(factory: Callable[[], Executor]) -> None:
+    with _manager(_add, factory, worker_state=_state) as manager:
+        manager.start(range(100))
+        _equal({number: 1000 + number for number in range(100)}, dict(manager.get_result_dict()))
+
+
+def _an_event_loop_awaits_it(factory: Callable[[], Executor]) -> None:
+    with _manager(_double, factory) as manager:
+        asyncio.run(manager.start_async(range(200)))
+        _equal({number: 2 * number for number in range(200)}, dict(manager.get_result_dict()))
+
+
+def _a_stream_yields_in_order(factory: Callable[[], Executor]) -> None:
+    with _manager(_double, factory) as manager:
+        numbers = [outcome.result for outcome in manager.stream(range(500), ordered=True)]
+        _equal(list(range(0, 1000, 2)), numbers)
+
+
+def _a_rate_limit_holds(factory: Callable[[], Executor]) -> None:
+    with _manager(_double, factory, rate_limit=(10, 0.5)) as manager:
+        began = time.perf_counter()
+        summary = manager.start(range(30))
+        _equal((30, True), (summary.succeeded, time.perf_counter() - began >= 1.0))
+
+
+def _a_worker_that_dies_costs_its_own_task_alone(factory: Callable[[], Executor]) -> None:
+    with _manager(_place, factory) as manager:
+        manager.start([0])
+        elsewhere = manager.get_result_dict()[0] != _place(0)
+    if elsewhere:  # or it would end this script
+        with _manager(_die_on_seven, factory) as manager:
+            manager.start(range(100))
+            errors = {task: type(error) for task, error in manager.get_error_dict().items()}
+            _equal(({7: WorkerDiedError}, 99), (errors, len(manager.get_result_dict())))
 
 
 def _a_time_limit_holds(factory: Callable[[], Executor]) -> None:
@@ -192,8 +279,15 @@ _CHECKS = (
     _results_are_those_of_map,
     _every_task_is_answered_for,
     _whatever_is_raised_is_the_error_of_its_task,
+    _each_call_is_made_once,
     _failures_are_retried,
     _what_does_not_travel_costs_its_own_task_alone,
+    _large_arguments_and_results_travel,
+    _a_worker_has_its_state,
+    _an_event_loop_awaits_it,
+    _a_stream_yields_in_order,
+    _a_rate_limit_holds,
+    _a_worker_that_dies_costs_its_own_task_alone,
     _a_time_limit_holds,
     _endless_input_is_read_as_there_is_room,
     _one_that_is_passed_in_is_not_shut_down,

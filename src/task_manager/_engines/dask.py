@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
 from typing import Any
@@ -32,23 +33,29 @@ class DaskExecutor(Executor):
         import distributed
 
         self._cluster: Any = None
-        if address is None:
-            quiet = {"distributed.scheduler.allowed-failures": 0, "distributed.worker.daemon": True}
-            with dask.config.set(quiet):
-                self._cluster = distributed.LocalCluster(
-                    threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-                )
+        self._loop = _Loop()
         try:
+            if address is None:
+                quiet = {"distributed.scheduler.allowed-failures": 0, "distributed.worker.daemon": True}
+                with dask.config.set(quiet):
+                    self._cluster = distributed.LocalCluster(
+                        threads_per_worker=1,
+                        processes=True,
+                        dashboard_address=None,
+                        silence_logs=50,
+                        loop=self._loop.loop,
+                    )
             self._client = distributed.Client(
-                self._cluster or address, timeout=PATIENCE, set_as_default=False
+                self._cluster or address, timeout=PATIENCE, set_as_default=False, loop=self._loop.loop
             )
         except BaseException:
             if self._cluster is not None:
                 self._cluster.close()
+            self._loop.close()
             raise
         self._address = address or self._cluster.scheduler_address
         self._open: set[_Future] = set()
-        self._client.loop.add_callback(self._watch)
+        self._loop.loop.add_callback(self._watch)
 
     @property
     def max_workers(self) -> int:
@@ -91,10 +98,35 @@ class DaskExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         with contextlib.suppress(Exception):  # it may be gone
             self._client.close(timeout=2)
-        with contextlib.suppress(Exception):  # as it leaves it running where it has given up by itself
-            self._client._loop_runner.stop()
         if self._cluster is not None:
             self._cluster.close(timeout=5)
+        self._loop.close()
+
+
+class _Loop:
+    """Owns the thread of a client and a cluster. Their own goes on where one of them has failed."""
+
+    def __init__(self) -> None:
+        self._up = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run()), name="task_manager-dask", daemon=True
+        )
+        self._thread.start()
+        self._up.wait()
+
+    async def _run(self) -> None:
+        from tornado.ioloop import IOLoop
+
+        self.loop = IOLoop.current()
+        self._over = asyncio.Event()
+        self._up.set()
+        await self._over.wait()
+
+    def close(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it is closed
+            self.loop.add_callback(self._over.set)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(PATIENCE)
 
 
 class _Future(Future[Any]):
