@@ -1,8 +1,8 @@
 """The conformance suite over executors: a plugin of pytest, `-p executor_modes`.
 
 EXECUTORS=threads,processes,loky,dask,ray names those that take part; threads alone, if it is not set.
-dask is a scheduler and two workers, each started by its command, and ray one node: both stay up for all
-tests, as each takes seconds to start.
+dask is a scheduler and two workers, each started by its command, ray one node, and loky one executor
+that is passed in: they stay up for all tests, as they take seconds to start.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ def options_of(way: str) -> dict[str, Any]:
     return OPTIONS[way] if way in OPTIONS else _options_of(way)
 
 
-MADE = {"threads": threads, "processes": processes, "loky": loky}
+MADE = {"threads": threads, "processes": processes}
 OPTIONS: dict[str, dict[str, Any]] = {}
 for way in WANTED:
     if way == "dask":
         OPTIONS[way] = {"execution_mode": "dask", "address": start_dask().address}
+    elif way == "loky":  # passed in: each start of its processes takes most of a second
+        OPTIONS[way] = {"execution_mode": loky()}
     elif way == "ray":
         start_ray()
         OPTIONS[way] = {"execution_mode": "ray"}
@@ -49,7 +51,7 @@ for way in WANTED:
     functions.WAYS.append(way)
     if way != "threads":
         functions.APART.append(way)
-    if way == "ray":
+    if way in ("ray", "loky"):
         functions.STAYING.append(way)
     if way in ("dask", "loky"):
         functions.DAEMONS.append(way)
