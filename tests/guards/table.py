@@ -276,6 +276,11 @@ GUARDS = [
     Guard("F41", "a copy of the process is told", POOLS, "Pool.__init__", turned("_homes.get(given, this_process()) is not this_process()", "False"), "test_faults_executors.py", "a_copy_of_the_process"),
     Guard("F41", "its processes are killed where a run is broken off", POOLS, "end", without("process.kill"), "test_faults_executors.py", "leaves_no_process"),
     Guard("F41", "a call does not fail of a Ctrl-C", "_runners/packed.py", "deaf_to_ctrl_c", instead("contextlib.nullcontext"), "test_faults_executors.py", "call_does_not_fail"),
+    Guard("F10", "a process of a pool ends with the script that is its parent", "_runners/packed.py", "_end_with", without("end_with_parent"), "test_faults_executors.py", "script_that_is_killed"),
+    Guard("F41", "one that refuses all calls as broken is not made for ever", EXECUTOR, "ExecutorRunner._judge", turned("lost", "True"), "test_faults_odd_executors.py", "breaks_at_once"),
+    Guard("F41", "one that cancels all futures ends the run", EXECUTOR, "ExecutorRunner._take_in_cancelled", never("MOST_CANCELLED"), "test_faults_odd_executors.py", "cancels_everything"),
+    Guard("F41", "a cancelled future is no loss of its task", EXECUTOR, "ExecutorRunner._take_in", without("_take_in_cancelled"), "test_faults_odd_executors.py", "somebody_cancels"),
+    Guard("F41", "a worker that has not had the function asks for it", "_runners/parcel.py", "Parcel.opened", without("self._function.want"), "test_faults_odd_executors.py", "of_megabytes"),
     Guard("F41", "a passed-in executor is refused in a stage", "_chain/plans.py", "refuse_executors", never("isinstance"), "test_faults_executors.py", "does_not_travel"),
 ]
 # fmt: on
