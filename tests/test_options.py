@@ -59,7 +59,7 @@ def steady(value: Any) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
-NUMBERS = [True, "1", [1], math.nan, math.inf, -math.inf, 1j, Decimal(1)]
+NUMBERS = [True, "1", [1], math.nan, math.inf, -math.inf, 10**400, 1j, Decimal(1)]
 
 # Each option: what is right, in the words of the message, and wrong values of every kind.
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import math
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from multiprocessing import get_all_start_methods
@@ -26,6 +26,8 @@ from .journal import Journal
 from .logger import TaskLogger
 
 V = TypeVar("V")
+
+LARGEST = sys.float_info.max  # a whole number may be larger, and then is no number of seconds
 
 
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:
@@ -106,7 +108,7 @@ def whole_or_none(name: str, value: Any, least: int) -> int | None:
 
 def seconds(name: str, value: Any) -> float:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value < math.inf:
+    if not number or not 0 <= value <= LARGEST:
         raise ConfigurationError(f"{name} must be a number of seconds from 0 up; got {value!r}")
     return float(value)
 
@@ -136,7 +138,7 @@ def rate(name: str, value: Any) -> Rate | None:
     elif isinstance(value, tuple | list) and len(value) == 2:
         count, length = value
     numbers = type(count) is int and isinstance(length, int | float) and not isinstance(length, bool)
-    if not numbers or not 1 <= count <= MOST_IN_A_WINDOW or not 0 < length < math.inf:  # type: ignore[operator]
+    if not numbers or not 1 <= count <= MOST_IN_A_WINDOW or not 0 < length <= LARGEST:  # type: ignore[operator]
         raise ConfigurationError(
             f"{name} must be None, or how many attempts may begin in what time, as '20/s', '500/min', "
             f"'2000/h' or (500, 60), which is 500 in 60 seconds; got {value!r}"
@@ -195,7 +197,7 @@ def seconds_or_none(name: str, value: Any) -> float | None:
     if value is None:
         return None
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
+    if not number or not 0 < value <= LARGEST:
         raise ConfigurationError(f"{name} must be None or a number of seconds above 0; got {value!r}")
     return float(value)
 

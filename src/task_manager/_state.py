@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from types import CoroutineType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from ._call import failure_of
@@ -91,6 +91,11 @@ def set_up(make: Maker) -> State:
         raise WorkerStartError(
             f"worker_state={name} returned a coroutine, which nothing awaits: in async mode give the"
             " coroutine function itself, or functools.partial of it; in other modes a plain function"
+        )
+    if generator is None and type(value) in (GeneratorType, AsyncGeneratorType):
+        raise WorkerStartError(
+            f"worker_state={name} returned a generator, which nothing advances: give the generator"
+            " function itself, or functools.partial of it"
         )
     if issubclass(type(value), _CONTEXTS):
         raise WorkerStartError(

@@ -28,9 +28,9 @@ An exception out of the user's own function is none of these: it is kept as it w
 from __future__ import annotations
 
 import copy
-import math
 import pickle
 import signal
+import sys
 from typing import Any, Self
 
 __all__ = [
@@ -220,13 +220,13 @@ class RetryAfter(TaskManagerError):
         is the key that is held back.
     """
 
-    def __init__(self, seconds: float, all: Any = False) -> None:
+    def __init__(self, seconds: float, *, all: Any = False) -> None:
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not number or not 0 <= seconds < math.inf:
+        if not number or not 0 <= seconds <= sys.float_info.max:
             raise ConfigurationError(
                 f"seconds of a RetryAfter must be a number from 0 up; got {seconds!r}"
             )
-        super().__init__(seconds, all)
+        super().__init__(seconds)
         self.seconds: float = float(seconds)
         self.all: Any = all
 

@@ -177,18 +177,21 @@ class FullOnce(SimpleQueue[Any]):
         super().put(item, *args)
 
 
-@pytest.mark.parametrize(("box", "times"), [("_outbox", 1), ("_outbox", 2), ("_inbox", 1)])
+@pytest.mark.parametrize(("box", "times"), [("outbox", 1), ("outbox", 2), ("inbox", 1)])
 def test_f27_no_memory_to_bring_it_home(box: str, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a thread cannot send is made and sent anew; if it cannot be handed out, the run says so."""
     init = ThreadRunner.__init__
 
     def with_small_box(self: ThreadRunner, *args: Any) -> None:
         init(self, *args)
-        setattr(self, box, FullOnce(times))
+        if box == "inbox":
+            self._inbox = FullOnce(times)
+        else:
+            self._outbox._told = FullOnce(times)
 
     monkeypatch.setattr(ThreadRunner, "__init__", with_small_box)
     with f.manager_of(f.same, "thread", worker_limit=2) as manager:
-        if box == "_inbox":
+        if box == "inbox":
             with pytest.raises(MemoryError):
                 manager.start(TASKS)
             monkeypatch.undo()

@@ -168,21 +168,33 @@ def test_f25_repeats_take_nothing_of_a_limit(rate_key: Callable[[int], int] | No
     assert (3, 996, None) == (summary.succeeded, summary.duplicates, summary.ended_early)
 
 
-@pytest.mark.parametrize("keys", [1, 3])
-def test_f21_a_stage_that_dies_is_limited_again(keys: int, tmp_path: Path) -> None:
-    """Each of its processes keeps its limit; one task has the error, the others arrive."""
-    limited: dict[str, Any] = {"rate_limit": (8, WINDOW), "rate_key": third if keys == 3 else None}
-    stages = [stage(f.same), stage(partial(dies_once_in_a_stage, folder=tmp_path), **limited)]
+@pytest.mark.parametrize("start_method", f.START_METHODS)
+def test_f21_a_stage_that_dies_leaves_the_limit_as_it_is(start_method: str, tmp_path: Path) -> None:
+    """Its next process knows what had begun in the last window, and so does that of the next start."""
+    limited: dict[str, Any] = {"rate_limit": (2, 3600), "deadline": 0.3, "start_method": start_method}
+    stages = [stage(f.same), stage(partial(dies_in_a_stage, folder=tmp_path), **limited)]
+    chain = TaskChain(stages, "process")
+    ended = [chain.start_chain(tasks).ended_early for tasks in ([0, 7, *range(20, 30)], range(30, 40))]
+    begun = [path.stat().st_size // struct.calcsize("qd") for path in tmp_path.glob("began-*")]
+
+    assert ["DeadlineExceeded"] * 2 == [str(why).partition(":")[0] for why in ended]
+    assert sum(begun) == 2
+    assert {0: 0} == chain.get_final_result_dict()
+
+
+def test_f21_a_stage_that_dies_is_limited_by_key_again(tmp_path: Path) -> None:
+    """Its next process knows nothing of the last window of the one before."""
+    limited: dict[str, Any] = {"rate_limit": (8, WINDOW), "rate_key": third}
+    stages = [stage(f.same), stage(partial(dies_in_a_stage, folder=tmp_path), **limited)]
     summary = TaskChain(stages, "process").start_chain(range(40))
 
     assert (39, 1) == (summary.succeeded, summary.failed)
-    # The new process knows nothing of the last window of the one before.
-    assert most_in_a_window(tmp_path, keys) <= 2 * 8
+    assert most_in_a_window(tmp_path, 3) <= 2 * 8
 
 
-def dies_once_in_a_stage(task: int, folder: Path) -> int:
+def dies_in_a_stage(task: int, folder: Path) -> int:
     note(folder, task)
-    if task == 17:
+    if task == 7:
         os._exit(3)
     return task
 

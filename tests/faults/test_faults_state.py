@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from functions import CHAIN_MODES, START_METHODS, WAYS, manager_of, same
 from scripts import Script
 from states import EACH_MODE, FORK, Noted, at_rest, note, noted, the_state, use
 from task_manager import TaskChain, TaskManager, WorkerDiedError, WorkerStartError
+from task_manager._runners import Orders
+from task_manager._runners.thread import ThreadRunner
+from task_manager._task import Batch
 
 
 def refusing() -> str:
@@ -32,6 +35,18 @@ def ending() -> str:
 
 def yields_nothing() -> Iterator[int]:
     yield from ()
+
+
+def around_a_generator() -> Any:
+    return yields_nothing()
+
+
+async def async_state() -> AsyncIterator[int]:
+    yield 1
+
+
+def around_an_async_generator() -> Any:
+    return async_state()
 
 
 class Unpicklable(Exception):
@@ -47,6 +62,8 @@ BAD = [
     (refusing, "worker_state=refusing raised ValueError: no such host"),
     (ending, "worker_state=ending raised SystemExit: 3"),
     (yields_nothing, "worker_state=yields_nothing yielded nothing"),
+    (around_a_generator, "worker_state=around_a_generator returned a generator"),
+    (around_an_async_generator, "worker_state=around_an_async_generator returned a generator"),
     (refusing_unpicklably, "worker_state=refusing_unpicklably raised Unpicklable"),
 ]
 
@@ -389,3 +406,17 @@ def test_f39_a_stage_whose_set_up_fails(chain_mode: str, way: str) -> None:
     said = "worker_state=refusing raised ValueError"
     with first, second, pytest.raises(WorkerStartError, match=said):
         chain.start_chain(range(10))
+
+
+def test_f39_a_thread_that_has_no_state_is_seen_at_once() -> None:
+    """Nobody waits until it is time to look at the threads."""
+    runner = ThreadRunner(same, Orders(workers=1, state=refusing))
+    runner.submit(Batch([0], [0], [0], False, [1]))
+    began = time.monotonic()
+    try:
+        with pytest.raises(WorkerStartError):
+            runner.collect(45.0)
+    finally:
+        runner.close()
+
+    assert time.monotonic() - began < 20

@@ -297,8 +297,8 @@ def test_f40_a_signal_at_any_moment(way: str) -> None:
             rest = [outcome.task for outcome in manager.stream(range(300))]
 
         assert set() == {*got} & {*rest}
-        # Those that came in at that very moment: one as a rule, four have been seen. A fault, and known.
-        assert len({*range(300)} - {*got, *rest}) <= 64
+        # One may be told, and the handler raise before the body of the loop has written it down.
+        assert len({*range(300)} - {*got, *rest}) <= 1
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
 

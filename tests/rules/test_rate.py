@@ -140,3 +140,15 @@ def test_at_the_end_of_a_run_all_has_begun_by_then() -> None:
 
     assert 0 == limit.room(1003.9)
     assert 1 == limit.room(1004.1)
+
+
+def test_what_another_process_has_begun_counts() -> None:
+    """As long as it is in the window; and what has left that is forgotten."""
+    limit = RateLimit(Rate(3, 10.0))
+    limit.begun_elsewhere(100.0, [89.0, 95.0, 99.0])
+    rooms = [limit.room(100.0)]
+    limit.begun_elsewhere(101.0, [101.0])
+    rooms += [limit.room(101.0), limit.room(105.2)]
+
+    assert [1, 0, 1] == rooms
+    assert [99.0, 101.0] == sorted(limit.in_window(105.2))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from task_manager._rules.batch_size import BatchSize
-from task_manager._rules.renewal import MARGIN, SOON, Renewal
+from task_manager._rules.renewal import MARGIN, SOON, Renewal, Usage
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,54 @@ def test_the_slowest_to_come_up_counts() -> None:
     renewal.came_up(0.1)
 
     assert (True, False) == (then, renewal.due(100, 0.0095))
+
+
+@given(
+    most=some.integers(2, 300),
+    apart=some.floats(0.0005, 2.0),
+    share=some.floats(0.0, 1.0),
+    up=some.floats(0.0, 5.0),
+    pauses=some.sets(some.integers(1, 300), max_size=2),
+    seed=some.integers(0, 99),
+)
+def test_the_successor_is_up_for_the_call_after_the_last(
+    most: int, apart: float, share: float, up: float, pauses: set[int], seed: int
+) -> None:
+    """However short the calls are that a limit keeps apart, and though the work rests for an hour.
+
+    Where a worker's calls take that long, and it takes no longer than the ones before it; and it is not
+    there much earlier.
+    """
+    chance = random.Random(seed)
+    renewal, usage = Renewal(most), Usage()
+    renewal.came_up(up)
+    now, started, given_at = 1000.0, None, []
+    for left in range(most, 0, -1):
+        given_at.append(now)
+        if started is None and renewal.due(left, usage.look(now, left)):
+            started = now
+        after = now + share * apart  # the call is over: what comes home is looked at as well
+        if left > 1 and share == 1.0 and started is None and renewal.due(left, usage.look(after, left)):
+            started = after
+        now += apart * chance.uniform(0.9, 1.1) + 3600 * (most - left in pauses)
+    assert started is not None
+    wanted = given_at[-1] + apart
+    in_time = wanted - given_at[0]
+
+    if in_time >= (MARGIN * up + SOON) * 1.5 + 2 * apart:
+        assert started + up <= wanted + apart * 0.2
+    if not pauses:
+        assert wanted - started <= (MARGIN * up + SOON) * 1.3 + 2 * apart
+
+
+def test_a_worker_that_rests_uses_up_nothing() -> None:
+    """A pause counts for little, and many calls at once are known at once."""
+    usage = Usage()
+    paces = [usage.look(*seen) for seen in [(0, 50), (1, 49), (2, 48), (3602, 47), (3602.1, 27)]]
+
+    assert [0.0, 1.0, 1.0] == paces[:3]
+    assert paces[3] < 1.5
+    assert paces[4] < 0.5
 
 
 def test_no_batch_is_longer_than_a_worker_may_have() -> None:

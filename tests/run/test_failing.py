@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,11 +118,20 @@ def test_retry_after_for_all_holds_back_everything() -> None:
     assert [1] == stand.next().tasks
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "120", None, True])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 10**400, "120", None, True])
 def test_a_pause_of_no_seconds_is_refused(seconds: Any) -> None:
     """Where it is made, and so it is the error of the call."""
     with pytest.raises(ConfigurationError, match="seconds of a RetryAfter must be a number from 0 up"):
         RetryAfter(seconds)
+
+
+def test_a_message_is_not_taken_for_a_key() -> None:
+    """Nor does a pause lose its key where it is pickled."""
+    with pytest.raises(TypeError):
+        RetryAfter(5, "the server is busy")  # type: ignore[misc]
+    copied = pickle.loads(pickle.dumps(RetryAfter(5, all="a.org")))
+
+    assert (5.0, "a.org", True) == (copied.seconds, copied.all, copied.holds_others)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -250,3 +261,36 @@ def test_a_stage_with_too_many_failures_stops_the_chain(chain_mode: str) -> None
     assert "TooManyFailures: 4 of 4 failed, above max_failures=3" == summary.ended_early
     with pytest.raises(TooManyFailures):
         summary.raise_for_errors()
+
+
+class Refuses:
+    """A result that no other process can be sent."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("not this one")
+
+
+def refuse_some(task: int) -> Any:
+    return Refuses() if task % 3 == 0 else task
+
+
+class Notes(TaskManager):
+    folder: Any
+
+    def process_error(self, task: Any, error: BaseException) -> None:
+        (self.folder / f"{task}-{type(error).__name__}").touch()
+
+
+@pytest.mark.parametrize("way", ["stage in serial mode", "stage in process mode", "fork"])
+def test_a_result_that_cannot_be_passed_on_has_failed(way: str, tmp_path: Path) -> None:
+    """The hook is told, wherever that is found."""
+    manager = manager_of(refuse_some, "fork" if "serial" not in way else "serial", Notes)
+    vars(manager)["folder"] = tmp_path
+    with manager:
+        if way == "fork":
+            summary = manager.start(range(7))
+        else:
+            summary = TaskChain([manager, manager_of(f.same, "serial")], "process").start_chain(range(7))
+
+    assert (4, 3) == (summary.succeeded, summary.failed)
+    assert {f"{n}-TransportError" for n in (0, 3, 6)} == {path.name for path in tmp_path.iterdir()}

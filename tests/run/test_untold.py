@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +37,24 @@ def test_those_whom_the_reader_leaves_are_known() -> None:
     assert [0, 1] == [next(outcomes).task, next(outcomes).task]
     assert [2, 3] == told.take_back()
     assert not told
+
+
+@pytest.mark.parametrize("kind", [Untold, InTurn])
+def test_no_handler_can_be_run_between_taking_out_and_telling(kind: type[Untold]) -> None:
+    """It would be run where a function in Python begins, and what it raises would lose an outcome."""
+    told = kind()
+    entered(told, 3)
+    told.observe(succeeded(0, 1, 2))
+    outcomes = told.tell()
+    functions: list[str] = []
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, _: event == "call" and functions.append(frame.f_code.co_name))
+    try:
+        first = next(outcomes)
+    finally:
+        sys.setprofile(before)
+
+    assert ([], 0, [1, 2]) == (functions, first.task, told.take_back())
 
 
 def test_in_turn() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import threading
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 
 from functions import CHAIN_MODES, START_METHODS, manager_of, same
-from states import FORK, Noted, noted
+from states import FORK, Noted, note, noted
 from task_manager import TaskChain, TaskManager
+from task_manager._rules import renewal
 from task_manager._runners import Orders
 from task_manager._runners.process import ProcessRunner
 from task_manager._runners.thread import ThreadRunner
@@ -205,6 +207,59 @@ def test_a_successor_that_is_wanted_is_started_at_once() -> None:
     runner.close()
 
     assert started[1] - started[0]
+
+
+@pytest.mark.parametrize("way", BOTH)
+def test_a_successor_is_looked_for_with_each_call(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a call is given out: a short one is over when outcomes are looked for."""
+    monkeypatch.setattr(renewal, "SOON", 3600.0)
+    make = ThreadRunner if way == "thread" else ProcessRunner
+    runner: Any = make(
+        abs, Orders(workers=1, most_calls=6, start_method=None if way == "thread" else way)
+    )
+    workers = []
+    before = set(threading.enumerate()), set(multiprocessing.active_children())
+    for task in (1, 2, 3, 4):
+        runner.submit(Batch([task], [task], [task], False, [1]))
+        time.sleep(0.05 if task > 1 else 0.0)  # it is over
+        while not runner.collect(0.05):
+            pass
+        workers.append(
+            len(set(threading.enumerate()) - before[0])
+            if way == "thread"
+            else len(set(multiprocessing.active_children()) - before[1])
+        )
+    runner.close()
+
+    # The first calls say nothing yet of the time to the next one; the last one has not come.
+    assert (1, 2) == (workers[0], workers[-1])
+
+
+class SlowToCome(Noted):
+    def __call__(self) -> Iterator[str]:
+        time.sleep(0.1)
+        yield from super().__call__()
+
+
+def call_at_once(state: str, task: Any) -> Any:
+    note(state, "call")
+    return task
+
+
+@pytest.mark.parametrize("way", BOTH)
+def test_no_gap_beside_a_rate_limit(way: str, tmp_path: Path) -> None:
+    """The successor has its state before the other one's last call, though calls take no time."""
+    path = tmp_path / "notes"
+    options = {"worker_limit": 1, "worker_state": SlowToCome(path), "max_tasks_per_worker": 20}
+    with manager_of(call_at_once, way, rate_limit="60/s", **options) as manager:
+        manager.start(range(80))
+    said = [line.split() for line in path.read_text().splitlines()]
+    ups = [(place, who) for place, (what, who) in enumerate(said) if what == "up"]
+    last = {who: place for place, (what, who) in enumerate(said) if what == "call"}
+    in_time = [place < last[who] for (_, who), (place, _) in itertools.pairwise(ups)]
+
+    assert len(in_time) >= 3
+    assert any(in_time)  # all of them, but where the machine is busy
 
 
 def wait_for_the_last(state: Counting, path: str, number: int) -> bool:

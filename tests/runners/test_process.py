@@ -33,7 +33,7 @@ from task_manager._processes.wire import dumps
 from task_manager._processes.worker import work
 from task_manager._runners import Orders
 from task_manager._runners.process import ProcessRunner
-from task_manager._task import Batch
+from task_manager._task import Batch, Unrun
 
 Manager = Callable[..., TaskManager]
 
@@ -340,3 +340,41 @@ def test_what_waits_behind_a_long_call_takes_no_room_of_others(tmp_path: Path) -
     runner.close()
 
     assert room
+
+
+def wait_or_exit(path: str) -> None:
+    if path == "exit":
+        os._exit(3)
+    wait_for(path)
+
+
+def test_f01_suspects_do_not_wait_behind_a_long_call(tmp_path: Path) -> None:
+    """What a worker had called that died runs once more, each alone, where nothing else goes on."""
+    path = tmp_path / "go"
+    runner = ProcessRunner(wait_or_exit, Orders(workers=2))
+    deadline = time.monotonic() + 10
+
+    def home(count: int) -> list[int]:
+        """The indices of so many that have come, and that were not called to their end."""
+        unrun: list[int] = []
+        while count > 0 and time.monotonic() < deadline:
+            for batch, outcomes in runner.collect(0.05):
+                count -= len(outcomes.positions)
+                if isinstance(outcomes, Unrun):
+                    unrun += [batch.indices[position] for position in outcomes.positions]
+        assert count == 0
+        return unrun
+
+    assert runner.room(1)
+    runner.submit(Batch([0], [str(path)], [str(path)], False, [1]))
+    assert runner.room(1)
+    tasks = [*[""] * 8, "exit"]
+    runner.submit(Batch(range(1, 10), tasks, tasks, False, [1] * 9))
+    suspects = home(9)
+    again = [""] * len(suspects)
+    runner.submit(Batch(suspects, again, again, False, [1] * len(suspects)))
+    try:
+        assert [] == home(len(suspects))  # one after the other, by the worker that is free
+    finally:
+        path.touch()
+        runner.close()

@@ -122,3 +122,27 @@ def test_f12_threads_that_have_no_turn_at_the_end_of_a_run_end_later(
     finally:
         sys.setswitchinterval(before)
     monkeypatch.undo()  # and the fixture of all tests sees whether they have ended
+
+
+def test_f37_an_outcome_of_a_batch_that_goes_on_is_no_thread_that_will_be_free() -> None:
+    """Another thread takes the next batch, though the first one has told of a call already."""
+    began, go, other = threading.Event(), threading.Event(), threading.Event()
+
+    def call(number: int) -> None:
+        if number == 0:
+            time.sleep(0.02)  # long enough to be told of by itself
+        elif number == 1:
+            began.set()
+            go.wait(LONG)
+        else:
+            other.set()
+
+    runner = ThreadRunner(call, Orders(2))
+    runner.submit(Batch([0, 1], [0, 1], [0, 1], False, [1, 1]))
+    assert began.wait(LONG / 5)
+    runner.submit(Batch([2], [2], [2], False, [1]))
+    called = other.wait(LONG / 10)
+    go.set()
+    runner.close()
+
+    assert called

@@ -134,6 +134,7 @@ class Intake:
                 stage.taken += len(tickets)
                 stage.take([ticket for ticket in tickets if ticket not in stage.indices])
             case AttemptedReport(tickets):
+                stage.limit_hears(report)
                 self._attempted(stage, report)
             case StageBatch():
                 self._pass(stage, report)

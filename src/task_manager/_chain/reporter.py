@@ -10,7 +10,7 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from .._call import IDLE, NEVER, Slot
@@ -44,7 +44,10 @@ class Reporter:
     """The observer of a stage's run: tells the parent, and passes results on.
 
     slot: Told whose result or error is being pickled. stop: Of the run.
+    failed: Told of a task whose result cannot be passed on: its index, itself, the error.
     """
+
+    failed: Callable[[int, Any, BaseException], None] | None = None
 
     def __init__(
         self,
@@ -136,7 +139,7 @@ class Reporter:
             case Attempted(indices):
                 tickets = [self._tickets.of(index) for index in indices]
                 self._before = wire.dumps(pack_attempted(event, tickets))
-            case Succeeded(indices, _, results, seconds):
+            case Succeeded(indices, tasks, results, seconds):
                 tickets = self._tickets.leave(indices)
                 with self._current(IDLE):
                     column = wire.pack_values(results, self._slot, indices)
@@ -144,6 +147,10 @@ class Reporter:
                 for batch in stage_batches(self._stage + 1, tickets, column, seconds):
                     self._pass_on(batch, results[first])
                     first += len(batch.tickets)
+                if self.failed is not None and not column.plain:
+                    for index, task, cell in zip(indices, tasks, column.cells, strict=True):
+                        if isinstance(cell, wire.Lost):
+                            self.failed(index, task, TransportError("result", *cell))
             case Failed(index, _, error, attempts, took):
                 (ticket,) = self._tickets.leave([index])
                 with self._current(index):

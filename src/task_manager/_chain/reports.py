@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._call import IDLE
@@ -155,7 +155,7 @@ def open_attempted(report: AttemptedReport, indices: list[int], stage: int) -> A
         indices,
         [1] * count if report.numbers is None else report.numbers,
         [report.workers] * count if isinstance(report.workers, int) else report.workers,
-        InTurn(report.began, report.seconds) if isinstance(report.began, float) else report.began,
+        begins_of(report),
         report.seconds,
         frozenset(
             index for index, ticket in zip(indices, report.tickets, strict=True) if ticket in failed
@@ -164,6 +164,12 @@ def open_attempted(report: AttemptedReport, indices: list[int], stage: int) -> A
         else frozenset(),
         stage,
     )
+
+
+def begins_of(report: AttemptedReport) -> Sequence[float]:
+    """When each of its calls began."""
+    began = report.began
+    return InTurn(began, report.seconds) if isinstance(began, float) else began
 
 
 def opening(ticket: int) -> float:

@@ -240,6 +240,8 @@ class Round:
         with uninterrupted(), ExitStack() as last_to_first:
             last_to_first.callback(self._links.close)
             last_to_first.callback(self._selector.close)
+            for stage in self._started:
+                last_to_first.callback(stage.leave_to_limit)
             for stage in reversed(self._started * 2):  # at a second attempt if the first one raises
                 last_to_first.callback(stage.close)
             if not all(stage.ended for stage in self._stages):

@@ -16,10 +16,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from .._call import IDLE, NEVER, Slot
+from .._call import IDLE, NEVER, Slot, clock
 from .._processes import wire
 from .._processes.channel import TooLarge
 from .._processes.launch import refusal
+from .._rules.rate import RateLimit
+from .._run.failing import failing_of
+from .._run.gate import limit_of
 from .._run.run import TICK
 from .._signals import HeldSignals
 from .._stop import Stop, StoppedAtOnce
@@ -178,6 +181,7 @@ def run_stage(
     beside: bool,
     concluded: bool,
     strict: bool,
+    begins: list[float],
     incoming: socket.socket | LinkQueue,
     outgoing: LinkQueue | None,
 ) -> None:
@@ -188,6 +192,7 @@ def run_stage(
     beside: Its calls go on beside all else, so that it cannot be known which one has ended it.
     concluded: Its `handle_error` was called already, in a process that was there before this one.
     strict: What may have been called is not to be called again.
+    begins: Of calls of the processes before it, which count against its limit.
     """
     slot: Slot = [IDLE, NEVER] if beside else shared
     tickets = Tickets(first=0)
@@ -222,6 +227,9 @@ def run_stage(
         handle_error=conclude,
         record=AtMostOnce() if strict else None,
     )
+    if begins and isinstance(limit := limit_of(plan, None), RateLimit):
+        limit.begun_elsewhere(clock(), begins)
+        plan = replace(plan, limit=limit)
     runs = runs_of(manager)
     link = Reader(incoming) if isinstance(incoming, LinkQueue) else WayIn(incoming)
     parent = Parent(pipe, stop)
@@ -230,6 +238,8 @@ def run_stage(
     through, cell = True, None
     try:
         with HeldSignals().held() as signals:
+            if plan.process_error is not None:
+                reporter.failed = failing_of(plan, signals).failed
             runs.start(plan, source, signals, runs.recorder(plan, reporter), stop)
     except StoppedAtOnce:  # the parent ends the chain when it hears of it
         through = False

@@ -6,10 +6,11 @@ import multiprocessing
 import socket
 from typing import Any
 
-from .._call import NEVER
+from .._call import NEVER, clock
 from .._processes.channel import TooLarge
 from .._processes.child import Child
 from .._processes.function import pack_object
+from .._rules.rate import RateLimit
 from .._run.recorder import Recorder
 from .._runners.modes import mode_of
 from ..errors import StageDiedError
@@ -17,7 +18,7 @@ from ..manager import TaskManager, runs_of
 from .book import Book
 from .link import LinkQueue
 from .plans import quiet_copy
-from .reports import current_ticket
+from .reports import AttemptedReport, begins_of, current_ticket
 from .stage import run_stage
 
 
@@ -78,10 +79,28 @@ class StageProcess(Child):
             mode_of(self.manager.execution_mode).beside,
             concluded,
             book.strict,
+            [] if self._limit is None else self._limit.in_window(clock()),
             incoming,
             outgoing,
             name=f"task_manager-stage-{self.number + 1}",
         )
+
+    @property
+    def _limit(self) -> RateLimit | None:
+        """Of the calls of this stage, as far as they are told of here. What each key has is not."""
+        limit = runs_of(self.manager).limit
+        return limit if isinstance(limit, RateLimit) else None
+
+    def limit_hears(self, report: AttemptedReport) -> None:
+        """These count against the limit of the stage, also of its next process."""
+        if self._limit is not None:
+            self._limit.begun_elsewhere(clock(), begins_of(report))
+
+    def leave_to_limit(self) -> None:
+        """It has ended: a call that nobody has told of may have begun for each task that it had."""
+        if self._limit is not None:
+            now = clock()
+            self._limit.begun_elsewhere(now, [now] * len(self.tickets))
 
     def stop_run(self) -> None:
         """It is to finish what runs there, and to begin nothing more. Any thread may say so."""

@@ -12,6 +12,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from .._call import NEVER, release
+from .._rules.renewal import Usage
 from .._task import Batch, Failure, InTurn, Outcomes, Unrun
 from ..errors import TransportError, WorkerStartError
 from . import wire
@@ -102,7 +103,7 @@ class Worker(Child):
 
     most: Calls that it may make; None: as many as there are. calls_left: Of these.
     place: Its number among the workers. lost: It has sent what is no report.
-    pace: Seconds a call, in its last report.
+    pace: Seconds a call, in its last report. usage: Of its calls, for who replaces it.
     """
 
     def __init__(self, most: int | None = None) -> None:
@@ -114,6 +115,7 @@ class Worker(Child):
         self.lost = False
         self._numbers = 0  # of attempts, ever
         self.pace = 0.0
+        self.usage = Usage()
 
     @property
     def gone(self) -> bool:

@@ -100,6 +100,17 @@ class RateLimit:
         for index in tuple(self._out or ()):
             self.began(index, now)
 
+    def in_window(self, now: float) -> list[float]:
+        """When those began that count against what begins now."""
+        self._pass_windows(now)
+        return list(self._began)
+
+    def begun_elsewhere(self, now: float, begins: Iterable[float]) -> None:
+        """Attempts have begun that another process has let start."""
+        self._pass_windows(now)
+        for when in begins:
+            heapq.heappush(self._began, when)
+
     def idle(self, now: float) -> bool:
         """It is as a new one would be: nothing has left, or begun, that still counts."""
         self._pass_windows(now)

@@ -6,8 +6,8 @@ an error that stands ──▶ process_error
 
 from __future__ import annotations
 
-import math
 import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -128,7 +128,7 @@ def _checked(answer: Any, usual: float | bool | None) -> float | bool | None:
     if answer is False:
         return False
     number = isinstance(answer, int | float) and not isinstance(answer, bool)
-    if not number or not 0 <= answer < math.inf:
+    if not number or not 0 <= answer <= sys.float_info.max:
         raise ConfigurationError(
             "get_retry_delay must answer with None, False or a number of seconds from 0 up; "
             f"got {answer!r}"

@@ -41,7 +41,7 @@ from .untold import Untold
 class Runs:
     """Owns what a manager keeps, and lets one run at a time flow.
 
-    results: Of all runs. summary: Of the last one. unsaid: What to say of failures as the script ends.
+    results: Of all runs. summary, limit: Of the last one. unsaid: Of failures, as the script ends.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Runs:
         self.unsaid: Unsaid = Unsaid()
         self._runner = KeptRunner()
         self._stop: Stop | None = None  # of the run that is going on
-        self._limit: Limit | None = None  # once there was a run with one
+        self.limit: Limit | None = None
 
     def start(
         self,
@@ -165,6 +165,7 @@ class Runs:
         began = clock()
         ended_early: str | None = None
         with self._runner.one_run(plan.owner), self._stopped_by(stop):
+            self.limit = limit_of(plan, self.limit)
             self.results.begin_run(repeats=True, keeps=plan.keeps)
             workers = plan.orders.workers
             recorder.record(RunBegan(total, plan.stage, plan.mode.name, workers, next_run()))
@@ -273,7 +274,7 @@ class Runs:
         told: Untold | None,
     ) -> Run:
         runner.follow(stop)
-        self._limit = limit_of(plan, self._limit)
+        self.limit = limit_of(plan, self.limit)
         self._restore(plan, record)
         self._ledger.begin_run()
         began = RunBegan(source.remaining, plan.stage, plan.mode.name, runner.workers, next_run())
@@ -287,7 +288,7 @@ class Runs:
             signals,
             record,
             stop,
-            self._limit,
+            self.limit,
             in_loop,
             told,
         )

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
-from operator import length_hint
+from operator import itemgetter
 from typing import Any
 
 from .._outcome import Outcome
@@ -21,55 +21,43 @@ from .ledger import Entered
 from .source import Source
 
 Enter = Callable[[list[Any]], Entered]
-Told = Generator[Outcome[Any, Any], None, None]
 
 MOST_A_WORKER = 100  # tasks that wait for a slow one, for each worker
 MOST = 1000  # the same, where there are many workers; but two for each
 BATCHES = 4  # for each worker: tiny tasks travel together, and are not to be held back
+
+_without_index: Callable[[tuple[int, Outcome[Any, Any]]], Outcome[Any, Any]] = itemgetter(1)
 
 
 class Untold:
     """An observer of the run: outcomes in the order in which they come."""
 
     def __init__(self) -> None:
-        self._events: deque[Succeeded | Failed] = deque()
-        self._indices: list[int] = []  # of the event whose outcomes are being told
-        self._rest: Iterator[Any] = iter(())
+        self._ready: deque[tuple[int, Outcome[Any, Any]]] = deque()  # with the indices of their tasks
 
     def observe(self, event: Event) -> None:
-        match event:
-            case Succeeded() | Failed():
-                self._events.append(event)
+        self._ready.extend(_outcomes_of(event))
 
     def __bool__(self) -> bool:
         """There is something to tell."""
-        return bool(self._events)
+        return bool(self._ready)
 
     def over(self) -> None:
         """The run is: nothing more comes."""
 
-    def tell(self) -> Told:
-        """One by one."""
-        while self._events:
-            match self._events.popleft():
-                case Succeeded(indices, tasks, results, seconds, attempts):
-                    self._indices, self._rest = indices, iter(tasks)
-                    yield from map(Outcome, self._rest, results, repeat(None), attempts, seconds)
-                    self._indices = []
-                case Failed(_, task, error, attempts_made, took):
-                    yield Outcome(task, None, error, attempts_made, took)
+    def tell(self) -> Iterator[Outcome[Any, Any]]:
+        """One by one.
+
+        All in C: no handler of a signal is run between the moment in which one is taken out and the
+        one in which the reader has it.
+        """
+        taken_out = map(deque.popleft, repeat(self._ready, len(self._ready)))
+        return map(_without_index, taken_out)
 
     def take_back(self) -> list[int]:
         """The indices of those that nobody was told."""
-        left = list(self._indices[len(self._indices) - length_hint(self._rest) :])
-        for event in self._events:
-            match event:
-                case Succeeded(indices):
-                    left += indices
-                case Failed(index):
-                    left.append(index)
-        self._events.clear()
-        self._indices = []
+        left = [index for index, _ in self._ready]
+        self._ready.clear()
         return left
 
     def source(self, source: Source, workers: int) -> Source:
@@ -86,31 +74,26 @@ class InTurn(Untold):
 
     def __init__(self) -> None:
         super().__init__()
-        self._order: deque[int] = deque()  # indices: taken, and not told
-        self._there: dict[int, Outcome[Any, Any]] = {}
+        self._order: deque[int] = deque()  # indices: taken, and not ready
+        self._early: dict[int, Outcome[Any, Any]] = {}  # those behind a slow one
 
     def observe(self, event: Event) -> None:
-        match event:
-            case Succeeded(indices, tasks, results, seconds, attempts):
-                made = map(Outcome, tasks, results, repeat(None), attempts, seconds)
-                self._there.update(zip(indices, made, strict=True))
-            case Failed(index, task, error, attempts_made, took):
-                self._there[index] = Outcome(task, None, error, attempts_made, took)
-
-    def __bool__(self) -> bool:
-        return bool(self._order) and self._order[0] in self._there
+        self._early.update(_outcomes_of(event))
+        order, early = self._order, self._early
+        while order and order[0] in early:
+            index = order.popleft()
+            self._ready.append((index, early.pop(index)))
 
     def over(self) -> None:
         """What was stopped has no outcome, and nothing waits for it any more."""
-        self._order = deque(index for index in self._order if index in self._there)
-
-    def tell(self) -> Told:
-        while self:
-            yield self._there.pop(self._order.popleft())
+        self._ready.extend(
+            (index, self._early.pop(index)) for index in self._order if index in self._early
+        )
+        self._order.clear()
 
     def take_back(self) -> list[int]:
-        left = list(self._there)
-        self._there.clear()
+        left = [*super().take_back(), *self._early]
+        self._early.clear()
         self._order.clear()
         return left
 
@@ -128,7 +111,18 @@ class InTurn(Untold):
     @property
     def waiting(self) -> int:
         """Tasks taken and not told."""
-        return len(self._order)
+        return len(self._order) + len(self._ready)
+
+
+def _outcomes_of(event: Event) -> Iterable[tuple[int, Outcome[Any, Any]]]:
+    match event:
+        case Succeeded(indices, tasks, results, seconds, attempts):
+            return zip(
+                indices, map(Outcome, tasks, results, repeat(None), attempts, seconds), strict=True
+            )
+        case Failed(index, task, error, attempts_made, took):
+            return ((index, Outcome(task, None, error, attempts_made, took)),)
+    return ()
 
 
 class BoundedSource:

@@ -100,7 +100,7 @@ class ProcessRunner:
             self._end_hanging(self._timeout)
         if self._stop.asked:
             self._hand_back()
-        processes.renew(more=not self._stop.asked, wanted=bool(self._parts))
+        self._renew()
         self._hand_out()
         answers, self._answers = self._answers, []
         return answers
@@ -221,16 +221,18 @@ class ProcessRunner:
         """Give the parts to workers, few to each: many must not wait behind one long call."""
         while self._parts:
             worker = self._processes.choose()
-            if worker is None:  # now, and not after what `collect` waits: nothing else may come
-                self._processes.renew(more=not self._stop.asked, wanted=True)
             if worker is None or worker.load >= self._depth:
-                return
+                break
             part = self._parts.popleft()
             if worker.room < len(part.left):
                 part, rest = part.split(int(worker.room))
                 self._parts.appendleft(rest)
             worker.unsent.append(part)
             self._send(worker)
+        self._renew()  # now: in `collect` a short call is over, and nothing else may come if all wait
+
+    def _renew(self) -> None:
+        self._processes.renew(more=not self._stop.asked, wanted=bool(self._parts))
 
     def _send(self, worker: Worker) -> None:
         """Send as much as its pipe takes now; the selector says when there is room for the rest.

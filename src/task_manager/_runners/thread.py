@@ -15,7 +15,6 @@ Where no thread can be started, the threads there are do the work.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -32,7 +31,7 @@ from .._task import Batch, Failure, Outcomes, Unrun
 from ..errors import TaskTimeoutError, WorkerError, WorkerStartError
 from . import Answer, NotBegun, Orders
 from .places import Places
-from .thread_worker import Handover, ThreadWorker, take_batches
+from .thread_worker import Handover, Outbox, ThreadWorker, take_batches
 
 TIME_TO_END = 0.2  # seconds that closing waits, all together, for threads to end
 MOST_ENDED = 3  # threads in a row that end by themselves, with no outcome between; then the run ends
@@ -49,8 +48,7 @@ class ThreadRunner:
         self._look = 0.0  # when a call may be overdue
         self._func = func
         self._inbox: SimpleQueue[Batch | None] = SimpleQueue()
-        self._outbox: SimpleQueue[Answer | None] = SimpleQueue()  # None: a `wake`
-        self._wakes: deque[None] = deque()  # one for each None in the outbox
+        self._outbox = Outbox()
         self._working: dict[ThreadWorker, threading.Thread] = {}
         self._left: dict[ThreadWorker, threading.Thread] = {}  # left alone, and not known to have ended
         self._renewal = None if orders.most_calls is None else Renewal(orders.most_calls)
@@ -79,7 +77,7 @@ class ThreadRunner:
     def submit(self, batch: Batch) -> None:
         self._handing.append(batch)
         # A worker whose outcomes lie in the outbox takes this batch sooner than a new one would.
-        busy = len(self._open) - (self._outbox.qsize() - len(self._wakes))
+        busy = len(self._open) - self._outbox.ends
         if busy >= len(self._working) - len(self._successors) < self.workers:
             self._start_worker()
         self._open[batch] = 0
@@ -111,9 +109,7 @@ class ThreadRunner:
         return found
 
     def wake(self) -> None:
-        # First: counted once too often, it starts a thread too early, and otherwise it would start none.
-        self._wakes.append(None)
-        self._outbox.put(None)  # which a signal handler may do in the middle of another put
+        self._outbox.wake()
 
     def close(self) -> None:
         if self._owner is not this_process():  # a copy in a forked child: its threads are not here
@@ -166,15 +162,7 @@ class ThreadRunner:
             timeout = min(timeout, max(0.0, self._look - clock()))
         if self._held_up:
             timeout = min(timeout, LOOK_AGAIN)
-        arrived: list[Answer | None] = []
-        with suppress(Empty):
-            arrived.append(self._outbox.get(timeout=timeout))
-            while True:
-                arrived.append(self._outbox.get_nowait())
-        answers = [answer for answer in arrived if answer is not None]
-        for _ in range(len(arrived) - len(answers)):
-            self._wakes.pop()
-        return answers
+        return self._outbox.take(timeout)
 
     def _take_in(self, batch: Batch, outcomes: Outcomes | Unrun) -> bool:
         """Count these outcomes, which are no longer in flight; False where they are not waited for."""
@@ -249,8 +237,8 @@ class ThreadRunner:
                 successor is None
                 and worker.ready != NEVER
                 and not self._followed.stop.asked
-                and (worker.batch is not None if handover.calls_left > 0 else self._open)
-                and renewal.due(handover.calls_left, handover.pace)
+                and self._open
+                and self._is_used_up(worker, handover, renewal)
             ):
                 cleaning = sum(leaving.has_state for leaving in self._leaving)
                 if cleaning >= self.workers:  # they take long: as many again, and no more
@@ -259,11 +247,18 @@ class ThreadRunner:
                     self._held_up = True
                     self._go_alone(worker, handover)
 
+    def _is_used_up(self, worker: ThreadWorker, handover: Handover, renewal: Renewal) -> bool:
+        """It makes its last calls: of those that are idle, as many as may be given a batch count."""
+        left = handover.calls_left
+        due = renewal.due(left, handover.usage.look(clock(), left))
+        busy = left <= 0 or worker.batch is not None
+        return due and (busy or len(self._successors) < len(self._open))
+
     def _take_back(self) -> None:
         """What lies in the inbox at a stop: threads that have made their calls take nothing."""
         with suppress(Empty):
             while (batch := self._inbox.get_nowait()) is not None:
-                self._outbox.put((batch, Unrun(range(len(batch)))))
+                self._outbox.tell(batch, Unrun(range(len(batch))))
 
     def _go_alone(self, worker: ThreadWorker, handover: Handover) -> None:
         """No successor can be started: where it has made its calls it goes first, and makes room."""

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from .._call import IDLE, NEVER, TOO_LONG, call_batch, clock, invoker
 from .._platform import this_process
+from .._rules.renewal import Usage
 from .._state import CleanUps, Maker, State, set_up
 from .._stop import Followed
 from .._task import Batch, Failure, Outcomes, Unrun
@@ -36,6 +39,48 @@ def in_a_worker() -> bool:
     return getattr(_here, "works", False)
 
 
+class Outbox:
+    """What threads have to tell their runner, and how many of them have ended a batch by it."""
+
+    def __init__(self) -> None:
+        self._told: SimpleQueue[Answer | None] = SimpleQueue()  # None: a `wake`
+        self._others: deque[None] = deque()  # one for each that ends no batch
+
+    @property
+    def ends(self) -> int:
+        """Answers here that end a batch: the thread of each takes another one, or is free."""
+        return self._told.qsize() - len(self._others)
+
+    def tell(self, batch: Batch, outcomes: Outcomes | Unrun) -> None:
+        goes_on = outcomes.positions[-1] + 1 < len(batch)
+        if goes_on:
+            self._others.append(None)  # first: counted once too often, it starts a thread too early
+        try:
+            self._told.put((batch, outcomes))
+        except MemoryError:  # it is made and told anew
+            if goes_on:
+                self._others.pop()
+            raise
+
+    def wake(self) -> None:
+        """May be done in a signal handler, in the middle of another put."""
+        self._others.append(None)  # first, as above: otherwise it would start none
+        self._told.put(None)
+
+    def take(self, timeout: float) -> list[Answer]:
+        """All that is here; waits for the first."""
+        answers: list[Answer] = []
+        with suppress(Empty):
+            one = self._told.get(timeout=timeout)
+            while True:
+                if one is None or one[1].positions[-1] + 1 < len(one[0]):
+                    self._others.pop()
+                if one is not None:
+                    answers.append(one)
+                one = self._told.get_nowait()
+        return answers
+
+
 class Overdue(NamedTuple):
     """A call that takes too long: its batch, its position there, and its seconds so far."""
 
@@ -48,7 +93,7 @@ class Overdue(NamedTuple):
 class Handover:
     """Between a thread that makes so many calls and no more, and its successor.
 
-    calls_left: Written by the thread; pace: seconds a call, of the last ones.
+    calls_left: Written by the thread. usage: Of the runner, which looks at that.
     over: It makes no more calls: its successor may begin. Until then that one waits, or there would be
         more calls at the same time than are allowed.
     relieved: The successor is ready, or there will be none: it may clean up, and end.
@@ -56,7 +101,7 @@ class Handover:
 
     def __init__(self, most: int) -> None:
         self.calls_left = most
-        self.pace = 0.0
+        self.usage = Usage()
         self.over = threading.Event()
         self.relieved = threading.Event()
 
@@ -120,7 +165,7 @@ class ThreadWorker:
 def take_batches(
     func: Callable[..., Any],
     inbox: SimpleQueue[Batch | None],
-    outbox: SimpleQueue[Answer | None],
+    outbox: Outbox,
     worker: ThreadWorker,
     followed: Followed,
     make: Maker | None,
@@ -156,6 +201,8 @@ def take_batches(
             handover.relieved.wait()
     except BaseException as error:  # of our own code, which has failed twice: see `_make_calls`
         worker.fault = error
+        with suppress(MemoryError):  # the runner looks at its threads from time to time as well
+            outbox.wake()
     finally:
         if worker.handover is not None:
             worker.handover.over.set()
@@ -184,7 +231,7 @@ def _next_batch(inbox: SimpleQueue[Batch | None], worker: ThreadWorker) -> Batch
 def _make_calls(
     func: Callable[..., Any],
     batch: Batch,
-    outbox: SimpleQueue[Answer | None],
+    outbox: Outbox,
     worker: ThreadWorker,
     followed: Followed,
 ) -> None:
@@ -205,8 +252,7 @@ def _make_calls(
                 os._exit(0)
             if handover is not None and isinstance(outcomes, Outcomes):  # first: the runner looks then
                 handover.calls_left -= len(outcomes.positions)
-                handover.pace = sum(outcomes.seconds) / len(outcomes.positions)
-            outbox.put((batch, outcomes))
+            outbox.tell(batch, outcomes)
             done = outcomes.positions[-1] + 1
             if worker.left_alone:
                 return
@@ -214,14 +260,14 @@ def _make_calls(
     except BaseException:  # of our own code, as where memory has run out
         for position in range(done, len(batch)):
             if stop.asked or (handover is not None and handover.calls_left <= 0):
-                outbox.put((batch, Unrun(range(position, len(batch)))))
+                outbox.tell(batch, Unrun(range(position, len(batch))))
                 return
             alone = _call_alone(invoke, batch.calls[position], position, worker)
             if here is not this_process():
                 os._exit(0)
             if handover is not None:
                 handover.calls_left -= 1
-            outbox.put((batch, alone))
+            outbox.tell(batch, alone)
             if worker.left_alone:
                 return
     finally:  # errors hold the frames that they came through, and with them this one

@@ -139,7 +139,8 @@ class WorkerProcesses:
             if spent and (successor.ready if successor is not None else self._no_successors):
                 self._let_go(worker)
             elif more and successor is None and worker.ready and not self._no_successors:
-                in_time = bool(worker.load) and self._renewal.due(worker.calls_left, worker.pace)
+                left = worker.calls_left
+                in_time = bool(worker.load) and self._renewal.due(left, worker.usage.look(clock(), left))
                 if in_time or (spent and wanted):
                     self._start_successor(worker)
         for worker, since in list(self._leaving.items()):
