@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ from multiprocessing import util
 from typing import Any, NamedTuple
 
 from .._call import IDLE, NEVER, call_batch, clock, invoker
-from .._platform import end_with_parent, this_process
+from .._platform import end_with_parent, parent_pid, this_process
 from .._processes import wire
 from .._processes.report import HEAVY, reports_of
 from .._processes.worker import loading
@@ -155,8 +154,7 @@ def _end_with(home: Whereabouts) -> None:
     if _watching is this_process():
         return
     _watching = this_process()
-    parent = multiprocessing.parent_process()
-    if home[:2] == (socket.gethostname(), os.getppid() if parent is None else parent.pid):
+    if home[:2] == (socket.gethostname(), parent_pid()):
         end_with_parent()
 
 
