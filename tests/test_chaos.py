@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 
-from chaos.books import Account, Books
-from chaos.draw import AWAITED, FAMILIES, FEEDS, KINDS, QUEUES, draw
+from chaos.account import Account
+from chaos.begins import faults_of_begins
+from chaos.books import Books
+from chaos.draw import AWAITED, FAMILIES, FEEDS, JOURNALS, KINDS, LEAVES, QUEUES, draw
+from chaos.draw_stage import AWAITED_STATES
 from chaos.oracle import Error, Value, fates
-from chaos.plan import MODES, START_METHODS, WAYS, Deed, Scenario, Stage, Trouble
+from chaos.plan import MODES, START_METHODS, WAYS, Deed, Reading, Scenario, Stage, Trouble
+from chaos.states import faults_of_states
 from task_manager import Summary, TransportError, WorkerDiedError
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +35,21 @@ def get_result_dict(self):
 task_manager.TaskManager.get_result_dict = get_result_dict
 """
 """Loses the first result of every manager."""
+
+
+MORE_KINDS = {
+    *(
+        "stream ordered",
+        "stream as it comes",
+        "stream kept",
+        "stream not kept",
+        "stream read to the end",
+    ),
+    *("state that breaks", "limit most", "limit rate", "limit rate_key", "limit max_failures"),
+    *("limit deadline", "RetryAfter", "journal of a script that ends"),
+    *("stop() by a thread", "stop() by a handler", "stop() in a hook", "stop() in a function"),
+    "stop() twice",
+}
 
 
 def run_driver(*arguments: str, ahead: str = "") -> subprocess.CompletedProcess[str]:
@@ -58,16 +77,20 @@ def test_a_library_that_loses_a_result_is_caught(tmp_path: Path) -> None:
     """What fails is told with the command that runs it again, and the driver ends with 1."""
     (tmp_path / "sitecustomize.py").write_text(SABOTAGE)
     scenarios = (draw(1, index, "thread") for index in itertools.count())
-    simple = next(
-        one.index
-        for one in scenarios
-        if (one.family, one.kind, one.feed) == ("calm", "int", "list") and one.stages[0].keep_results
-    )
+    simple = next(one.index for one in scenarios if is_simple(one))
     done = run_driver(*("--seed", "1", "--mode", "thread", "--only", str(simple)), ahead=str(tmp_path))
 
     assert (1, "") == (done.returncode, done.stderr)
     assert "have no outcome" in done.stdout
     assert f"again: python -m tests.chaos --seed 1 --mode thread --only {simple}\n" in done.stdout
+
+
+def is_simple(scenario: Scenario) -> bool:
+    """All starts go to their end, keep all, and have results."""
+    stage = scenario.stages[0]
+    ends = scenario.family != "calm" or scenario.streams or stage.limited or stage.state_breaks
+    plain = scenario.kind == "int" and scenario.feed in ("list", "tuple", "generator")
+    return plain and stage.keep_results and not ends and len(set(scenario.numbers)) > 20
 
 
 def test_the_same_seed_and_index_give_the_same_scenario() -> None:
@@ -80,7 +103,8 @@ def test_the_same_seed_and_index_give_the_same_scenario() -> None:
 
 def test_everything_is_drawn_at_some_time() -> None:
     """Every way to run, family of trouble, kind of task and of input; and chains in both modes."""
-    scenarios = [draw(1, index) for index in range(500)]
+    scenarios = [draw(1, index) for index in range(700)]
+    kinds = {kind for scenario in scenarios for kind in scenario.kinds}
 
     assert set(WAYS) == {stage.way for scenario in scenarios for stage in scenario.stages}
     assert set(FAMILIES) == {scenario.family for scenario in scenarios}
@@ -88,6 +112,10 @@ def test_everything_is_drawn_at_some_time() -> None:
     assert set(FEEDS + QUEUES + AWAITED) == {scenario.feed for scenario in scenarios}
     assert {None, "serial", "process"} == {scenario.chain for scenario in scenarios}
     assert {1, 2, 3, 4} == {len(scenario.stages) for scenario in scenarios}
+    assert MORE_KINDS <= kinds, MORE_KINDS - kinds
+    assert {f"stream left by {leave}" for leave in LEAVES if leave} <= kinds
+    assert {f"state {state}" for state in AWAITED_STATES} <= kinds
+    assert set(JOURNALS) | {""} == {scenario.journal for scenario in scenarios}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -110,7 +138,7 @@ def scenario_of(
 ) -> Scenario:
     """A scenario in which nothing happens from outside."""
     calm = replace(draw(1, 0), family="calm", begin="start", kind="int", feed="list", broken_at=None)
-    calm = replace(calm, starts=((),), fatal=False, ending="drop", sigpipe=False)
+    calm = replace(calm, starts=((),), readings=(None,), journal="", fatal=False, sigpipe=False)
     return replace(calm, chain=chain, stages=stages, numbers=tuple(numbers))
 
 
@@ -184,6 +212,76 @@ DIFFERENCES = {
         "1 are not started in a start that was not stopped",
     ),
 }
+
+
+STREAM = {"reading": Reading(ordered=True, kept=False, pause=0.0), "told_errors": BAD}
+
+STREAM_DIFFERENCES = {
+    "an outcome that is not told": (
+        account_of({}, {}, **STREAM, told=[1, 2], told_results={2: 2}),
+        "tasks [3] have no outcome",
+    ),
+    "an outcome that is told twice": (
+        account_of({}, {}, **STREAM, told=[1, 2, 2, 3], told_results=GOOD),
+        "task 2 was told 2 times",
+    ),
+    "a wrong order": (
+        account_of({}, {}, **STREAM, told=[2, 1, 3], told_results=GOOD),
+        "told in another order",
+    ),
+    "something that is kept": (
+        account_of(GOOD, {}, **STREAM, told=[1, 2, 3], told_results=GOOD),
+        "nothing is to be kept",
+    ),
+    "more than is counted": (
+        account_of({}, {}, **STREAM, told=[1, 2, 3], told_results=GOOD, summary=Summary(succeeded=1)),
+        "3 outcomes were told, more than are counted",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", STREAM_DIFFERENCES)
+def test_what_a_stream_tells_otherwise_is_told(what: str) -> None:
+    """Each by its own sentence."""
+    account, sentence = STREAM_DIFFERENCES[what]
+    found = Books(scenario_of(stage_of("fork", deeds={1: Deed("bad")}))).check(account)
+
+    assert any(sentence in fault for fault in found), found
+
+
+def test_what_was_not_told_is_run_again() -> None:
+    """After a stream that was left, the next start is to do the rest, and nothing else."""
+    left = Summary(succeeded=2, not_started=1, ended_early="its reader left the stream")
+    told = {"reading": Reading(False, False, 0.0, "break", 1), "left": True, "told": [2]}
+    first = account_of({}, {}, summary=left, told_results={2: 2}, **told)
+    right = account_of({3: 3}, BAD, number=1, summary=Summary(succeeded=1, failed=1, duplicates=1))
+    again = account_of({2: 2, 3: 3}, BAD, number=1)
+    fewer = account_of({}, BAD, number=1, summary=Summary(failed=1, duplicates=2))
+    for account, faults in ((right, False), (again, True), (fewer, True)):
+        books = Books(scenario_of(stage_of("fork", deeds={1: Deed("bad")})))
+
+        assert [] == books.check(first)
+        assert faults == bool(books.check(account)), account
+
+
+def test_a_state_that_is_cleaned_up_twice_is_told(tmp_path: Path) -> None:
+    """So is one that nobody has made, and one that nobody cleans up."""
+    scenario = scenario_of(stage_of("thread", state="generator"))
+    (tmp_path / "states1").write_text("made a\nmade b\ncleaned a\ncleaned a\ncleaned c\n")
+    found = " ".join(faults_of_states(scenario, tmp_path))
+
+    assert "more than once: ['cleaned a']" in found
+    assert "['c'] are cleaned up, and were not made" in found
+    assert "1 of 2 states are not cleaned up" in found
+
+
+def test_a_window_that_is_too_full_is_told(tmp_path: Path) -> None:
+    """The calls of another process do not count."""
+    scenario = scenario_of(stage_of("thread", rate=(2, 1.0)))
+    (tmp_path / "begins1-0").write_text("7 0.0 0.5\n7 1.1\n8 1.1 1.2\n")
+    (tmp_path / "begins1-1").write_text("7 0.0 0.5\n7 0.9\n")
+
+    assert ["stage 1: 3 attempts began in 0.9 s: (2, 1.0)"] == [*faults_of_begins(scenario, tmp_path)]
 
 
 @pytest.mark.parametrize("what", DIFFERENCES)

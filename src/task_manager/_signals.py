@@ -10,11 +10,13 @@ once, as ever, and what it raises is held back until the run comes to a safe pla
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from time import monotonic  # bound here, as tests of other code stop the clock
+from traceback import walk_tb
 from types import CodeType, FrameType
 from typing import Any, ParamSpec, TypeVar
 
@@ -236,7 +238,7 @@ def comes_from_a_handler(error: BaseException) -> bool:
     if threading.current_thread() is not threading.main_thread():
         return False  # handlers are run in the main thread alone
     if not _active:
-        return issubclass(type(error), (KeyboardInterrupt, SystemExit)) and not _no_handler_raised(error)
+        return issubclass(type(error), (KeyboardInterrupt, SystemExit)) and _may_be_of_a_handler(error)
     if any(error is other for other in _raised):
         _inside.clear()
         return True
@@ -251,12 +253,26 @@ def comes_from_a_handler(error: BaseException) -> bool:
     return False
 
 
-def _no_handler_raised(error: BaseException) -> bool:
-    """Whether no handler can have raised it: in a process of ours, or where a Ctrl-C is ignored."""
-    handler = signal.getsignal(signal.SIGINT)
-    return handler is ignore_ctrl_c or (
-        issubclass(type(error), KeyboardInterrupt) and handler == signal.SIG_IGN
-    )
+def _may_be_of_a_handler(error: BaseException) -> bool:
+    """Where nothing is held back: whether it came through a line of one of the script's handlers.
+
+    One that is not written in Python leaves no line, as the usual one for Ctrl-C.
+    """
+    codes = set()
+    for handler in map(signal.getsignal, NUMBERS):
+        if handler is signal.default_int_handler:
+            if issubclass(type(error), KeyboardInterrupt):
+                return True
+        elif callable(handler) and not isinstance(handler, signal.Handlers):
+            while isinstance(handler, functools.partial):
+                handler = handler.func
+            called: Any = getattr(handler, "__func__", handler)
+            if not hasattr(called, "__code__"):  # an object with a method to be called, or no Python
+                called = type(called).__dict__.get("__call__")
+            if not hasattr(called, "__code__"):
+                return True
+            codes.add(called.__code__)
+    return any(frame.f_code in codes for frame, _ in walk_tb(error.__traceback__))
 
 
 def let_through(error: BaseException) -> None:

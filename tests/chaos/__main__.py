@@ -122,10 +122,7 @@ class Session:
         failed: Counter[str] = Counter()
         for verdict in self._verdicts:
             scenario = verdict.scenario
-            kinds = [f"family {scenario.family}", f"input {scenario.feed}", f"tasks {scenario.kind}"]
-            kinds.append(f"begun by {scenario.begin}")
-            kinds.append("managers" if scenario.chain is None else f"{scenario.chain} chains")
-            kinds += {f"mode {stage.way}" for stage in scenario.stages}
+            kinds = scenario.kinds
             rows.update(kinds)
             if verdict.faults:
                 failed.update(kinds)

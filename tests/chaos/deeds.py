@@ -1,4 +1,4 @@
-"""The functions and hooks that do good and evil with the tasks."""
+"""The functions that do good and evil with the tasks."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from task_manager import TaskLogger, TaskManager, WorkerDiedError
+from task_manager import RetryAfter
 
 from .plan import Deed, Stage
+from .states import MixedUp, State, first_of_all, write
 from .tasks import Odd, Unloadable, Unpicklable, number_of, result_of
 
 RELEASE = threading.Event()  # ends all that wait for long in threads of this process
 MINE = contextvars.ContextVar("MINE", default=0)  # a number from 1 up, in the context of one task
 FORKED: list[int] = []  # copies of this process that nobody has waited for
+STOP: list[Callable[[], bool]] = []  # that of the manager or chain that runs, in this process
 LONG = 60.0  # seconds
+SOON = 0.005
 OPENED = "opened"  # the file that says that nothing takes long any more
 EXIT_STATUS = 5
 ENDS = {"exit": EXIT_STATUS, "sigkill": -signal.SIGKILL, "sigsegv": -signal.SIGSEGV}
@@ -38,34 +41,43 @@ class TwoArguments(Exception):
         super().__init__(f"{reason} {n}")
 
 
-class HookBroke(Exception):
-    """What the hooks raise."""
-
-
 REMEMBERED = LookupError("remembered")
 """One error object that is raised again and again."""
-
-
-# ------------------------------------------------------------------ functions
 
 
 class Work:
     """The function of one stage, as its plan says."""
 
-    def __init__(self, stage: Stage, place: int, folder: Path) -> None:
+    def __init__(self, stage: Stage, place: int, folder: Path, calls: Path | None = None) -> None:
+        """calls: A file for the numbers of the tasks that it is called for."""
+        self.calls = calls
         self.deeds = dict(stage.deeds)
         self.form = stage.form
         self.timeout = stage.timeout or 0.0
+        self.stateful = bool(stage.state)
         self.place = place
         self.folder = folder
         self.__name__ = f"work{place + 1}"
 
     def __call__(self, *args: Any) -> Any:
+        args = self.begin(args)
         deed = self.deed(args)
         seconds = self.pause(deed)
         if seconds:
             RELEASE.wait(seconds) if seconds == LONG else time.sleep(seconds)
         return self.perform(deed, args)
+
+    def begin(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments without the state."""
+        if self.stateful:
+            state, *rest = args
+            if not isinstance(state, State):
+                raise MixedUp(f"there is no state: {args!r}")
+            state.enter()
+            args = tuple(rest)
+        if self.calls is not None:
+            write(self.calls, str(number_of(args)))
+        return args
 
     def deed(self, args: Sequence[Any]) -> Deed | None:
         return self.deeds.get(number_of(args))
@@ -88,6 +100,11 @@ class Work:
         match deed:
             case Deed("flaky", failures) if self._calls(n) <= int(failures):
                 raise ConnectionError(f"not yet {n}")
+            case Deed("comes back", failures) if self._calls(n) <= int(failures):
+                raise RetryAfter(SOON, all=n % 2 == 0)
+            case Deed("stops", times) if first_of_all(self.folder / f"stopped{self.place}-{n}"):
+                for _ in range(int(times)):
+                    STOP[-1]()
             case Deed("bad"):
                 raise ValueError(f"bad {n}")
             case Deed("down"):
@@ -127,6 +144,7 @@ class Work:
 
 class AwaitedWork(Work):
     async def __call__(self, *args: Any) -> Any:
+        args = self.begin(args)
         if others := MINE.get():
             raise RuntimeError(f"sees what the task {others} has set")
         MINE.set(number_of(args))
@@ -159,81 +177,3 @@ def change(task: Any) -> None:
     task.clear()
     if isinstance(task, dict):
         task["done"] = True
-
-
-# ------------------------------------------------------------------ hooks
-
-
-class Complaining(TaskManager[Any, Any]):
-    """Overrides handle_error."""
-
-    plan: Stage
-
-    def handle_error(self) -> None:
-        if self.plan.complains:
-            raise HookBroke("handle_error")
-
-
-class Arguing(Complaining):
-    """Overrides get_args as well."""
-
-    def get_args(self, task: Any) -> Any:
-        if number_of(task) in self.plan.bad_args:
-            raise HookBroke("get_args")
-        return task
-
-
-class Judging(Complaining):
-    """Overrides process_result as well.
-
-    more: Tasks that it puts into the frontier, one for each result, while the run reads that.
-    """
-
-    frontier: Any = None
-    more: list[Any] = []  # noqa: RUF012
-
-    def process_result(self, task: Any, result: Any) -> Any:
-        if self.frontier is not None and self.more:
-            self.frontier.append(self.more.pop())
-        if self.plan.bad_results and number_of(task) in self.plan.bad_results:
-            raise HookBroke("process_result")
-        return result
-
-
-class Hooked(Arguing, Judging):
-    """Overrides all hooks."""
-
-
-def manager_of(stage: Stage, place: int, folder: Path, frontier: bool = False) -> TaskManager[Any, Any]:
-    """A manager as planned, that overrides no more hooks than it must."""
-    judges = bool(stage.bad_results) or frontier
-    kinds = {
-        (True, True): Hooked,
-        (True, False): Arguing,
-        (False, True): Judging,
-        (False, False): Complaining,
-    }
-    kind = (
-        kinds[bool(stage.bad_args), judges]
-        if judges or stage.bad_args or stage.complains
-        else TaskManager
-    )
-    retried: list[type[Exception]] = [TimeoutError, ConnectionError]
-    if stage.retries_deaths:
-        retried.append(WorkerDiedError)
-    manager = kind(
-        (AwaitedWork if stage.way == "async" else Work)(stage, place, folder),
-        "process" if stage.in_process else stage.way,
-        stage.workers,
-        stage.retries,
-        retry_exceptions=retried,
-        retry_delay=0.005,
-        task_timeout=stage.timeout,
-        deduplicate=stage.deduplicate,
-        logger=TaskLogger(folder / "logs") if stage.log else None,
-        start_method=stage.way if stage.in_process else None,
-        keep_results=stage.keep_results,
-    )
-    if isinstance(manager, Complaining):
-        manager.plan = stage
-    return manager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import selectors
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from typing import Any
 import psutil
 
 from .plan import EXIT_CODE, SIGNALS, Scenario, Trouble
+from .stderr import unexpected
 
 ROOT = Path(__file__).parents[2]
 DEADLY = (signal.SIGKILL, signal.SIGTERM)  # not what a worker might do itself while it starts
@@ -40,10 +40,6 @@ class Verdict:
     mates: list[int] = field(default_factory=list)
 
 
-# What a run says of itself at its end: that tasks failed, and what a Ctrl-C has left.
-NOTICES = re.compile(r"^.+: (\d+ of \d+ tasks? failed, .+|stopped by Ctrl-C: .+)\n", re.MULTILINE)
-
-
 class Child:
     """One script, in a process group of its own; its processes are known by a mark."""
 
@@ -57,39 +53,52 @@ class Child:
         self._told = b""
         self._sent: list[str] = []
         self._kills = 0
-        self._stopped: list[tuple[float, int]] = []  # when to let go on, and who
+        self._again = False  # a new script goes on where the first one has ended
+        self._frozen: list[tuple[float, int]] = []  # when to let go on, and who
 
     def run(self) -> list[Verdict]:
         """The verdicts on all scenarios that it came to."""
         with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
-            stderr = Path(folder) / "stderr"
-            with stderr.open("ab") as errors:
-                seed = next(iter(self._scenarios.values())).seed
-                self._process = subprocess.Popen(
-                    [
-                        *(sys.executable, "-m", f"{__package__}.child", folder, str(seed)),
-                        *(self._mode or "", *map(str, self._scenarios)),
-                    ],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    cwd=folder,
-                    env={
-                        **os.environ,
-                        "TASK_MANAGER_TEST": self._mark,
-                        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
-                        "PYTHONDONTWRITEBYTECODE": "1",
-                    },
-                    start_new_session=True,
-                )
-                with self._process:
-                    try:
-                        self._listen(stderr)
-                    finally:
-                        self._clean_up(stderr)
+            self._run_script(folder)
+            scenario = self._now.scenario
+            if scenario.fatal and scenario.journal and not self._now.faults:
+                self._again = True
+                self._run_script(folder)
         for verdict in self._verdicts.values():
             verdict.mates = list(self._scenarios)
         return list(self._verdicts.values())
+
+    def _run_script(self, folder: str) -> None:
+        stderr = Path(folder) / "stderr"
+        seed = next(iter(self._scenarios.values())).seed
+        with stderr.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", f"{__package__}.child", folder, str(seed)),
+                    *(self._mode or "", "again" if self._again else "", *map(str, self._scenarios)),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "TASK_MANAGER_TEST": self._mark,
+                    "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)]),
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                },
+                start_new_session=True,
+            )
+            with self._process:
+                try:
+                    self._listen(stderr)
+                finally:
+                    self._clean_up(stderr)
+
+    @property
+    def _fatal(self) -> bool:
+        """The end of the scenario is that of its script."""
+        return self._now.scenario.fatal and not self._again
 
     # ------------------------------------------------------------------ what it says
 
@@ -120,7 +129,8 @@ class Child:
                         self._end_hang(stderr)
                         return
                 case {"what": "begin", "index": index}:
-                    self._now = self._verdicts[index] = Verdict(self._scenarios[index])
+                    if not self._again:
+                        self._now = self._verdicts[index] = Verdict(self._scenarios[index])
                     self._finished = False
                     deadline = time.monotonic() + self._limit
                 case {"what": "start", "number": number}:
@@ -134,26 +144,10 @@ class Child:
 
     def _look_at_stderr(self, stderr: Path) -> None:
         """What a script says there belongs to the scenario that it is at."""
-        text = NOTICES.sub("", stderr.read_text(errors="replace"))
+        text = stderr.read_text(errors="replace")
         os.truncate(stderr, 0)
-        if text and not self._expected(text):
+        if text := unexpected(text, self._now.scenario, self._fatal, self._sent):
             self._now.faults.append(f"on stderr:\n{text[-6000:]}")
-
-    def _expected(self, text: str) -> bool:
-        """The traceback of a script that does not catch what is raised."""
-        last = text.rstrip().rpartition("\n")[2]
-        ends = {"int": "KeyboardInterrupt", "alarm": "TimeLimit"}
-        whats = [trouble.what for troubles in self._now.scenario.starts for trouble in troubles]
-        bad = ("Exception ignored", "resource_tracker", "leaked", "never retrieved", "was destroyed")
-        if any(sign in text for sign in bad):
-            return False
-        born = "spawn_main" in text or "_serve_one" in text
-        if self._now.scenario.fatal and born and last == "EOFError: Ran out of input":
-            return True  # a process that was being started when the script was killed
-        if self._now.scenario.fatal and self._sent:
-            return any(ends.get(what, "\n") in last for what in whats)
-        # asyncio itself reports what a handler raises in one of its own callbacks.
-        return "alarm" in whats and "TimeLimit" in last and "Exception in callback" in text
 
     # ------------------------------------------------------------------ trouble
 
@@ -171,7 +165,7 @@ class Child:
 
     def _pause(self) -> float:
         """Seconds until the next trouble."""
-        times = [when for when, _ in self._stopped]
+        times = [when for when, _ in self._frozen]
         if self._in_start and self._due:
             times.append(self._began + self._due[0].moment)
         return max(0.0, min(times, default=time.monotonic() + LOOK) - time.monotonic())
@@ -184,10 +178,10 @@ class Child:
                     self._kill(self._workers(), DEADLY)
                 case "kill server":
                     self._kill(self._servers(), (signal.SIGKILL,))
-                case "stop":
-                    self._stop(self._workers(), trouble.lasting)
-                case "stop script":
-                    self._stop([self._process.pid], trouble.lasting)
+                case "freeze":
+                    self._freeze(self._workers(), trouble.lasting)
+                case "freeze script":
+                    self._freeze([self._process.pid], trouble.lasting)
                 case "kill script":
                     self._signal(signal.SIGKILL, trouble)
                 case "term script":
@@ -206,16 +200,16 @@ class Child:
             self._kills += 1
             hit(self._chance.choice(victims), self._chance.choice(ways))
 
-    def _stop(self, victims: list[int], seconds: float) -> None:
+    def _freeze(self, victims: list[int], seconds: float) -> None:
         if victims:
             victim = self._chance.choice(victims)
             hit(victim, signal.SIGSTOP)
-            self._stopped.append((time.monotonic() + seconds, victim))
-            self._stopped.sort()
+            self._frozen.append((time.monotonic() + seconds, victim))
+            self._frozen.sort()
 
     def _go_on(self, all_of_them: bool = False) -> None:
-        while self._stopped and (all_of_them or time.monotonic() >= self._stopped[0][0]):
-            hit(self._stopped.pop(0)[1], signal.SIGCONT)
+        while self._frozen and (all_of_them or time.monotonic() >= self._frozen[0][0]):
+            hit(self._frozen.pop(0)[1], signal.SIGCONT)
 
     def _end_start(self) -> None:
         self._in_start = False
@@ -296,7 +290,7 @@ class Child:
 
     def _look_at_exit(self, code: int | None, stderr: Path) -> None:
         expected = 0
-        if self._now.scenario.fatal:
+        if self._fatal:
             self._now.signals = len(self._sent)
             ends = {"int": -signal.SIGINT, "alarm": 1, "term": EXIT_CODE}
             ends |= {"kill script": -signal.SIGKILL, "term script": -signal.SIGTERM}

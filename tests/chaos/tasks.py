@@ -84,9 +84,11 @@ class Tasks:
         return tasks
 
     def number_of(self, task: Any) -> int:
-        """Also of one that was changed beyond recognition, as it is the very object that was given."""
+        """Also of one that was changed beyond recognition, if it is the very object that was given."""
         if isinstance(task, dict | list):
-            return next(number for number, given in self._given if given is task)
+            for number, given in self._given:
+                if given is task:
+                    return number
         return number_of(task)
 
     def _one(self, n: int, place: int) -> Any:

@@ -374,3 +374,110 @@ def test_f40_a_cancelled_reader(way: str) -> None:
 
     with manager_of(f.same, way) as manager:
         assert 1 == asyncio.run(main(manager)).succeeded
+
+
+@pytest.mark.parametrize("way", ["thread", "async", "fork"])
+def test_f40_stop_twice_while_calls_are_waited_for(way: str, calls: Path) -> None:
+    """It ends them, and who has left the stream hears of no error."""
+    long_enough.clear()
+    with manager_of(
+        partial(wait_long, calls), "thread" if way == "async" else way, worker_limit=3
+    ) as manager:
+        if way == "async":
+            manager = TaskManager(partial(nap_awaiting, calls), way, logger=None)
+        stream = manager.stream([60.0, 61.0, 0.0], keep_results=True)
+        next(stream)
+        deadline = time.monotonic() + 30
+        while (calls / "begun").stat().st_size < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+        def stop_twice() -> None:
+            manager.stop()
+            manager.stop()
+
+        stopping = threading.Timer(0.5, stop_twice)
+        stopping.start()
+        try:
+            stream.close()
+        finally:
+            stopping.join()
+            long_enough.set()
+
+        assert time.monotonic() < deadline
+        assert (1, 0) == (manager.get_summary().succeeded, manager.get_summary().failed)
+
+
+def test_f40_a_loop_that_ends_with_an_open_stream() -> None:
+    """It cancels the calls as well as the close: no task has failed of that."""
+
+    async def turn_by_turn(n: int) -> int:
+        for _ in range(100 * n):
+            await asyncio.sleep(0)
+        return n
+
+    async def main() -> None:
+        outcomes = manager.stream_async(range(5), keep_results=True)
+        assert 0 == (await anext(outcomes)).result
+        closing_it = asyncio.ensure_future(outcomes.aclose())
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()  # as the end of asyncio.run does
+        await asyncio.wait([closing_it])
+
+    with TaskManager(turn_by_turn, "async", worker_limit=5, max_retries=0, logger=None) as manager:
+        asyncio.run(main())
+
+        assert {} == manager.get_error_dict()
+        assert 4 == manager.get_summary().not_started
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_f40_a_call_that_exits_while_the_reader_awaits(kind: type[BaseException]) -> None:
+    """What a coroutine raises is its task's error then, too, and no end that a handler wanted."""
+
+    async def leave_at_4(n: int) -> int:
+        await asyncio.sleep(0.001 * n)
+        if n == 4:
+            raise kind("out of the function")
+        return n
+
+    async def main() -> list[int]:
+        failed = []
+        async for outcome in manager.stream_async(range(8)):
+            if not outcome.ok:
+                failed.append(outcome.task)
+            await asyncio.sleep(0.02)
+        return failed
+
+    with TaskManager(leave_at_4, "async", worker_limit=8, logger=None) as manager:
+        assert [4] == asyncio.run(main())
+
+
+def test_f40_a_handler_that_exits_in_a_call_while_the_reader_awaits() -> None:
+    """It ends the stream and is no task's error, whatever kind of handler the script has set."""
+
+    def leave(number: int, frame: Any) -> None:
+        raise SystemExit("of the handler")
+
+    class Leaving:
+        __call__ = staticmethod(leave)
+
+    async def be_told_at_1(n: int) -> int:
+        await asyncio.sleep(0.01 * n)
+        if n == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return n
+
+    async def main() -> None:
+        async for _ in manager.stream_async(range(2)):
+            await asyncio.sleep(0.2)
+
+    for handler in (leave, partial(leave), Leaving()):
+        before = signal.signal(signal.SIGTERM, handler)
+        try:
+            with TaskManager(be_told_at_1, "async", logger=None) as manager:
+                with pytest.raises(SystemExit, match="of the handler"):
+                    asyncio.run(main())
+
+                assert (1, 0) == (manager.get_summary().succeeded, manager.get_summary().failed)
+        finally:
+            signal.signal(signal.SIGTERM, before)

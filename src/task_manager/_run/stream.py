@@ -10,6 +10,7 @@ dropped stream as garbage; at the end of the script; and by a Ctrl-C while it is
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import sys
 import weakref
@@ -98,7 +99,9 @@ class Streamed(ABC):
             return False
         assert self.stop is not None
         self.stop.ask(LEFT)
-        return not (in_a_worker() or sys.is_finalizing() or isinstance(error, _Exiting))
+        # A loop that ends has cancelled the calls as well: what comes of them is not theirs.
+        goes_no_further = isinstance(error, (_Exiting, asyncio.CancelledError))
+        return not (in_a_worker() or sys.is_finalizing() or goes_no_further)
 
     def ends_by(self, error: BaseException) -> bool:
         """Whether it ends by this without an error for who reads."""
@@ -206,7 +209,7 @@ def _read(reading: Streamed) -> Generator[Outcome[Any, Any], None, None]:
                 yield from untold.tell()
             except BaseException as error:
                 if reading.leaves(error):
-                    with signals.held():
+                    with suppress(StoppedAtOnce), signals.held():
                         while not reading.over:
                             reading.turn()
                 raise
@@ -240,7 +243,7 @@ async def stream_async(reading: Streamed) -> AsyncGenerator[Outcome[Any, Any], N
                         yield outcome
                 except BaseException as error:
                     if reading.leaves(error):
-                        with signals.held():
+                        with suppress(StoppedAtOnce), signals.held():
                             while not reading.over:
                                 await reading.turn_awaiting()
                     raise
