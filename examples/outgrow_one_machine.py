@@ -43,7 +43,7 @@ if __name__ == "__main__":
     parser.add_argument("--mode", choices=["process", "dask", "ray"], default="process")
     parser.add_argument("--address")
     options = parser.parse_args()
-    files = sorted(str(path) for path in options.folder.rglob("*.*") if path.is_file())
+    files = sorted(str(path) for path in options.folder.resolve().rglob("*.*") if path.is_file())
     with WordCount(
         count_words, options.mode, address=options.address, keep_results=False, logger=None
     ) as counter:

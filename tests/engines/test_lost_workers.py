@@ -63,3 +63,38 @@ def test_f41_what_is_lost_with_a_worker_runs_once_more(
 
     assert 0 == started.process.returncode, said
     assert ["998 {500: 'WorkerDiedError', 700: 'ValueError'}", "400 0"] == printed
+
+
+CHAIN = """
+from task_manager import TaskChain, TaskManager
+
+def double(number):
+    return 2 * number
+
+if __name__ == "__main__":
+    for chain_mode in ("serial", "process"):
+        stages = [TaskManager(double, {name!r}, 1, logger=None, start_method="spawn")]
+        chain = TaskChain([*stages, TaskManager(double, logger=None)], chain_mode)
+        chain.start_chain(range(100))
+        print(chain.get_final_result_dict() == {{number: 4 * number for number in range(100)}})
+    try:
+        stages[0] = TaskManager(double, {name!r}, 1, logger=None, start_method="fork")
+        with TaskManager(double, {name!r}, 1, logger=None) as manager:
+            manager.start([1])
+            TaskChain(stages, "process").start_chain([1])
+    except ValueError as error:
+        print(str(error)[:41])
+"""
+
+
+@pytest.mark.parametrize("name", ["loky", "dask"])
+def test_f41_a_stage_of_a_chain_has_an_engine_of_its_own(
+    script: Callable[[str], Script], name: str
+) -> None:
+    """Also where the stage was spawned, and knows the script by another name; a copy is told."""
+    pytest.importorskip({"dask": "distributed"}.get(name, name))
+    started = script(CHAIN.format(name=name))
+    out, said = started.process.communicate(timeout=55)
+    told = ["dask is in use in the process that this o"] if name == "dask" else []
+
+    assert ["True", "True", *told] == [line[:41] for line in out.splitlines()], said

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
 from typing import Any
+
+from .copies import Copies
 
 PATIENCE = 10.0  # seconds in which a scheduler has to answer
 GLANCE = 0.5  # seconds between two looks at whether the client still has its scheduler
@@ -32,6 +36,7 @@ class DaskExecutor(Executor):
         import dask
         import distributed
 
+        _copies.refuse()
         self._cluster: Any = None
         self._loop = _Loop()
         try:
@@ -55,6 +60,7 @@ class DaskExecutor(Executor):
             raise
         self._address = address or self._cluster.scheduler_address
         self._open: set[_Future] = set()
+        _made.add(self)
         self._loop.loop.add_callback(self._watch)
 
     @property
@@ -101,6 +107,7 @@ class DaskExecutor(Executor):
         if self._cluster is not None:
             self._cluster.close(timeout=5)
         self._loop.close()
+        _made.discard(self)
 
 
 class _Loop:
@@ -141,6 +148,19 @@ class _Future(Future[Any]):
             return False
         self._theirs.cancel()
         return True
+
+
+def _in_use() -> bool:
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return False
+    with contextlib.suppress(ValueError):  # there is no client of the script's own
+        return bool(_made) or distributed.default_client() is not None
+    return False
+
+
+_made: weakref.WeakSet[DaskExecutor] = weakref.WeakSet()
+_copies = Copies("dask", _in_use)
 
 
 def _fail(future: Future[Any], error: BaseException) -> None:

@@ -10,10 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from .._platform import after_fork
-from ..errors import ConfigurationError
-
-_copied = False  # this process is a copy of one that was connected to ray
+from .copies import Copies
 
 
 def executor(address: str | None) -> Executor:
@@ -29,11 +26,7 @@ class RayExecutor(Executor):
     def __init__(self, address: str | None) -> None:
         import ray
 
-        if _copied:
-            raise ConfigurationError(
-                "ray is in use in the process that this one is a copy of (fork), and does not work in "
-                "copies: set start_method='spawn', with address='auto' for the same cluster"
-            )
+        _copies.refuse()
         self._ray = ray
         self._ours = not ray.is_initialized()
         if self._ours:
@@ -62,13 +55,12 @@ class RayExecutor(Executor):
                 self._ray.shutdown()
 
 
-def _note_copy() -> None:
-    global _copied
+def _in_use() -> bool:
     ray = sys.modules.get("ray")
-    _copied = _copied or (ray is not None and ray.is_initialized())
+    return ray is not None and bool(ray.is_initialized())
 
 
-after_fork(_note_copy)
+_copies = Copies("ray", _in_use)
 
 
 def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -62,15 +62,30 @@ def dumps_far(packed: bytes, value: object) -> bytes:
 
     What is of the script goes by its code there, where cloudpickle is installed.
     """
-    if b"__main__" not in packed:
+    if not names_script(packed):
         return packed
     try:
-        import cloudpickle
-    except ImportError:
-        return packed
-    try:
-        by_value: bytes = cloudpickle.dumps(value)
-    except Exception as error:
+        return dumps_code(value)
+    except Exception as error:  # as where cloudpickle is not installed
         let_through(error)
         return packed
+
+
+def names_script(packed: bytes) -> bool:
+    """Whether something of the script is named in it: by the second name in a spawned process."""
+    return b"__main__" in packed or b"__mp_main__" in packed
+
+
+def dumps_code(value: object) -> bytes:
+    """All that is of the script by its code. Raises what cloudpickle does."""
+    import cloudpickle
+
+    spawned = sys.modules.get("__mp_main__")
+    if spawned is not None:
+        cloudpickle.register_pickle_by_value(spawned)  # it would send it by that name
+    try:
+        by_value: bytes = cloudpickle.dumps(value)
+    finally:
+        if spawned is not None:
+            cloudpickle.unregister_pickle_by_value(spawned)
     return by_value

@@ -12,7 +12,7 @@ from .._repr import short_repr
 from .._signals import let_through
 from ..errors import ConfigurationError
 from . import wire
-from .by_value import INSTALL, missed_by_name
+from .by_value import INSTALL, dumps_code, missed_by_name, names_script
 from .script import script_can_be_imported
 
 DEEP = 6  # objects within each other that are looked into for the one that refuses
@@ -40,21 +40,20 @@ def pack_object(
     else:
         if (
             start_method == "fork"
-            or b"__main__" not in packed
+            or not (b"__main__" in packed if has_script else names_script(packed))
             or (has_script and script_can_be_imported())
         ):
             return packed
     try:
-        import cloudpickle
+        import cloudpickle  # noqa: F401
     except ImportError:
         why = _without_cloudpickle(func, refusal, instead)
         raise ConfigurationError(_refused(func, why)) from refusal
     try:
-        by_value: bytes = cloudpickle.dumps(func)
+        return dumps_code(func)
     except Exception as error:
         let_through(error)
         raise ConfigurationError(_refused(func, _advice(func, error, instead))) from error
-    return by_value
 
 
 def _refused(func: object, why: str) -> str:
