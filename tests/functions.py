@@ -17,7 +17,7 @@ from task_manager import TaskChain, TaskManager
 
 MODES = ["serial", "thread", "process", "async"]
 
-CHAIN_MODES = ["serial", "process"]
+CHAIN_MODES = ["serial", "thread", "process"]
 
 START_METHODS = ["fork", "forkserver", "spawn"]
 

@@ -112,6 +112,7 @@ MAKES = {
     "start_async": MANAGER.replace("OPTIONS", OPTIONS["fork"])
     + "    start = lambda tasks: asyncio.run(manager.start_async(tasks))\n",
     "chain serial": CHAIN.replace("OPTIONS", OPTIONS["fork"]).replace("MODE", "'serial'"),
+    "chain thread": CHAIN.replace("OPTIONS", OPTIONS["fork"]).replace("MODE", "'thread'"),
     "chain process": CHAIN.replace("OPTIONS", OPTIONS["fork"]).replace("MODE", "'process'"),
 }
 """For each way to run, the lines that make `start`, `results`, `errors` and `summary`.

@@ -102,7 +102,7 @@ def test_the_same_seed_and_index_give_the_same_scenario() -> None:
 
 
 def test_everything_is_drawn_at_some_time() -> None:
-    """Every way to run, family of trouble, kind of task and of input; and chains in both modes."""
+    """Every way to run, family of trouble, kind of task and of input; and chains in all modes."""
     scenarios = [draw(1, index) for index in range(700)]
     kinds = {kind for scenario in scenarios for kind in scenario.kinds}
 
@@ -110,7 +110,7 @@ def test_everything_is_drawn_at_some_time() -> None:
     assert set(FAMILIES) == {scenario.family for scenario in scenarios}
     assert set(KINDS) == {scenario.kind for scenario in scenarios}
     assert set(FEEDS + QUEUES + AWAITED) == {scenario.feed for scenario in scenarios}
-    assert {None, "serial", "process"} == {scenario.chain for scenario in scenarios}
+    assert {None, "serial", "thread", "process"} == {scenario.chain for scenario in scenarios}
     assert {1, 2, 3, 4} == {len(scenario.stages) for scenario in scenarios}
     assert MORE_KINDS <= kinds, MORE_KINDS - kinds
     assert {f"stream left by {leave}" for leave in LEAVES if leave} <= kinds

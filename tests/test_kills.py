@@ -19,6 +19,7 @@ from kills.driver import run
         ("process", "error"),
         ("async", "error"),
         ("chain-serial", "run"),
+        ("chain-thread", "error"),
         ("chain-process", "error"),
     ],
 )

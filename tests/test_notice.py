@@ -235,7 +235,7 @@ def test_a_logger_of_the_users_has_no_place(capsys: pytest.CaptureFixture[str]) 
 
 
 @in_terminal
-@pytest.mark.parametrize("mode", ["serial", "process"])
+@pytest.mark.parametrize("mode", ["serial", "thread", "process"])
 def test_a_chain_says_it_once(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
     """With the stage, and no line for every stage."""
     TaskChain([TaskManager(abs), TaskManager(half)], mode).start_chain([2, -3, 5])

@@ -285,7 +285,7 @@ def test_nothing_is_drawn_where_there_is_no_stderr(monkeypatch: pytest.MonkeyPat
     assert {-1: 1} == manager.get_result_dict()
 
 
-@pytest.mark.parametrize("mode", ["serial", "process"])
+@pytest.mark.parametrize("mode", ["serial", "thread", "process"])
 def test_the_bars_of_stages_are_told_apart(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
     """By the names of their functions, unless they have names; a manager by itself has the default."""
     one, other = TaskManager(abs, show_progress=True), TaskManager(len, progress_desc="Measuring")

@@ -101,7 +101,7 @@ def test_f25_every_mode_gives_what_map_gives(
         assert len(tasks) == summary.taken
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 @given(tasks=TASKS, modes=st.lists(st.sampled_from(MODES), min_size=2, max_size=2))
 @some
 def test_f25_every_chain_gives_what_map_gives(

@@ -364,7 +364,16 @@ class ToldToStop:
         return told_to_stop(self.pid, self.number, x)
 
 
-STOPPED = ["serial", "thread", "async", "fork", "run_until_complete", "chain serial", "chain process"]
+STOPPED = [
+    "serial",
+    "thread",
+    "async",
+    "fork",
+    "run_until_complete",
+    "chain serial",
+    "chain thread",
+    "chain process",
+]
 
 
 @each_signal

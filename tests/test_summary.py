@@ -79,7 +79,7 @@ def test_errors_are_counted_by_kind_and_place(mode: str) -> None:
     assert isinstance(kinds[0].error, ValueError)
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 def test_a_chain_answers_the_same(chain_mode: str) -> None:
     """The kinds are those of the initial tasks, and so are the errors that are raised."""
     chain = TaskChain([f.stage(fails), f.stage(f.same)], chain_mode)
@@ -242,7 +242,7 @@ def test_reset_in_the_middle_of_a_run_is_refused() -> None:
     assert {} == manager.get_result_dict()
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 def test_a_chain_and_its_stages_are_reset(chain_mode: str) -> None:
     """The same tasks run again, and a stage in a run of its own refuses."""
     first = f.stage(fails)
@@ -296,7 +296,7 @@ def test_a_run_that_raised_has_its_summary() -> None:
     assert TaskManager(f.same, logger=None).start([1]).ended_early is None
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 def test_a_chain_whose_input_raises_says_so(chain_mode: str) -> None:
     """And not one whose handle_error raises: it went to its end."""
 

@@ -149,7 +149,8 @@ def options(mode: ExecutionMode, chain_mode: ChainMode) -> None:
     TaskManager(length, worker_limit="3")  # type: ignore[call-overload]
     TaskManager(length, start_method="forks")  # type: ignore[call-overload]
     TaskChain((), chain_mode).set_chain_mode("proces")  # type: ignore[arg-type]
-    TaskChain((), "thread")  # type: ignore[call-overload]
+    TaskChain((), "threads")  # type: ignore[call-overload]
+    TaskChain((), "thread").run_chain_in_thread([1])
 
 
 def write(session: dict[str, int], name: str) -> bytes:

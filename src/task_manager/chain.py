@@ -85,11 +85,12 @@ class TaskChain(ChainStreams[T, R]):
         retries, hooks, log and bar.
     chain_mode: "serial": one stage after the other, in this process. "process": every stage in a
         process of its own, all at the same time; a result goes on to the next stage at once, and a
-        stage that is too fast waits for the next one.
+        stage that is too fast waits for the next one. "thread": the same, every stage in a thread of
+        this process: nothing is pickled.
     observers: Objects of yours that are told the news of each start, as `task_manager.events` says:
         of the initial tasks, with the stage. Those of a stage's manager are told of its own tasks.
     journal: As of a TaskManager: every outcome of an initial task goes to this file, and what each stage
-        has made of it. A later start of the same script goes on from there, in either mode. It is bound
+        has made of it. A later start of the same script goes on from there, in any mode. It is bound
         to the functions of the stages.
 
     Initial tasks are followed by their number, so that equal results on the way stay apart. If the
@@ -102,8 +103,10 @@ class TaskChain(ChainStreams[T, R]):
     The final results and errors are kept if the last stage keeps its own; the errors alone if it keeps
     those alone.
 
-    In process mode the hooks run in the stage's process, and so do changes to the manager there:
-    results, errors and counts come back to this process, attributes that a hook sets do not.
+    In thread mode the hooks run in the stage's thread; the input is read, and observers are told, in
+    that of the caller. In process mode the hooks run in the stage's process, and so do changes to the
+    manager there: results, errors and counts come back to this process, attributes that a hook sets do
+    not.
 
     Raises ConfigurationError (a ValueError) for a wrong option.
     """
@@ -155,7 +158,7 @@ class TaskChain(ChainStreams[T, R]):
         self._turn = Turn("a chain makes one start at a time")
 
     def set_chain_mode(self, chain_mode: ChainMode) -> None:
-        """Choose how the next start runs: "serial" or "process"."""
+        """Choose how the next start runs: "serial", "thread" or "process"."""
         vars(self)["chain_mode"] = _mode("chain_mode", chain_mode)
 
     def add_stage(self, stage: TaskManager[Any, Any]) -> None:
@@ -185,9 +188,9 @@ class TaskChain(ChainStreams[T, R]):
     def start_chain(self, tasks: Tasks[T]) -> Summary:
         """Run the initial tasks through all stages, in the chain's mode; wait until all are done.
 
-        tasks: Any iterable or a queue, as for `TaskManager.start`; in process mode it is read as the
-            first stage takes them, so it may be endless. An exception out of it is raised at the end,
-            as is one out of `handle_error`.
+        tasks: Any iterable or a queue, as for `TaskManager.start`; in thread and process mode it is read
+            as the first stage takes them, so it may be endless. An exception out of it is raised at the
+            end, as is one out of `handle_error`.
 
         Each start runs its tasks, also those that an earlier one has run, as the stages may have
         changed: repeats are those within one start. Results and errors add up over starts, and of
@@ -216,6 +219,10 @@ class TaskChain(ChainStreams[T, R]):
     def run_chain_in_serial(self, tasks: Tasks[T]) -> Summary:
         """`start_chain` in serial mode, whatever the chain's mode is."""
         return self._start(partial(input_of, tasks, _AWAITED), "serial")
+
+    def run_chain_in_thread(self, tasks: Tasks[T]) -> Summary:
+        """`start_chain` in thread mode, whatever the chain's mode is."""
+        return self._start(partial(input_of, tasks, _AWAITED), "thread")
 
     def run_chain_in_process(self, tasks: Tasks[T]) -> Summary:
         """`start_chain` in process mode, whatever the chain's mode is."""

@@ -29,7 +29,7 @@ __all__ = [
 ModeName = Literal["serial", "thread", "process", "loky", "dask", "ray"]
 PlainMode = ModeName | Executor | Callable[[], Executor]
 ExecutionMode = PlainMode | Literal["async"]
-ChainMode = Literal["serial", "process"]
+ChainMode = Literal["serial", "thread", "process"]
 StartMethod = Literal["fork", "forkserver", "spawn"]
 
 

@@ -72,7 +72,7 @@ def stop_at_three(n: int) -> int:
     return n
 
 
-@pytest.mark.parametrize("mode", ["serial", "process"])
+@pytest.mark.parametrize("mode", ["serial", "thread", "process"])
 def test_stages_of_a_chain_end_in_their_order(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One line each, in every mode of chains."""
     stages = [

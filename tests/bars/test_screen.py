@@ -56,7 +56,7 @@ def test_what_is_printed_does_not_tear_the_bar(mode: str, columns: int, tmp_path
     assert "TextIOWrapper" == last
 
 
-@pytest.mark.parametrize("mode", ["serial", "process"])
+@pytest.mark.parametrize("mode", ["serial", "thread", "process"])
 def test_the_bars_of_a_chain_end_in_the_order_of_its_stages(mode: str, tmp_path: Path) -> None:
     """Each once, below what was printed."""
     lines = run_in_terminal(

@@ -104,7 +104,7 @@ def _empty_calls(n: int) -> Iterator[Row]:
 def _empty_chains(n: int) -> Iterator[Row]:
     tasks = range(n)
     in_a_row = timed(peers.process_pool_in_a_row, work.nothing, tasks, 3, 200, answers=n)
-    for mode, targets in [("process", (1.2, 2.0)), ("serial", (1.0, 2.0))]:
+    for mode, targets in [("process", (1.2, 2.0)), ("thread", (1.0, 2.0)), ("serial", (1.0, 2.0))]:
         contestants = {**_chains(work.nothing, tasks, mode), IN_A_ROW: in_a_row}
         title = f"chain of 3, {mode} mode, {n:,}"
         yield Row(

@@ -69,10 +69,10 @@ def test_hooks_of_a_serial_chain_are_called_in_the_loops_thread() -> None:
 @both
 @pytest.mark.parametrize("awaited", [False, True], ids=["start_chain", "start_chain_async"])
 def test_results_come_while_a_queue_waits(chain_mode: str, awaited: bool) -> None:
-    """In process mode to the end of the chain; in serial mode the first stage takes each at once."""
+    """To the end of the chain; in serial mode the first stage takes each at once."""
     tasks: queue.Queue[int] = queue.Queue()
     chain = TaskChain([stage(f.plus_one), stage(f.double)], chain_mode)
-    ready = chain if chain_mode == "process" else chain.stages[0]
+    ready = chain.stages[0] if chain_mode == "serial" else chain
 
     def produce() -> None:
         for n in range(4):
@@ -203,7 +203,7 @@ def test_two_chains_beside_each_other_in_one_loop() -> None:
     chains = [f.chain_of(mode, f.plus_one, f.double) for mode in f.CHAIN_MODES]
     asyncio.run(main())
 
-    assert [{n: 2 * (n + 1) for n in range(20)}] * 2 == [c.get_final_result_dict() for c in chains]
+    assert [{n: 2 * (n + 1) for n in range(20)}] * 3 == [c.get_final_result_dict() for c in chains]
 
 
 WAITING_RUN = """
@@ -236,8 +236,10 @@ STARTS = {
     "start": "manager.start(tasks)",
     "start_async": "asyncio.run(manager.start_async(tasks))",
     "chain serial": "chain.start_chain(tasks)",
+    "chain thread": "chain.start_chain(tasks)",
     "chain process": "chain.start_chain(tasks)",
     "awaited chain serial": "asyncio.run(chain.start_chain_async(tasks))",
+    "awaited chain thread": "asyncio.run(chain.start_chain_async(tasks))",
     "awaited chain process": "asyncio.run(chain.start_chain_async(tasks))",
 }
 

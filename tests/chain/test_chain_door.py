@@ -113,9 +113,9 @@ def test_stages_are_managers() -> None:
 
 def test_wrong_chain_modes() -> None:
     """Constructor and setter say what is right."""
-    with pytest.raises(ValueError, match="serial, process; got 'proces'"):
+    with pytest.raises(ValueError, match="serial, thread, process; got 'proces'"):
         TaskChain([stage(f.same)], "proces")
-    with pytest.raises(ValueError, match="serial, process; got None"):
+    with pytest.raises(ValueError, match="serial, thread, process; got None"):
         chain_of("serial", f.same).set_chain_mode(None)  # type: ignore[arg-type]
 
 

@@ -17,7 +17,7 @@ from steps import calls, once
 from task_manager import ConfigurationError, Journal, TaskChain
 from task_manager.events import Event, Passed
 
-both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
+both = pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 
 
 @pytest.fixture(autouse=True)
@@ -115,7 +115,7 @@ def test_results_that_are_not_kept_are_not_restored(chain_mode: str, keeps: Any)
     assert ([1] if keeps else []) == list(chain.get_final_error_dict())
 
 
-@pytest.mark.parametrize("way", ["serial", "process"])
+@pytest.mark.parametrize("way", ["serial", "thread", "process"])
 def test_starts_that_are_awaited(way: str) -> None:
     """start_chain_async has the journal, too, and async iterables."""
 

@@ -14,7 +14,7 @@ from functions import stage
 from steps import calls, once
 from task_manager import ConfigurationError, JournalError, TaskChain, TaskManager
 
-both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
+both = pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import functions as f
 from functions import stage
 from task_manager import TaskChain, TaskManager
 
-both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
+both = pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 
 
 @both

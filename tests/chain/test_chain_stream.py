@@ -194,8 +194,8 @@ def test_errors_of_the_input_and_of_handle_error(chain_mode: str) -> None:
 @both
 def test_one_start_at_a_time(chain_mode: str) -> None:
     """Of the chain, and of each of its stages; the stream goes on."""
-    chain = chain_in(chain_mode, f.same, f.same)
-    stream = chain.stream(range(10))
+    chain = chain_in(chain_mode, f.wait_a_little, f.same)
+    stream = chain.stream(range(20))
     got = [next(stream).task]
     with pytest.raises(RuntimeError, match="one start at a time"):
         chain.start([1])
@@ -205,7 +205,7 @@ def test_one_start_at_a_time(chain_mode: str) -> None:
     with pytest.raises(ConfigurationError, match="at least one stage"):
         next(TaskChain([], chain_mode).stream([1]))
 
-    assert list(range(10)) == sorted(got)
+    assert list(range(20)) == sorted(got)
 
 
 @both

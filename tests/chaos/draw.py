@@ -41,7 +41,7 @@ class Draw(StageDraw):
         self.seed = seed
         self.index = index
         mode = mode or chance.choices(MODES, (20, 20, 25, 20, 15))[0]
-        self.chain = chance.choice(("serial", "process")) if mode == "chain" else None
+        self.chain = chance.choice(("serial", "thread", "process")) if mode == "chain" else None
         self.ways = self._ways(mode)
         self.family = self._family()
         self.streams = self.often(0.35)

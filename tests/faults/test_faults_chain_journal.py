@@ -20,7 +20,7 @@ from steps import calls, once
 from task_manager import InDoubtError, Journal, JournalError, StageDiedError, TaskChain, WorkerDiedError
 from task_manager.events import Event, Passed
 
-both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
+both = pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 STRICT: dict[str, Any] = {"started": True, "in_doubt": "error"}
 
 
@@ -280,7 +280,7 @@ def test_f10_what_merely_waits_between_stages_is_not_in_doubt(chain_mode: str) -
     steps.wait("first", 29)
     one = script(chain_mode, **STRICT)
     until(lambda: calls()["first"][29] == 1)
-    arrived = set(calls()["third"])  # in process mode; what is of one batch with the last waits for it
+    arrived = set(calls()["third"])  # not in serial mode; a batch that hangs keeps back all of it
     time.sleep(0.5)
     killed(one)
     steps.allow("first", 29)
@@ -293,7 +293,7 @@ def test_f10_what_merely_waits_between_stages_is_not_in_doubt(chain_mode: str) -
 
     assert 29 in kinds(chain)
     assert arrived.isdisjoint(kinds(chain))
-    assert chain_mode == "process" or len(kinds(chain)) <= 3
+    assert chain_mode != "serial" or len(kinds(chain)) <= 3
     assert never_twice()
 
 

@@ -33,7 +33,7 @@ from task_manager import (
 )
 from task_manager._chain.feed import AHEAD
 
-both = pytest.mark.parametrize("chain_mode", ["serial", "process"])
+both = pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 
 # ------------------------------------------------------------------ F3 to F5: objects
 
@@ -488,17 +488,20 @@ BROKEN_OFF = {
 }
 
 
+@pytest.mark.parametrize("chain_mode", ["thread", "process"])
 @pytest.mark.parametrize(("make", "kind"), BROKEN_OFF.values(), ids=BROKEN_OFF)
-def test_f23_a_stage_that_is_broken_off_ends_the_chain(make: Any, kind: type[BaseException]) -> None:
+def test_f23_a_stage_that_is_broken_off_ends_the_chain(
+    make: Any, kind: type[BaseException], chain_mode: str
+) -> None:
     """Its error is raised, and the stage before it is not left waiting: here for an endless input."""
     last = TaskManager(f.same, logger=None)
-    chain = TaskChain([f.stage(f.same), make(), last], "process")
+    chain = TaskChain([f.stage(f.same), make(), last], chain_mode)
     with pytest.raises(kind):
         chain.start_chain(itertools.count())
     summary = chain.get_summary()
 
     assert 0 == summary.failed
-    assert summary.not_started > 0
+    assert summary.not_started > 0 or chain_mode == "thread"  # or it has ended before it read any
     assert len(chain.get_final_result_dict()) == summary.succeeded
 
 

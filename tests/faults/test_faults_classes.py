@@ -176,7 +176,7 @@ def test_f27_as_a_result_of_a_worker(start_method: str) -> None:
         assert all(n % 20 == 7 for n in errors)
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 def test_f27_as_a_result_of_a_chain(chain_mode: str) -> None:
     """The same at the end of a chain: the others arrive."""
     chain = TaskChain([f.stage(f.same), f.stage(thing_of_seven)], chain_mode)

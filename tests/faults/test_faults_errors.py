@@ -81,7 +81,7 @@ def test_f27_an_error_whose_class_refuses(way: str, kind: int) -> None:
 
 
 @by_kind
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 def test_f27_in_a_chain_an_error_whose_class_refuses(chain_mode: str, kind: int) -> None:
     """The same in a stage."""
     chain = TaskChain([f.stage(raise_on_odd), f.stage(f.plus_one)], chain_mode)

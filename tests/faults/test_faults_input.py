@@ -57,7 +57,7 @@ def test_f13_an_input_that_changes_while_it_is_read(way: str, kind: str) -> None
     assert 1 == manager.ends  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 def test_f13_a_chain_whose_input_changes(chain_mode: str) -> None:
     """The same: what entered gets through all stages first."""
     tasks = deque(range(3000))

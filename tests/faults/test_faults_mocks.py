@@ -78,11 +78,13 @@ def test_f33_a_mocked_pid(way: str) -> None:
         assert {n: n for n in range(30)} == manager.get_result_dict()
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 @pytest.mark.parametrize("mode", ["serial", "thread"])
 def test_f33_a_mocked_pid_in_a_stage(mode: str, chain_mode: str) -> None:
-    """Neither does a stage."""
-    chain = TaskChain([f.stage(pid_mocked, mode, worker_limit=1) for _ in range(2)], chain_mode)
+    """Neither does a stage. Of two threads that mock at once, one would put back the other's mock."""
+    others = f.same if chain_mode == "thread" else pid_mocked
+    stages = [f.stage(func, mode, worker_limit=1) for func in (others, pid_mocked)]
+    chain = TaskChain(stages, chain_mode)
     chain.start_chain(range(30))
 
     assert {n: n for n in range(30)} == chain.get_final_result_dict()

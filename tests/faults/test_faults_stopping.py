@@ -328,7 +328,9 @@ def start_anew(way: str, tasks: list[int]) -> Summary:
     return TaskChain(stages, way.removeprefix("chain ")).start_chain(tasks)
 
 
-@pytest.mark.parametrize("way", ["serial", "thread", "async", "fork", "chain serial", "chain process"])
+@pytest.mark.parametrize(
+    "way", ["serial", "thread", "async", "fork", "chain serial", "chain thread", "chain process"]
+)
 def test_f12_fifty_managers_leave_nothing(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty starts in a row: open files, threads, children (the fixture looks too) and /dev/shm."""
     mark = f"mp-{os.getpid()}-test"  # others on this machine have semaphores as well

@@ -168,7 +168,7 @@ def test_f07_a_function_from_a_prompt(start_method: str) -> None:
 
 # ------------------------------------------------------------------ F17: disk, terminal
 
-WAYS = [*f.WAYS, "start_async", "chain serial", "chain process"]
+WAYS = [*f.WAYS, "start_async", "chain serial", "chain thread", "chain process"]
 
 
 def start_with(way: str, **options: Any) -> dict[Any, Any]:

@@ -106,7 +106,7 @@ def test_f27_a_repr_that_panics(way: str) -> None:
     assert "s: <unreprable Frame>" in text
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 def test_f27_a_repr_that_panics_in_a_chain(chain_mode: str) -> None:
     """The note on an error shows the task, also where there is no log."""
     chain = TaskChain([f.stage(fail_on_odd), f.stage(f.plus_one)], chain_mode)

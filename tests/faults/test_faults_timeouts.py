@@ -180,7 +180,7 @@ def test_f06_a_call_that_hangs_in_an_event_loop(way: str, hanging: Path) -> None
         assert [TaskTimeoutError] == [type(error) for error in manager.get_error_dict().values()]
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 @pytest.mark.parametrize("way", ["thread", "async", "fork"])
 def test_f06_a_call_that_hangs_in_a_stage(way: str, chain_mode: str, hanging: Path) -> None:
     """It is the error of its initial task, and the others arrive."""

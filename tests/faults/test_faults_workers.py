@@ -87,7 +87,7 @@ def test_f01_a_worker_dies_in_an_event_loop() -> None:
         assert [(7, "SIGKILL")] == list(manager.get_error_dict())
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 @by_start_method
 def test_f01_a_worker_of_a_stage_dies(start_method: str, chain_mode: str) -> None:
     """Exactly that initial task is an error, and it names the stage; 199 others arrive."""

@@ -61,7 +61,7 @@ if __name__ == "__main__":
     begun = set(map(int, os.listdir("begun"))) - set(results())
     print(len(begun), end.interrupted, end.not_started, end.ended_early)
 """
-HOWS = ["serial", "thread", "async", "process", "chain serial", "chain process"]
+HOWS = ["serial", "thread", "async", "process", "chain serial", "chain thread", "chain process"]
 AWAITED = ["awaited serial", "awaited thread", "awaited process"]
 AWAITED += ["awaited chain serial", "awaited chain process"]
 CASES = [(how, "fork") for how in HOWS + AWAITED]

@@ -299,7 +299,7 @@ def test_f31_one_error_for_many_tasks_does_not_grow(mode: str, func: Callable[[i
             assert 2 > len(getattr(error, "__notes__", ()))
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 def test_f31_one_error_for_many_tasks_of_a_chain(chain_mode: str) -> None:
     """The same there; of the notes, which name the initial task, some are kept."""
     chain = TaskChain([f.stage(raise_gone, max_retries=0), f.stage(f.same)], chain_mode)

@@ -70,6 +70,8 @@ STREAM, STREAMS, UNTOLD = "_run/stream.py", "test_faults_streams.py", "_run/unto
 
 FILE, LISTS = "_report/file.py", "_report/lists.py"
 
+PASSAGE, INBOX, STAGE_THREAD = "_chain/passage.py", "_chain/inbox.py", "_chain/stage_thread.py"
+IN_THREADS, THREADS = "test_chain_threads.py", "test_faults_chain_threads.py"
 STOP, STOPS, STOPS_CHAIN = "_stop.py", "test_stop.py", "test_stop_chain.py"
 
 NONE = "ZeroDivisionError"  # an error that does not come
@@ -245,6 +247,25 @@ GUARDS = [
     Guard("F40", "a second stop() ends what a reader who left waits for, and is no error", STREAM, "_read", turned("suppress(StoppedAtOnce)", "suppress()"), "test_faults_streams.py", "stop_twice_while_calls and thread"),
     Guard("F40", "a loop that ends has cancelled the calls: no task fails of that", STREAM, "Streamed.leaves", turned("(_Exiting, asyncio.CancelledError)", "_Exiting"), "test_faults_streams.py", "loop_that_ends"),
     Guard("F40", "who was not told runs again", STREAM, "RunStreamed._give_back", without("give_back"), "test_stream.py", "nobody_was_told and serial"),
+    Guard("F14", "in thread mode, a stage waits for room", PASSAGE, "Passage.put", never("len(self._items) >= ITEMS"), IN_THREADS, "f14_a_slow"),
+    Guard("F14", "in thread mode, a chain reads some batches ahead", "_chain/entering.py", "Entering.step", never("has_room"), IN_THREADS, "f14_a_slow"),
+    Guard("F31", "what stages in threads say is bounded", INBOX, "Inbox.post", never("self._room.acquire(blocking=False)"), THREADS, "f31_what_stages_say"),
+    Guard("F9", "the thread of a stage is left alone in a call", STAGE_THREAD, "StageSignals.leave", instead("lambda self: False"), THREADS, "f09_a_ctrl_c and call"),
+    Guard("F9", "a thread that was left alone touches nothing more", STAGE_THREAD, "StageSignals.through", never("left"), THREADS, "f09_a_ctrl_c"),
+    Guard("F9", "what comes after a Ctrl-C is not taken for it", "_chain/threads.py", "Threads._close", without("comes_from_a_handler"), THREADS, "ends_in_time"),
+    Guard("F9", "in thread mode, what no stage has begun is not in doubt", "_chain/threads.py", "Threads._close", turned("stage.begun", "range(10 ** 6)"), DOUBTS, "f09_a_chain_that_is_stopped and thread"),
+    Guard("F10", "in a chain, what enters is noted first, in thread mode", "_chain/entering.py", "Entering._enter", without("leaving"), DOUBTS, "f10_a_chain_that_is_killed_calls and first-thread"),
+    Guard("F23", "a stage in a thread that is broken off ends the chain", "_chain/threads.py", "Threads._ended", never("error is not None"), THREADS, "f23"),
+    Guard("F32", "no thread for a stage", STAGE_THREAD, "StageThread.start", catching(NONE), THREADS, "f32"),
+    Guard("F33", "a copy that the input of a chain in threads has forked ends", "_chain/entering.py", "Entering.step", without("end_a_copy"), THREADS, "f33_a_copy_that and input"),
+    Guard("F33", "and one that an observer has forked", "_chain/threads.py", "Threads._take_in", without("end_a_copy"), THREADS, "f33_a_copy_that and observer"),
+    Guard("F33", "a copy waits for no room that stages make", INBOX, "Inbox.post", never("self._home is not this_process()"), THREADS, "f33_a_copy_waits"),
+    Guard("F33", "nor for room in a passage", PASSAGE, "Passage.put", never("self._home is not this_process()"), THREADS, "f33_a_copy_waits"),
+    Guard("F33", "no log is made while another thread forks", "_log/handler.py", "Handler.__init__", instead("lambda self, format, severity: (setattr(self, '_file', None), setattr(self, 'logger', own_logger()), self.logger.add(self, format=format, level=severity, catch=False)) and None"), THREADS, "f33_no_log"),
+    Guard("F37", "a stage that waits for room hears of a stop", PASSAGE, "Passage.put", turned("not self._stop.asked", "True"), STOPS_CHAIN, "full_queue and thread-start"),
+    Guard("F39", "a state is not cleaned up under a call that is left alone", "_runners/serial.py", "SerialRunner.close", always("self._calls_in"), THREADS, "f39"),
+    Guard("F39", "a stage in a thread cleans its state up itself", STAGE_THREAD, "StageThread._live", without("shutdown"), IN_THREADS, "a_state_is_used"),
+    Guard("F40", "a stream that its own stage collects is not waited for there", "_chain/stream.py", "ChainStreamed.leaves", turned("self._flow.inside", "False"), THREADS, "f40_a_stream_that and stage"),
     Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
     Guard("F38", "what has left counts until its begin is known", RATE, "RateLimit.room", turned("len(self._out or ())", "0"), "test_rate.py", "no_window_has_more"),
     Guard("F38", "what came home unbegun does not count", RATE, "RateLimit.returned", never("self._out"), "test_rate.py", "came_home_unbegun"),

@@ -13,7 +13,16 @@ from task_manager import Journal, TaskChain, TaskManager
 from . import calls
 
 WORKERS = 4
-MODES = ("serial", "thread", "process", "async", "awaited", "chain-serial", "chain-process")
+MODES = (
+    "serial",
+    "thread",
+    "process",
+    "async",
+    "awaited",
+    "chain-serial",
+    "chain-thread",
+    "chain-process",
+)
 
 
 def tell(results: Any, errors: Any, summary: Any, tasks: int, stages: int) -> None:

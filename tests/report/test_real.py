@@ -52,7 +52,7 @@ def test_of_a_manager(way: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "WorkerTraceback" not in "".join(lines)
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 def test_of_a_chain(chain_mode: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Its stages, and in which of them tasks have failed."""
     chain = TaskChain([f.stage(f.plus_one), f.stage(odd_fails)], chain_mode, journal="etl.db")

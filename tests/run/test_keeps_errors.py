@@ -68,7 +68,7 @@ def test_nothing_stays_of_what_succeeds() -> None:
     assert [[0]] == list(results.errors())
 
 
-@pytest.mark.parametrize("chain_mode", ["serial", "process"])
+@pytest.mark.parametrize("chain_mode", ["serial", "thread", "process"])
 def test_a_chain_keeps_what_its_last_stage_keeps(chain_mode: str) -> None:
     """The next start, over the failures, takes away the errors of what succeeds."""
     last = f.stage(f.fail_on_odd, keep_results="errors")
@@ -112,7 +112,7 @@ def error_of(func: Any, chain_mode: str | None) -> BaseException:
     return error
 
 
-@pytest.mark.parametrize("chain_mode", [None, "serial", "process"])
+@pytest.mark.parametrize("chain_mode", [None, "serial", "thread", "process"])
 def test_the_error_of_a_hook_has_the_result(chain_mode: str | None) -> None:
     """It was paid for."""
     error = error_of(f.double, chain_mode)

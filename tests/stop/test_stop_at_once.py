@@ -270,7 +270,9 @@ print(summary.succeeded, summary.ended_early, summary.interrupted > 0)
 """
 
 
-@pytest.mark.parametrize("way", ["thread", "async", "fork", "chain serial", "chain process"])
+@pytest.mark.parametrize(
+    "way", ["thread", "async", "fork", "chain serial", "chain thread", "chain process"]
+)
 def test_f37_a_script_that_is_told_to_end_twice(way: str, script: Callable[[str], Script]) -> None:
     """SIGTERM from outside: the second one ends calls of a minute, nothing is left, nothing is said."""
     running = script(script_of(way, STOPPED_SCRIPT))

@@ -12,6 +12,7 @@ from ..manager import TaskManager
 from .book import Book
 from .process import Rounds, run_in_processes, run_in_processes_async
 from .serial import run_in_serial, run_in_serial_async
+from .threads import Threads, run_in_threads, run_in_threads_async
 from .turns import Turns
 
 Stages = Sequence[TaskManager[Any, Any]]
@@ -28,6 +29,11 @@ class Flowing(Protocol):
     @property
     def over(self) -> bool:
         """Nothing goes on any more."""
+        ...
+
+    @property
+    def inside(self) -> bool:
+        """Asked in a thread of its own, which cannot wait for itself."""
         ...
 
     def turn(self) -> None:
@@ -64,5 +70,6 @@ class Ways(NamedTuple):
 # true one, whatever a test of other code puts into those modules for the time of a start.
 CHAIN_MODES: dict[str, Ways] = {
     "serial": Ways(run_in_serial, run_in_serial_async, Turns.opened),
+    "thread": Ways(run_in_threads, run_in_threads_async, Threads.opened),
     "process": Ways(run_in_processes, run_in_processes_async, Rounds.opened),
 }

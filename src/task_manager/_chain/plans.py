@@ -40,7 +40,7 @@ def refuse_executors(stages: Sequence[TaskManager]) -> None:
             raise ConfigurationError(
                 f"a stage in a process of its own cannot use the {type(stage.execution_mode).__name__} "
                 "that was passed in, as it works in this process: pass a function that makes one, or "
-                f"use chain_mode='serial'; got {stage!r}"
+                f"use chain_mode='thread'; got {stage!r}"
             )
 
 

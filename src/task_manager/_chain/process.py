@@ -70,6 +70,8 @@ class Rounds:
     error: The first that a stage's handle_error raised.
     """
 
+    inside = False  # all goes on in the reader's thread, or in other processes
+
     def __init__(
         self,
         stages: Sequence[TaskManager],

@@ -70,7 +70,7 @@ class StageProcess(Child):
         method = self.context.get_start_method()
         packed: TaskManager | bytes = travelling
         if method != "fork":
-            packed = pack_object(travelling, method, instead="chain_mode='serial'")
+            packed = pack_object(travelling, method, instead="chain_mode='thread'")
         self.start(
             self.context,
             run_stage,

@@ -46,6 +46,10 @@ class ChainStreamed(Streamed):
     def over(self) -> bool:
         return self._flow.over
 
+    def leaves(self, error: BaseException) -> bool:
+        waited_for = super().leaves(error)  # it is stopped in any case
+        return waited_for and not self._flow.inside
+
     def turn(self) -> None:
         self._flow.turn()
 

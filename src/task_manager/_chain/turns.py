@@ -116,6 +116,8 @@ class Turns:
     over: All of them are. error: The first that a stage's handle_error raised.
     """
 
+    inside = False  # all goes on in the reader's thread
+
     def __init__(self, book: Book, signals: HeldSignals) -> None:
         self._book = book
         self._signals = signals

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._platform import no_fork_meanwhile
 from .file import Sink
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ class Handler:
     """
 
     def __init__(self, format: str, severity: int) -> None:
-        self.logger = own_logger()
-        self.logger.add(self, format=format, level=severity, catch=False)
+        with no_fork_meanwhile():
+            self.logger = own_logger()
+            self.logger.add(self, format=format, level=severity, catch=False)
         self._file: Sink | None = None
 
     def open(self, file: Sink) -> None:

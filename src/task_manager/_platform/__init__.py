@@ -14,7 +14,7 @@ A capability is known by what there is (`hasattr`), never by the name of the sys
 each does what can be done, or nothing, so that no other module asks.  What is lost: docs/platforms.md.
 """
 
-from .copies import CAN_FORK, after_fork, end_a_copy, this_process
+from .copies import CAN_FORK, after_fork, end_a_copy, no_fork_meanwhile, this_process
 from .locks import is_locked
 from .owners import HAS_OWNERS, foreign_hands, make_private, may_use
 from .processes import (
@@ -69,6 +69,7 @@ __all__ = [
     "make_private",
     "may_use",
     "memory_of_machine",
+    "no_fork_meanwhile",
     "pair_of_sockets",
     "parent_pid",
     "ready_servants",

@@ -6,12 +6,15 @@ a worker thread took itself for a copy, and ended the whole process.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 
 CAN_FORK = hasattr(os, "fork")
 
 _here = object()
+_forking = threading.RLock()  # a signal's handler may come to it twice
 
 
 def this_process() -> object:
@@ -44,9 +47,24 @@ def _exit_code(error: BaseException | None) -> int:
     return code if isinstance(code, int) else int(code is not None)
 
 
+@contextlib.contextmanager
+def no_fork_meanwhile() -> Iterator[None]:
+    """The time of a fork of ours, or of what must not be going on in another thread during one.
+
+    loguru takes all its locks before a fork, and releases them after it. Where another thread makes a
+    handler meanwhile there is one more to release, which raises there: the others stay locked for ever.
+    """
+    with _forking:
+        yield
+
+
 def _in_a_copy() -> None:
-    global _here
+    global _here, _forking
     _here = object()
+    _forking = threading.RLock()  # the thread that held it may not exist here
+
+
+_forking = threading.RLock()  # a signal's handler may come to it twice
 
 
 after_fork(_in_a_copy)

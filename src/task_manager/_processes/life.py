@@ -28,6 +28,7 @@ from .._platform import (
     forget_locks_of_servants,
     kill_left_behind,
     lead_a_group,
+    no_fork_meanwhile,
     pair_of_sockets,
     unblock_after_start,
     wait_for_end,
@@ -148,7 +149,7 @@ def start_process(
 
         try:
             method = context.get_start_method()
-            with blocked_for_start(forked=method == "fork"):
+            with no_fork_meanwhile(), blocked_for_start(forked=method == "fork"):
                 process = launch.launch(make, method)
         except BaseException as error:
             ours.close()

@@ -39,6 +39,8 @@ class SerialRunner:
         self._make = orders.state
         self._state: tuple[int, State] | None = None  # and the thread that it was made in
         self._clean_ups = CleanUps()
+        self._calls_in: int | None = None  # the thread that makes a call just now
+        self._closed_meanwhile = False
 
     def follow(self, stop: Stop) -> None:
         self._stop = stop
@@ -55,8 +57,14 @@ class SerialRunner:
         if batch is None:
             time.sleep(timeout)
             return []
-        calling = self._calling = self._calling or self._begin(batch)
-        outcomes = next(calling)
+        self._calls_in = threading.get_ident()
+        try:
+            calling = self._calling = self._calling or self._begin(batch)
+            outcomes = next(calling)
+        finally:
+            self._calls_in = None
+            if self._closed_meanwhile:
+                self._clean_up()
         if outcomes.positions[-1] == len(batch) - 1:
             self._batch = None
             next(calling, None)  # to its end: it lets go of what errors would hold of it
@@ -98,8 +106,11 @@ class SerialRunner:
         """Nothing waits while there is something to call."""
 
     def close(self) -> None:
+        """A call that another thread is in the middle of is left alone, and its state to that thread."""
         self._batch = self._calling = None
-        self._clean_up()
+        self._closed_meanwhile = True
+        if self._calls_in in (None, threading.get_ident()):
+            self._clean_up()
 
     def not_begun(self) -> NotBegun:
         """Those behind the current call, which the slot names by its task."""
