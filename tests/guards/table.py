@@ -267,6 +267,7 @@ GUARDS = [
     Guard("F39", "a stage in a thread cleans its state up itself", STAGE_THREAD, "StageThread._live", without("shutdown"), IN_THREADS, "a_state_is_used"),
     Guard("F40", "a stream that its own stage collects is not waited for there", "_chain/stream.py", "ChainStreamed.leaves", turned("self._flow.inside", "False"), THREADS, "f40_a_stream_that and stage"),
     Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
+    Guard("F38", "behind repeats no more tasks are taken than may begin", "_chain/serial.py", "EntranceSource.read", turned("min(limit, len(self._entered))", "len(self._entered)"), "test_rate_limit.py", "behind and serial"),
     Guard("F38", "what has left counts until its begin is known", RATE, "RateLimit.room", turned("len(self._out or ())", "0"), "test_rate.py", "no_window_has_more"),
     Guard("F38", "what came home unbegun does not count", RATE, "RateLimit.returned", never("self._out"), "test_rate.py", "came_home_unbegun"),
     Guard("F38", "what a run has left begins by its end", "_run/gate.py", "Gate.close", without("over"), "test_rate_limit.py", "broken_off"),
