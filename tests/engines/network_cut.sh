@@ -5,6 +5,13 @@ set -e
 cd "$(dirname "$0")/../.."
 python=${1:-python}
 export PYTHONPATH=$PWD/src:$PWD/tests DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP=15s
+S= W1= W2=
+clear_away() { # whatever has ended it
+    kill -9 $S $W1 $W2 2>/dev/null
+    ip link del tmv0
+    ip netns del tmcut
+} 2>/dev/null
+trap clear_away EXIT
 ip netns add tmcut; ip link add tmv0 type veth peer name tmv1; ip link set tmv1 netns tmcut
 ip addr add 10.231.0.1/24 dev tmv0; ip link set tmv0 up
 ip netns exec tmcut ip addr add 10.231.0.2/24 dev tmv1; ip netns exec tmcut ip link set tmv1 up; ip netns exec tmcut ip link set lo up
@@ -30,5 +37,3 @@ with Cuts(f.worker_after_a_nap, "dask", address="tcp://10.231.0.1:8901", logger=
     s=m.start([(n,0.01) for n in range(600)]); print(s, time.perf_counter()-t)
     print(Counter(r[0] for r in m.get_result_dict().values()))
 PY
-kill $S $W1 $W2 || true; sleep 1; kill -9 $S $W1 $W2 2>/dev/null || true
-ip link del tmv0; ip netns del tmcut
