@@ -63,11 +63,13 @@ def children() -> list[str]:
 
 
 def below(pid: int) -> Iterator[int]:
+    """All processes below it. What a node of ray has started comes and goes as ray wants."""
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):  # it has ended
             for child in map(int, path.read_text().split()):
                 yield child
-                yield from below(child)
+                if Path(f"/proc/{child}/comm").read_text() != "raylet\n":
+                    yield from below(child)
 
 
 def threads() -> list[str]:

@@ -24,6 +24,15 @@ START_METHODS = ["fork", "forkserver", "spawn"]
 WAYS = ["serial", "thread", "async", *START_METHODS]
 """The modes, and process mode by every start method."""
 
+APART = [*START_METHODS]
+"""Those whose calls are made in other processes."""
+
+DAEMONS: list[str] = []
+"""Those whose processes may have no children."""
+
+STAYING: list[str] = []
+"""Those whose workers stay when the manager is closed, and have their states still."""
+
 
 def options_of(way: str) -> dict[str, Any]:
     """The options of a manager that goes this way."""
@@ -130,12 +139,12 @@ def uneven(x: int) -> int:
     return x
 
 
-def counted_state() -> Iterator[int]:
+def counted_state(path: Path) -> Iterator[int]:
     """Leaves a mark for each that is made, and one for each that is cleaned up."""
-    with Path("made").open("a") as file:
+    with path.open("a") as file:
         file.write("+")
     yield 1000
-    with Path("made").open("a") as file:
+    with path.open("a") as file:
         file.write("-")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import functions as f
-from functions import START_METHODS, WAYS, manager_of
+from functions import APART, WAYS, manager_of
 from task_manager import (
     CoroutineReturnedError,
     GetArgsError,
@@ -265,7 +265,7 @@ def test_f04_an_error_that_is_frozen_harms_nothing(mode: str) -> None:
 
         assert (49, 1, 0, 0) == counts(summary)
         assert [7] == list(manager.get_error_dict())
-        assert mode in START_METHODS or manager.get_error_dict()[7] == f.Frozen(7)
+        assert mode in APART or manager.get_error_dict()[7] == f.Frozen(7)
 
 
 # ------------------------------------------------------------------ input
@@ -414,7 +414,7 @@ def test_f15_any_object_can_be_a_task(mode: str) -> None:
 
 def test_f15_the_function_receives_the_very_object(mode: str) -> None:
     """No copy is made where no process boundary is crossed."""
-    if mode in START_METHODS:
+    if mode in APART:
         pytest.skip("a task that goes to another process is a copy there")
     tasks = f.odd_tasks()
     with manager_of(f.identity_of, mode) as manager:

@@ -324,8 +324,8 @@ def test_a_copy_has_the_options(copied: Callable[[Any], Any]) -> None:
 
 
 class Lost(TaskManager):
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, place: str) -> None:
+        self.place = place
 
 
 class LostChain(TaskChain):
@@ -390,9 +390,9 @@ def test_it_can_be_looked_at_all_the_same() -> None:
     assert not hasattr(lost, "worker_limit")
     assert not hasattr(lost, "nothing")
     assert "<Lost that is not initialized>" == repr(lost)
-    assert "example.org" == copy.copy(lost).address == pickle.loads(pickle.dumps(lost)).address
+    assert "example.org" == copy.copy(lost).place == pickle.loads(pickle.dumps(lost)).place
     assert lost is weakref.ref(lost)()
-    assert "address" in dict(inspect.getmembers(lost))
+    assert "place" in dict(inspect.getmembers(lost))
 
 
 def test_class_attributes_can_be_read_before_the_constructor_runs() -> None:

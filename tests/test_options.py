@@ -76,7 +76,8 @@ WATCHING = Watching()
 OPTIONS: dict[str, tuple[str, list[Any]]] = {
     "func": ("func must be callable", [None, 5, "plain", [plain]]),
     "execution_mode": (
-        "execution_mode must be one of serial, thread, process, async",
+        "execution_mode must be one of serial, thread, process, async, loky, dask, ray, a "
+        "concurrent.futures.Executor, or a function without parameters that makes one",
         ["treads", "", "SERIAL", None, 5, b"serial", ["serial"]],
     ),
     "worker_limit": (
@@ -168,6 +169,7 @@ OPTIONS: dict[str, tuple[str, list[Any]]] = {
         "journal must be None, the path of a file or a Journal",
         [5, True, b"run.db", "", [], "a\0b", Journal],
     ),
+    "address": ("address must be None, or where the engine is", [5, "", b"tcp://10.0.0.1:8786"]),
     "observers": (
         "observers must be a list of objects with a method observe(event)",
         [None, 5, "log", [None], [Watching, 5], [Watching], Watching()],

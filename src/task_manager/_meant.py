@@ -31,6 +31,7 @@ _ALSO_CALLED = {
     "journal": """checkpoint checkpoints checkpoint_file checkpoint_path resume resume_from resumable
         store storage db database cache cache_dir persist persistent state_file sqlite""",
     "logger": "log logging log_dir log_file log_path",
+    "address": "scheduler scheduler_address cluster cluster_address ray_address url endpoint",
     "start_method": "context mp_context ctx multiprocessing_context",
     "worker_state": """initializer init worker_init initialize setup set_up on_start state
         context_manager resource resources local_state""",

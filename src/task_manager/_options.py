@@ -8,25 +8,22 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-import re
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from multiprocessing import get_all_start_methods
 from typing import Any, TypeVar
 
 from ._door import Row
-from ._rules.rate import Rate
+from ._option_numbers import max_failures, rate, seconds, seconds_or_none, whole, whole_or_none
+from ._repr import short_repr
 from ._run.results import Keeps
-from ._runners import MODES
+from ._runners.modes import mode_of, takes_address, with_replaced_workers, with_timeouts
 from .errors import ConfigurationError
 from .events import Observer
 from .journal import Journal
 from .logger import TaskLogger
 
 V = TypeVar("V")
-
-LARGEST = sys.float_info.max  # a whole number may be larger, and then is no number of seconds
 
 
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:
@@ -35,26 +32,42 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     return value
 
 
-def mode(name: str, value: Any) -> str:
-    return one_of(name, value, MODES)
+def mode(name: str, value: Any) -> Any:
+    """A name, an executor, or what makes one."""
+    mode_of(value)
+    return value
 
 
-def function(name: str, func: Any, mode: str) -> Callable[..., Any]:
+def address(name: str, value: Any, mode: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{name} must be None, or where the engine is; got {value!r}")
+    if not takes_address(mode):
+        raise ConfigurationError(
+            f"{name} is where an engine is, of execution_mode='dask' or 'ray'; got {value!r} with "
+            f"execution_mode={short_repr(mode)}"
+        )
+    return value
+
+
+def function(name: str, func: Any, mode: Any) -> Callable[..., Any]:
     """A function that fits its mode: a coroutine function where the mode awaits, else a plain one."""
     if not callable(func):
         raise ConfigurationError(f"{name} must be callable; got {func!r}")
     if inspect.isasyncgenfunction(func):
         raise ConfigurationError(f"{name} must return one result; {func!r} is an async generator")
     awaits = _answers(inspect.iscoroutinefunction, func)
-    if awaits and not MODES[mode].awaits:
+    known = mode_of(mode)
+    if awaits and not known.awaits:
         raise ConfigurationError(
-            f"{name} must be a plain function in {mode} mode; {func!r} is async, which needs "
+            f"{name} must be a plain function in {known.name} mode; {func!r} is async, which needs "
             "execution_mode='async'"
         )
-    if not awaits and MODES[mode].awaits:
+    if not awaits and known.awaits:
         raise ConfigurationError(
-            f"{name} must be an async function in {mode} mode; {func!r} is a plain one, which needs "
-            "execution_mode='thread', 'process' or 'serial'"
+            f"{name} must be an async function in {known.name} mode; {func!r} is a plain one, which "
+            "needs execution_mode='thread', 'process' or 'serial'"
         )
     return func  # type: ignore[no-any-return]
 
@@ -72,61 +85,17 @@ def _answers(question: Callable[[Any], bool], func: Any) -> bool:
     return question(func) or question(getattr(func, "__call__", None))  # noqa: B004
 
 
-def whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigurationError(f"{name} must be a whole number of at least {least}; got {value!r}")
-    return value
-
-
-def whole_or_none(name: str, value: Any, least: int) -> int | None:
-    if value is None:
-        return None
-    try:
-        return whole(name, value, least)
-    except ConfigurationError:
-        raise ConfigurationError(
-            f"{name} must be None or a whole number of at least {least}; got {value!r}"
-        ) from None
-
-
-def seconds(name: str, value: Any) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= LARGEST:
-        raise ConfigurationError(f"{name} must be a number of seconds from 0 up; got {value!r}")
-    return float(value)
-
-
-def timeout(name: str, value: Any, mode: str) -> float | None:
+def timeout(name: str, value: Any, mode: Any) -> float | None:
     """Seconds above 0, in a mode that can interrupt a call; None is no limit."""
     if value is None:
         return None
     limit = seconds_or_none(name, value)
-    if not MODES[mode].interrupts:
-        able = ", ".join(name for name, other in MODES.items() if other.interrupts)
+    if not mode_of(mode).interrupts:
+        able = ", ".join(with_timeouts())
         raise ConfigurationError(
             f"{name} needs a mode that can leave a call before it returns: {able}; got {mode!r}"
         )
     return limit
-
-
-def rate(name: str, value: Any) -> Rate | None:
-    """So many attempts in so many seconds, out of "20/s", "500/min", "2000/h" or (500, 60)."""
-    if value is None:
-        return None
-    count, length = None, None
-    if isinstance(value, str):
-        found = _RATE.fullmatch(value.lower())
-        if found is not None:
-            count, length = int(found[1].replace(",", "").replace("_", "")), _LENGTHS[found[2]]
-    elif isinstance(value, tuple | list) and len(value) == 2:
-        count, length = value
-    numbers = type(count) is int and isinstance(length, int | float) and not isinstance(length, bool)
-    if not numbers or not 1 <= count <= MOST_IN_A_WINDOW or not 0 < length <= LARGEST:  # type: ignore[operator]
-        raise ConfigurationError(
-            f"{name} must be None, or how many attempts may begin in what time, as '20/s', '500/min', "
-            f"'2000/h' or (500, 60), which is 500 in 60 seconds; got {value!r}"
-        )
-    return Rate(count, float(length))  # type: ignore[arg-type]
 
 
 def rate_key(name: str, value: Any) -> Callable[[Any], Any] | None:
@@ -153,43 +122,11 @@ def _takes_one(func: Callable[..., Any]) -> bool:
     return True
 
 
-MOST_IN_A_WINDOW = 1_000_000
-_LENGTHS = {
-    **dict.fromkeys(("s", "sec", "second"), 1.0),
-    **dict.fromkeys(("min", "minute"), 60.0),
-    **dict.fromkeys(("h", "hour"), 3600.0),
-    **dict.fromkeys(("d", "day"), 86400.0),
-}
-_RATE = re.compile(rf"\s*([0-9][0-9_,]*)\s*/\s*({'|'.join(_LENGTHS)})\s*", re.ASCII)
-
-
-def max_failures(name: str, value: Any) -> int | float | None:
-    """A number of tasks, or their share."""
-    if value is None or (type(value) is int and value >= 0):
-        return value
-    if isinstance(value, float) and 0 < value < 1:
-        return float(value)
-    raise ConfigurationError(
-        f"{name} must be None, a number of tasks from 0 up, or a share of them between 0 and 1, "
-        f"as 0.05; got {value!r}"
-    )
-
-
-def seconds_or_none(name: str, value: Any) -> float | None:
-    """Above 0; None is no limit."""
-    if value is None:
-        return None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value <= LARGEST:
-        raise ConfigurationError(f"{name} must be None or a number of seconds above 0; got {value!r}")
-    return float(value)
-
-
 def start_method(name: str, value: Any) -> str | None:
     return None if value is None else one_of(name, value, get_all_start_methods())
 
 
-def worker_state(name: str, make: Any, mode: str) -> Callable[[], Any] | None:
+def worker_state(name: str, make: Any, mode: Any) -> Callable[[], Any] | None:
     """A function that can be called as it is; an async one where the mode awaits."""
     if make is None:
         return None
@@ -199,10 +136,10 @@ def worker_state(name: str, make: Any, mode: str) -> Callable[[], Any] | None:
             f"got {make!r}"
         )
     is_async = _answers(inspect.iscoroutinefunction, make) or _answers(inspect.isasyncgenfunction, make)
-    if is_async and not MODES[mode].awaits:
+    if is_async and not mode_of(mode).awaits:
         raise ConfigurationError(
-            f"{name} must be a plain function or generator function in {mode} mode; {make!r} is async, "
-            "which needs execution_mode='async'"
+            f"{name} must be a plain function or generator function in {mode_of(mode).name} mode; "
+            f"{make!r} is async, which needs execution_mode='async'"
         )
     parameters: Iterable[inspect.Parameter] = ()
     with contextlib.suppress(ValueError, TypeError):  # one that Python cannot look into
@@ -216,11 +153,11 @@ def worker_state(name: str, make: Any, mode: str) -> Callable[[], Any] | None:
     return make  # type: ignore[no-any-return]
 
 
-def most_tasks(name: str, value: Any, mode: str) -> int | None:
+def most_tasks(name: str, value: Any, mode: Any) -> int | None:
     """A whole number, in a mode whose workers can be replaced; None is no limit."""
     most = whole_or_none(name, value, least=1)
-    if most is not None and not MODES[mode].replaces:
-        able = ", ".join(name for name, other in MODES.items() if other.replaces)
+    if most is not None and not mode_of(mode).replaces:
+        able = ", ".join(with_replaced_workers())
         raise ConfigurationError(
             f"{name} needs a mode whose workers can be replaced: {able}; got {mode!r}"
         )
@@ -314,6 +251,7 @@ def exception_types(
 # classes of options.py.
 MANAGER: dict[str, Row] = {
     "execution_mode": Row(mode),
+    "address": Row(address, beside="execution_mode"),
     "func": Row(function, beside="execution_mode", on_class=False),
     "worker_limit": Row(partial(whole_or_none, least=1)),
     "max_retries": Row(partial(whole, least=0)),

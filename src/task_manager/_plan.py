@@ -16,7 +16,8 @@ from ._run.plan import Plan
 from ._run.results import Keeps
 from ._run.runs import Runs
 from ._run.source import Input
-from ._runners import MODES, Orders
+from ._runners import Orders
+from ._runners.modes import mode_of
 from .events import Observer
 from .progress import ProgressObserver
 
@@ -26,7 +27,7 @@ Manager = Hooks[Any, Any]
 def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
     """What it wants of a run that starts now: its options, hooks and observers as they are, and more."""
     check_assigned_hooks(manager)
-    mode = MODES[manager.execution_mode]
+    mode = mode_of(manager.execution_mode, manager.address)
     return Plan(
         owner=repr(manager),
         name=name_of_function(manager),
@@ -36,6 +37,9 @@ def plan_of(manager: Manager, more: Iterable[Observer] = ()) -> Plan:
             manager.worker_limit or mode.workers(),
             manager.task_timeout,
             manager.start_method,
+            executor=mode.executor,
+            limited=manager.worker_limit is not None,
+            worth=mode.worth_of_batch(manager.worker_limit or mode.workers()),
             state=manager.worker_state,
             most_calls=manager.max_tasks_per_worker,
         ),
@@ -81,6 +85,11 @@ def name_of_function(manager: Manager) -> str:
     """For people: of what a partial was made of, if it is one."""
     func = manager.func.func if isinstance(manager.func, functools.partial) else manager.func
     return name_of(func)
+
+
+def name_of_mode(manager: Manager) -> str:
+    """For people: of an executor its class."""
+    return mode_of(manager.execution_mode).name
 
 
 def _overridden(manager: Manager, hook: str) -> Callable[..., Any] | None:

@@ -15,7 +15,7 @@ from ._run.pump import refuse_running_loop
 from ._run.runs import Runs
 from ._run.source import Input
 from ._run.stream import RunStreamed, stream, stream_async
-from ._runners import MODES
+from ._runners.modes import mode_of
 from ._signals import HeldSignals
 
 _AWAITED = "async for outcome in manager.stream_async(tasks)"
@@ -46,7 +46,7 @@ class Streams(Hooks[T, R]):
         not told, if nothing keeps it.
         """
         with HeldSignals().held() as signals:
-            if MODES[self.execution_mode].awaits:
+            if mode_of(self.execution_mode).awaits:
                 refuse_running_loop("a stream of a manager in async mode", _AWAITED)
             source = signals.through(input_of, task_list, _AWAITED)
             return stream(self._streamed(source, ordered, keep_results))

@@ -7,6 +7,7 @@
     ├── WorkerError                                something happened to a worker
     │   ├── WorkerDiedError                        a worker process died with a task in hand
     │   ├── WorkerStartError                       no worker comes up; ends the run
+    │   ├── ExecutorError                          an executor is broken or shut down; ends the run
     │   └── StageDiedError                         a stage process of a chain died
     ├── TaskTimeoutError      (also a TimeoutError) a call took longer than task_timeout
     ├── TransportError                             an object could not cross a process boundary
@@ -36,6 +37,7 @@ __all__ = [
     "ConfigurationError",
     "CoroutineReturnedError",
     "DeadlineExceeded",
+    "ExecutorError",
     "GetArgsError",
     "GetRetryDelayError",
     "HookError",
@@ -101,6 +103,13 @@ class WorkerDiedError(WorkerError):
 
 class WorkerStartError(WorkerError):
     """No worker thread can be started, or processes die before they are ready: the run cannot go on."""
+
+
+class ExecutorError(WorkerError):
+    """The executor that makes the calls is broken or shut down, and not ours to replace: the run ends.
+
+    What has no outcome may be run again, with another executor.
+    """
 
 
 class StageDiedError(WorkerError):

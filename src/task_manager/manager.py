@@ -16,7 +16,7 @@ from . import _options as options
 from ._door import door
 from ._generic import More, R, Result, T, Task
 from ._hooks import HOOKS, check_hooks, warn_of_near_names
-from ._plan import name_of_function, plan_of, plan_of_start
+from ._plan import name_of_function, name_of_mode, plan_of, plan_of_start
 from ._run.inputs import AsyncTasks, Tasks, awaited_input_of, input_of
 from ._run.plan import Plan
 from ._run.pump import refuse_running_loop
@@ -29,7 +29,7 @@ from .errors import NotInitializedError
 from .events import Observer
 from .journal import Journal
 from .logger import TaskLogger
-from .options import ExecutionMode, ManagerOptions, StartMethod
+from .options import ExecutionMode, ManagerOptions, PlainMode, StartMethod
 
 __all__ = ["TaskManager"]
 
@@ -41,10 +41,12 @@ class TaskManager(Streams[T, R]):
     func: Called once for each attempt. A tuple task is unpacked into its positional arguments,
         anything else is its one argument; `get_args` overrides both. In async mode a coroutine
         function, in the other modes a plain one.
-    execution_mode: "serial" (in turn, in the caller's thread), "thread", "process" or "async".
+    execution_mode: "serial" (in turn, in the caller's thread), "thread", "process" or "async"; "loky",
+        "dask" or "ray", where that is installed; any concurrent.futures.Executor, which is never shut
+        down here; or a function without parameters that makes one, which is.
     worker_limit: How many calls may run at the same time; None means as many as suit the mode on
         this machine: 1 in serial, cores + 4 (32 at most) in thread, the cores in process, 100 in
-        async mode.
+        async mode; of an executor as many as it says that it has, or else the cores.
     max_retries: Attempts after the first; 0 never retries.
     show_progress: Draw a bar on stderr.
     progress_desc: What the bar calls the work.
@@ -69,6 +71,8 @@ class TaskManager(Streams[T, R]):
     deadline: Seconds after the start of a run at which it is stopped in the same way; None: never.
     start_method: How process mode starts its workers, and a chain the process of this stage: "fork",
         "forkserver" or "spawn"; None: the platform's default.
+    address: Where the engine is, as "tcp://10.0.0.1:8786" of a dask scheduler; None: one is started on
+        this machine, and ends with the manager. Of "dask" and "ray" only.
     worker_state: A function without parameters, called once in each worker before its first call; its
         result is the first argument of every call there. A generator function yields it, once, and
         cleans up after that when the worker ends in peace. In async mode it may be async.
@@ -96,7 +100,7 @@ class TaskManager(Streams[T, R]):
     def __init__(
         self: TaskManager[Any, Result],
         func: Callable[Concatenate[Any, Any, More], Result],
-        execution_mode: Literal["serial", "thread", "process"] = "serial",
+        execution_mode: PlainMode = "serial",
         worker_limit: int | None = None,
         max_retries: int = 3,
         show_progress: bool = False,
@@ -107,7 +111,7 @@ class TaskManager(Streams[T, R]):
     def __init__(
         self: TaskManager[Task, Result],
         func: Callable[[Task], Result],
-        execution_mode: Literal["serial", "thread", "process"] = "serial",
+        execution_mode: PlainMode = "serial",
         worker_limit: int | None = None,
         max_retries: int = 3,
         show_progress: bool = False,
@@ -168,6 +172,7 @@ class TaskManager(Streams[T, R]):
         journal: str | os.PathLike[str] | Journal | None = None,
         logger: TaskLogger | None = TaskLogger(),  # noqa: B008 - it holds options only
         start_method: StartMethod | None = None,
+        address: str | None = None,
         worker_state: Callable[[], Any] | None = None,
         max_tasks_per_worker: int | None = None,
         keep_results: bool | Literal["errors"] = True,
@@ -301,7 +306,7 @@ class TaskManager(Streams[T, R]):
 
     def __repr__(self) -> str:
         try:
-            return f"<{type(self).__name__} {name_of_function(self)} in {self.execution_mode} mode>"
+            return f"<{type(self).__name__} {name_of_function(self)} in {name_of_mode(self)} mode>"
         except NotInitializedError:
             return f"<{type(self).__name__} that is not initialized>"
 

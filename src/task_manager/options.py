@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from typing import Any, Literal, TypedDict
 
 from ._rules.rate import Rate
@@ -16,9 +17,18 @@ from .events import Observer
 from .journal import Journal
 from .logger import TaskLogger
 
-__all__ = ["ChainMode", "ExecutionMode", "ManagerAttributes", "ManagerOptions", "StartMethod"]
+__all__ = [
+    "ChainMode",
+    "ExecutionMode",
+    "ManagerAttributes",
+    "ManagerOptions",
+    "PlainMode",
+    "StartMethod",
+]
 
-ExecutionMode = Literal["serial", "thread", "process", "async"]
+ModeName = Literal["serial", "thread", "process", "loky", "dask", "ray"]
+PlainMode = ModeName | Executor | Callable[[], Executor]
+ExecutionMode = PlainMode | Literal["async"]
 ChainMode = Literal["serial", "thread", "process"]
 StartMethod = Literal["fork", "forkserver", "spawn"]
 
@@ -38,6 +48,7 @@ class ManagerOptions(TypedDict, total=False):
     journal: str | os.PathLike[str] | Journal | None
     logger: TaskLogger | None
     start_method: StartMethod | None
+    address: str | None
     worker_state: Callable[[], Any] | None
     max_tasks_per_worker: int | None
     keep_results: bool | Literal["errors"]
@@ -65,6 +76,7 @@ class ManagerAttributes:
     journal: Journal | None
     logger: TaskLogger | None
     start_method: StartMethod | None
+    address: str | None
     worker_state: Callable[[], Any] | None
     max_tasks_per_worker: int | None
     keep_results: bool | Literal["errors"]

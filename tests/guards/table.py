@@ -1,6 +1,6 @@
 """The guards, and the test that needs each.
 
-A row is a demand (F1 to F39, docs/contributing.md), what the guard is for, the file and the function that it
+A row is a demand (F1 to F41, docs/contributing.md), what the guard is for, the file and the function that it
 stands in, the edit that takes it out, a file of tests, and what pytest's -k selects there.
 """
 
@@ -52,6 +52,7 @@ WATCH, ENDS = "_platform/watch.py", "_platform/processes.py"
 THREAD, ASYNC, KEPT = "_runners/thread.py", "_runners/asynchronous.py", "_runners/kept.py"
 RUN, RECORDER, FAILING = "_run/run.py", "_run/recorder.py", "_run/failing.py"
 RATE, KEYED, BY_KEY = "_rules/rate.py", "_rules/keyed.py", "test_rate_key.py"
+EXECUTOR, POOLS, LOSSES = "_runners/executor.py", "_runners/pools.py", "_rules/losses.py"
 ROUND, INTAKE, LINK, STAGE = "_chain/round.py", "_chain/intake.py", "_chain/link.py", "_chain/stage.py"
 
 JOURNALED, PENDING = "_journal/record.py", "_journal/pending.py"
@@ -268,6 +269,7 @@ GUARDS = [
     Guard("F39", "a stage in a thread cleans its state up itself", STAGE_THREAD, "StageThread._live", without("shutdown"), IN_THREADS, "a_state_is_used"),
     Guard("F40", "a stream that its own stage collects is not waited for there", "_chain/stream.py", "ChainStreamed.leaves", turned("self._flow.inside", "False"), THREADS, "f40_a_stream_that and stage"),
     Guard("F37", "what has passed a stage is not in doubt", "_journal/pending.py", "_passed", instead("lambda row: row"), "test_stop_journal.py", "a_chain_goes_on and process-thread"),
+    Guard("F38", "behind repeats no more tasks are taken than may begin", "_chain/serial.py", "EntranceSource.read", turned("min(limit, len(self._entered))", "len(self._entered)"), "test_rate_limit.py", "behind and serial"),
     Guard("F38", "what has left counts until its begin is known", RATE, "RateLimit.room", turned("len(self._out or ())", "0"), "test_rate.py", "no_window_has_more"),
     Guard("F38", "what came home unbegun does not count", RATE, "RateLimit.returned", never("self._out"), "test_rate.py", "came_home_unbegun"),
     Guard("F38", "what a run has left begins by its end", "_run/gate.py", "Gate.close", without("over"), "test_rate_limit.py", "broken_off"),
@@ -305,5 +307,19 @@ GUARDS = [
     Guard("F39", "a pause is no pace", "_rules/renewal.py", "Usage.look", turned("SLOWER * self.seconds", "each"), "test_renewal.py", "call_after or rests"),
     Guard("F39", "what lies before threads that take nothing comes home at a stop", THREAD, "ThreadRunner._take_back", instead("lambda self: None"), "test_max_tasks.py", "a_stop_when_all"),
     Guard("F39", "idle workers are told goodbye before those left are killed, at exit", KEPT, "KeptRunner.close_at_exit", instead("lambda self: None"), "test_worker_state.py", "interpreters_exit"),
+    Guard("F41", "an executor that is ours and breaks is made anew", EXECUTOR, "ExecutorRunner._renew", turned("self._pool.ours", "False"), "test_faults_executors.py", "killed_from_outside"),
+    Guard("F41", "what was lost too often runs alone", LOSSES, "Losses.parts", turned("FORGIVEN", "99"), "test_losses.py", "runs_alone"),
+    Guard("F41", "a suspect waits until nothing else is in flight", EXECUTOR, "ExecutorRunner._hand_out", turned("suspected", "False"), "test_faults_executors.py", "of_a_thousand"),
+    Guard("F41", "one that was passed in is not shut down", POOLS, "Pool.close", turned("self.ours", "True"), "test_faults_executors.py", "is_not_shut_down"),
+    Guard("F41", "one that never makes a call is not made for ever", EXECUTOR, "ExecutorRunner._judge", turned("never is not None", "False"), "test_faults_executors.py", "never_makes_a_call"),
+    Guard("F41", "a copy of the process is told", POOLS, "Pool.__init__", turned("_homes.get(given, this_process()) is not this_process()", "False"), "test_faults_executors.py", "a_copy_of_the_process"),
+    Guard("F41", "its processes are killed where a run is broken off", POOLS, "end", without("process.kill"), "test_faults_executors.py", "leaves_no_process"),
+    Guard("F41", "a call does not fail of a Ctrl-C", "_runners/packed.py", "deaf_to_ctrl_c", instead("contextlib.nullcontext"), "test_faults_executors.py", "call_does_not_fail"),
+    Guard("F10", "a process of a pool ends with the script that is its parent", "_runners/packed.py", "_end_with", without("end_with_parent"), "test_faults_executors.py", "script_that_is_killed"),
+    Guard("F41", "one that refuses all calls as broken is not made for ever", EXECUTOR, "ExecutorRunner._judge", turned("lost", "True"), "test_faults_odd_executors.py", "breaks_at_once"),
+    Guard("F41", "one that cancels all futures ends the run", EXECUTOR, "ExecutorRunner._take_in_cancelled", never("MOST_CANCELLED"), "test_faults_odd_executors.py", "cancels_everything"),
+    Guard("F41", "a cancelled future is no loss of its task", EXECUTOR, "ExecutorRunner._take_in", without("_take_in_cancelled"), "test_faults_odd_executors.py", "somebody_cancels"),
+    Guard("F41", "a worker that has not had the function asks for it", "_runners/parcel.py", "Parcel.opened", without("self._function.want"), "test_faults_odd_executors.py", "of_megabytes"),
+    Guard("F41", "a passed-in executor is refused in a stage", "_chain/plans.py", "refuse_executors", never("isinstance"), "test_faults_executors.py", "does_not_travel"),
 ]
 # fmt: on

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +104,20 @@ def test_a_run_that_was_broken_off_leaves_nothing_that_counts_for_ever() -> None
     stand.clock.now += 1.0
 
     assert 1 == limit.room(stand.clock.now)
+
+
+@pytest.mark.parametrize("chain_mode", CHAIN_MODES)
+def test_behind_what_was_done_before_no_more_begin(
+    chain_mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Repeats are read many at a time; what comes with the last of them is not let through together."""
+    monkeypatch.chdir(tmp_path)
+    watching = Began()
+    for last in (8, 24):
+        first = stage(f.same, rate_limit=(3, 0.1), observers=[watching] if last == 24 else [])
+        chain = TaskChain([first, stage(f.same)], chain_mode, journal="chain.db")
+        chain.start_chain(range(last))
+        assert list(range(last)) == list(chain.get_final_result_dict().values())
+
+    assert 16 == len(watching.began)
+    assert worst(watching.began, 0.1) <= 3

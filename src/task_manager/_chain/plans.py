@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 
 from .._journal.no_record import Fail, NoRecord
@@ -11,7 +12,7 @@ from .._plan import plan_of
 from .._run.plan import Plan
 from .._run.results import Keeps
 from .._task import Batch, Unrun
-from ..errors import InDoubtError
+from ..errors import ConfigurationError, InDoubtError
 from ..manager import TaskManager
 from ..progress import ProgressObserver
 
@@ -30,6 +31,17 @@ def plan_of_stage(stage: TaskManager, number: int) -> Plan:
         for other in plan.observers
     )
     return replace(plan, distinct=False, stage=number, observers=told)
+
+
+def refuse_executors(stages: Sequence[TaskManager]) -> None:
+    """An executor works in the process that made it: a stage in a process of its own makes its own."""
+    for stage in stages:
+        if isinstance(stage.execution_mode, Executor):
+            raise ConfigurationError(
+                f"a stage in a process of its own cannot use the {type(stage.execution_mode).__name__} "
+                "that was passed in, as it works in this process: pass a function that makes one, or "
+                f"use chain_mode='thread'; got {stage!r}"
+            )
 
 
 class AtMostOnce(NoRecord):

@@ -14,7 +14,7 @@ from .._signals import HeldSignals
 from ..manager import TaskManager, runs_of
 from .book import Book
 from .deaths import Deaths
-from .plans import plans_of
+from .plans import plans_of, refuse_executors
 from .round import Round
 from .stage_process import StageProcess
 
@@ -106,6 +106,7 @@ class Rounds:
         in_loop: bool = False,
     ) -> Iterator[Rounds]:
         """The time in which the stages make the runs of their managers."""
+        refuse_executors(stages)
         plans = plans_of(stages, book.keeps)
         recorders = [runs_of(stage).recorder(plan) for stage, plan in zip(stages, plans, strict=True)]
         runs = [

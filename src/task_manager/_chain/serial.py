@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -107,38 +108,40 @@ class EntranceSource:
         self._source = initial
         self._book = book
         self._tickets = tickets
+        self._entered: deque[tuple[int, Any]] = deque()  # and not given yet: with their tickets
         self.error: Exception | None = None
 
     @property
     def ended(self) -> bool:
-        return self._source.ended
+        return self._source.ended and not self._entered
 
     @property
     def remaining(self) -> int | None:
-        return self._source.remaining
+        remaining = self._source.remaining
+        return None if remaining is None else remaining + len(self._entered)
 
     @property
     def dropped(self) -> int:
         return self._source.dropped
 
     def read(self, limit: int, wait: float, signals: HeldSignals) -> list[Any]:
-        fresh: list[Any] = []
         at_once = limit
-        while not fresh and not self._source.ended:
+        while not self._entered and not self._source.ended:
             read = self._source.read(at_once, wait, signals)
             at_once = max(limit, min(2 * at_once, MOST_AT_ONCE))
             if not read:  # nothing is there yet
                 break
-            entry = self._book.enter(read)
-            tickets, fresh, others, _ = entry
-            self.entered(entry)
-            if others:
-                self._recorder.record(Repeated(others, stage=1))
-            self._tickets.come(tickets)
-        return fresh
+            self.enter(read)
+        given = [self._entered.popleft() for _ in range(min(limit, len(self._entered)))]
+        self._tickets.come([ticket for ticket, _ in given])
+        return [task for _, task in given]
 
-    def entered(self, entry: Entry) -> None:
-        """Told what has entered, also further on."""
+    def enter(self, read: list[Any]) -> Entry:
+        entry = self._book.enter(read)
+        self._entered.extend(zip(entry.tickets, entry.tasks, strict=True))
+        if entry.others:
+            self._recorder.record(Repeated(entry.others, stage=1))
+        return entry
 
     async def wait(self, seconds: float) -> None:
         await self._source.wait(seconds)

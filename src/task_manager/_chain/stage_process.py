@@ -12,7 +12,7 @@ from .._processes.child import Child
 from .._processes.function import pack_object
 from .._rules.rate import RateLimit
 from .._run.recorder import Recorder
-from .._runners import MODES
+from .._runners.modes import mode_of
 from ..errors import StageDiedError
 from ..manager import TaskManager, runs_of
 from .book import Book
@@ -76,7 +76,7 @@ class StageProcess(Child):
             run_stage,
             packed,
             self.number,
-            MODES[self.manager.execution_mode].beside,
+            mode_of(self.manager.execution_mode).beside,
             concluded,
             book.strict,
             [] if self._limit is None else self._limit.in_window(clock()),

@@ -94,9 +94,11 @@ class Entrance(EntranceSource):
             return []
         return super().read(limit, 0.0, signals)
 
-    def entered(self, entry: Entry) -> None:
+    def enter(self, read: list[Any]) -> Entry:
+        entry = super().enter(read)
         for stage, tickets in entry.further.items():
             self.links[stage - 1].put(tickets)
+        return entry
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,7 +41,7 @@ from .sharing import (
 )
 from .signals import blocked, blocked_for_start, unblock_after_start, without_sigpipe
 from .terminal import takes_escapes
-from .watch import end_with_parent
+from .watch import end_with_parent, parent_pid
 
 __all__ = [
     "CAN_FORK",
@@ -71,6 +71,7 @@ __all__ = [
     "memory_of_machine",
     "no_fork_meanwhile",
     "pair_of_sockets",
+    "parent_pid",
     "ready_servants",
     "shared_by_argument",
     "takes_escapes",

@@ -22,6 +22,12 @@ class SentinelClosedError(Exception):
     """The user's function has closed what tells of the parent; nothing else does."""
 
 
+def parent_pid() -> int:
+    """Of the process that this one belongs to, also where a fork server has started it for that."""
+    parent = multiprocessing.parent_process()
+    return getppid() if parent is None or parent.pid is None else parent.pid
+
+
 def end_with_parent() -> None:
     """Watch the parent from now on, in a thread, or by a signal where there is none for us."""
     parent = multiprocessing.parent_process()

@@ -207,7 +207,7 @@ class Worker(Child):
             if not report.seconds:
                 self.sent.popleft()
                 return sent.batch, Unrun(sent.left)
-            outcomes = _outcomes_of(sent, report, self.place)
+            outcomes = outcomes_of(sent, report, self.place)
         sent.done += len(outcomes.positions)
         self.calls_left -= len(outcomes.positions)
         if sent.done == len(sent.positions):
@@ -222,7 +222,8 @@ class Worker(Child):
         return self.sent[0]
 
 
-def _outcomes_of(sent: Sent, report: Report, place_of_worker: int) -> Outcomes:
+def outcomes_of(sent: Sent, report: Report, place_of_worker: int) -> Outcomes:
+    """What a report tells of the first that have not come back."""
     places = range(sent.done, sent.done + len(report.seconds))
     positions = sent.positions[places.start : places.stop]
     failures = {}

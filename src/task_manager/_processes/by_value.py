@@ -8,6 +8,7 @@ import sys
 from types import FunctionType
 from typing import Any
 
+from .._signals import let_through
 from .script import script_can_be_imported
 
 INSTALL = "pip install cloudpickle"
@@ -54,3 +55,37 @@ def missed_by_name(refusal: Exception) -> bool:
     """Whether pickle has refused a function or a class that stands at the top of no module."""
     by_name = isinstance(refusal, (pickle.PicklingError, AttributeError))
     return by_name and str(refusal).startswith(_BY_NAME)
+
+
+def dumps_far(packed: bytes, value: object) -> bytes:
+    """What pickle made of a value, for a process whose `__main__` is not this script.
+
+    What is of the script goes by its code there, where cloudpickle is installed.
+    """
+    if not names_script(packed):
+        return packed
+    try:
+        return dumps_code(value)
+    except Exception as error:  # as where cloudpickle is not installed
+        let_through(error)
+        return packed
+
+
+def names_script(packed: bytes) -> bool:
+    """Whether something of the script is named in it: by the second name in a spawned process."""
+    return b"__main__" in packed or b"__mp_main__" in packed
+
+
+def dumps_code(value: object) -> bytes:
+    """All that is of the script by its code. Raises what cloudpickle does."""
+    import cloudpickle
+
+    spawned = sys.modules.get("__mp_main__")
+    if spawned is not None:
+        cloudpickle.register_pickle_by_value(spawned)  # it would send it by that name
+    try:
+        by_value: bytes = cloudpickle.dumps(value)
+    finally:
+        if spawned is not None:
+            cloudpickle.unregister_pickle_by_value(spawned)
+    return by_value

@@ -12,21 +12,24 @@ from .._repr import short_repr
 from .._signals import let_through
 from ..errors import ConfigurationError
 from . import wire
-from .by_value import INSTALL, missed_by_name
+from .by_value import INSTALL, dumps_code, missed_by_name, names_script
 from .script import script_can_be_imported
 
 DEEP = 6  # objects within each other that are looked into for the one that refuses
 THREADS = "execution_mode='thread'"  # what to use where a function cannot travel
 
 
-def pack_object(func: object, start_method: str, instead: str = THREADS) -> bytes:
+def pack_object(
+    func: object, start_method: str, instead: str = THREADS, has_script: bool = True
+) -> bytes:
     """The user's function, or a stage, as bytes; through cloudpickle where pickle refuses it.
 
     It also goes through cloudpickle where it comes from a notebook, a prompt or a `__main__.py`: pickle
     would name it as a part of `__main__`, which a process that was not forked cannot import.  Raises
     ConfigurationError where neither can.
 
-    instead: What to use in place of processes.
+    instead: What to use in place of processes. has_script: Processes there can have this script as their
+        `__main__`.
     """
     refusal: Exception | None = None
     try:
@@ -35,19 +38,22 @@ def pack_object(func: object, start_method: str, instead: str = THREADS) -> byte
         let_through(error)
         refusal = error
     else:
-        if start_method == "fork" or b"__main__" not in packed or script_can_be_imported():
+        if (
+            start_method == "fork"
+            or not (b"__main__" in packed if has_script else names_script(packed))
+            or (has_script and script_can_be_imported())
+        ):
             return packed
     try:
-        import cloudpickle
+        import cloudpickle  # noqa: F401
     except ImportError:
         why = _without_cloudpickle(func, refusal, instead)
         raise ConfigurationError(_refused(func, why)) from refusal
     try:
-        by_value: bytes = cloudpickle.dumps(func)
+        return dumps_code(func)
     except Exception as error:
         let_through(error)
         raise ConfigurationError(_refused(func, _advice(func, error, instead))) from error
-    return by_value
 
 
 def _refused(func: object, why: str) -> str:

@@ -72,7 +72,7 @@ def _serve(pipe: socket.socket, slot: Slot, packed_function: bytes, packed_maker
         run, unpack, *packed = wire.loads(frame)
         del frame
         column = wire.Column(*packed)
-        invoke = invoker(func, unpack) if column.plain else _loading(invoker(func, unpack))
+        invoke = invoker(func, unpack) if column.plain else loading(invoker(func, unpack))
         numbers = range(base, base + len(column.cells))
         taking = chain.from_iterable(_until_stopped(column.cells, slot, run))
         for outcomes in call_batch(
@@ -97,7 +97,7 @@ def _until_stopped(calls: Sequence[Any], slot: Slot, run: int) -> Iterator[Seque
         yield calls[first : first + GROUP]
 
 
-def _loading(invoke: Callable[[Any], Any]) -> Callable[[bytes], Any]:
+def loading(invoke: Callable[[Any], Any]) -> Callable[[bytes], Any]:
     """The same for a call that is a pickle of its own."""
 
     def load_and_invoke(packed: bytes) -> Any:

@@ -12,18 +12,22 @@ SLOW = 0.25  # seconds a task; of such tasks no worker has a second batch waitin
 class BatchSize:
     """Sizes batches by the measured time of the tasks so far.
 
-    Owns the running mean.  A batch starts at one attempt, aims at TARGET seconds of work, is no
+    Owns the running mean.  A batch starts at one attempt, aims at `worth` seconds of work, is no
     heavier than HEAVIEST bytes, and shrinks towards the end of an input of known length, so that no
     worker is left with a long tail.
 
     workers: How many batches are worked on at the same time.
     sharing: How many workers take from the same batch; 1 where a worker has a batch to itself.
+    worth: Seconds of work that a batch is worth, where a hand-over costs more than in our own modes.
     longest: Attempts that a worker may have at all; None: no limit.
     """
 
-    def __init__(self, workers: int, sharing: int = 1, longest: int | None = None) -> None:
+    def __init__(
+        self, workers: int, sharing: int = 1, worth: float = TARGET, longest: int | None = None
+    ) -> None:
         self._workers = workers
         self._sharing = sharing
+        self._worth = worth
         self._most = MOST_ATTEMPTS if longest is None else min(longest, MOST_ATTEMPTS)
         self._mean = 0.0
         self._bytes_each = 0.0
@@ -56,7 +60,7 @@ class BatchSize:
         mean = max(seconds / attempts, 1e-9)
         weight = min(0.5, max(0.1, attempts / self._size))
         self._mean = mean if self._mean == 0.0 else self._mean + weight * (mean - self._mean)
-        wanted = int(TARGET * self._sharing / self._mean)
+        wanted = int(self._worth * self._sharing / self._mean)
         self._bytes_each = max(bytes_each, self._bytes_each / 2)
         bearable = int(HEAVIEST / max(1.0, self._bytes_each))
         self._size = max(1, min(wanted, bearable, self._size * GROWTH, self._most))

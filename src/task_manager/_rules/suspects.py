@@ -10,7 +10,7 @@ that it may have been run once more, each alone; then it is known.  This knows n
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence, Set
 from typing import Generic, TypeVar
 
 MOST_DEATHS = 3  # deaths that one and the same may have been about; with the last one it is charged
@@ -37,16 +37,7 @@ class Suspects(Generic[N]):
 
     def parts(self, names: Sequence[N]) -> list[slice]:
         """How to part what would travel together: each suspect alone, those between them together."""
-        if self._deaths.keys().isdisjoint(names):
-            return [slice(0, len(names))]
-        parts: list[slice] = []
-        first = 0
-        for position, name in enumerate(names):
-            if name in self._deaths:
-                parts += [slice(first, position), slice(position, position + 1)]
-                first = position + 1
-        parts.append(slice(first, len(names)))
-        return [part for part in parts if part.start < part.stop]
+        return parts_of(names, self._deaths.keys())
 
     def charge(
         self, held: Sequence[N], current: N | None, going_on: bool, taken: bool = False
@@ -81,3 +72,17 @@ class Suspects(Generic[N]):
     def _charged(self, name: N) -> N:
         self._deaths.pop(name, None)
         return name
+
+
+def parts_of(names: Sequence[N], alone: Set[N]) -> list[slice]:
+    """Each of those that run alone is a part, and so are all between two of them."""
+    if alone.isdisjoint(names):
+        return [slice(0, len(names))]
+    parts: list[slice] = []
+    first = 0
+    for position, name in enumerate(names):
+        if name in alone:
+            parts += [slice(first, position), slice(position, position + 1)]
+            first = position + 1
+    parts.append(slice(first, len(names)))
+    return [part for part in parts if part.start < part.stop]

@@ -75,7 +75,12 @@ def new_run(
         enter,
         failing_of(plan, signals),
         recorder,
-        BatchSize(runner.workers, runner.sharing, plan.orders.most_calls),
+        BatchSize(
+            runner.workers,
+            runner.sharing,
+            plan.mode.worth_of_batch(runner.workers),
+            plan.orders.most_calls,
+        ),
         get_args=plan.get_args,
         process_result=plan.process_result,
         ends=plan.ends,

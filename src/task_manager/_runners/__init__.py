@@ -1,18 +1,24 @@
-"""The modes: a table from the name that a user picks to the runner that serves it; what a runner is."""
+"""The modes: a table from the name that a user picks to the runner that serves it; what a runner is.
+
+What else a user may pick, as an executor, is in `modes.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
 from .._call import Slot
 from .._platform import cores
+from .._rules.batch_size import TARGET
 from .._stop import Stop
 from .._task import Batch, Outcomes, Unrun
 
 Answer = tuple[Batch, Outcomes | Unrun]
+MakesExecutor = Callable[[], Executor]
 NotBegun = Iterable[tuple[Batch, Sequence[int]]]  # attempts, by their positions in each batch
 
 
@@ -103,6 +109,9 @@ class Orders:
     task_timeout: Seconds that a call may take, or None.
     start_method: How worker processes are started; None: the platform's default.
     slot: Where a runner that makes the calls itself tells its current task, by its index.
+    executor: One that makes the calls, or what makes it.
+    limited: The user wants so many workers; if not, an executor that tells how many it has is believed.
+    worth: Seconds of work that a batch is worth.
     state: Called by each worker before its first call; its result is the first argument of all of them.
     most_calls: Calls of one worker, after which another one comes in its place; None: no limit.
     """
@@ -111,6 +120,9 @@ class Orders:
     task_timeout: float | None = None
     start_method: str | None = None
     slot: Slot | None = None
+    executor: Executor | MakesExecutor | None = None
+    limited: bool = True
+    worth: float = TARGET
     state: Callable[[], Any] | None = None
     most_calls: int | None = None
 
@@ -126,6 +138,11 @@ class Mode:
         it is not known which call has ended it.
     workers: How many workers suit it on this machine.
     replaces: A worker can be replaced by another one, as after so many calls.
+    worth: Seconds of work that a batch is worth: more, where a hand-over costs more.
+    toll: Seconds that a hand-over costs what all workers share, as a scheduler: of many workers each has
+        to be busy for longer.
+    title: What people call it, where it stands in no table.
+    executor: What makes the calls, or what makes that, where the mode is not one of ours.
     """
 
     runner: tuple[str, str]
@@ -134,11 +151,19 @@ class Mode:
     beside: bool
     workers: Callable[[], int]
     replaces: bool = False
+    worth: float = TARGET
+    title: str = ""
+    executor: Executor | MakesExecutor | None = None
+    toll: float = 0.0
+
+    def worth_of_batch(self, workers: int) -> float:
+        """Seconds of work that a batch is worth where there are so many workers."""
+        return max(self.worth, 2 * self.toll * workers)
 
     @property
     def name(self) -> str:
         """What a user picks it by."""
-        return next((name for name, mode in MODES.items() if mode is self), "unknown")
+        return self.title or next((name for name, mode in MODES.items() if mode is self), "unknown")
 
     def load(self) -> Any:
         module, name = self.runner

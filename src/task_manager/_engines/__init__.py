@@ -1,0 +1,1 @@
+"""Executors over what others have built: each module has a function `executor(address)`."""
