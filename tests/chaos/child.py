@@ -34,7 +34,7 @@ from .halts import Halts
 from .left import Left
 from .managers import HookBroke
 from .owners import Owner
-from .plan import EXIT_CODE, SIGNALS, Scenario, Trouble
+from .plan import EXIT_CODE, SIGNALS, Scenario, Stage, Trouble
 from .reading import BodyBroke, Reader
 from .states import faults_of_states
 from .stops import HANDLERS, Aim, Shield, TimeLimit
@@ -90,8 +90,9 @@ class Play:
         before = Owner(self._scenario, self._folder, made=0).called_by_stage()
         unknown = frozenset().union(*before) - known
         in_doubt = self._scenario.journal == "in doubt"
-        if in_doubt and unknown and self._scenario.chain is None:
-            twice.append(f"tasks {sorted(unknown)} were called, and the journal does not know")
+        if in_doubt and self._scenario.chain is None:
+            if lost := sorted(unknown - retried(self._scenario.stages[0])):
+                twice.append(f"tasks {lost} were called, and the journal does not know")
         self.faults += twice
         self._books.go_on(set(done))
         self._one_start(1, ())
@@ -102,10 +103,7 @@ class Play:
         """Of a chain the journal may know how far a task has got: it goes on from there, not before."""
         now = self._owner.called_by_stage()
         for stage, first, second in zip(self._scenario.stages, before, now, strict=True):
-            retried = {
-                n for n, deed in stage.deeds.items() if deed.what in ("flaky", "comes back", "down")
-            }
-            if again := sorted((first & second & unknown) - retried):
+            if again := sorted((first & second & unknown) - retried(stage)):
                 yield f"tasks {again} were called, the journal did not know, and they were called again"
 
     def end(self) -> None:
@@ -239,6 +237,11 @@ class Play:
             case _:
                 ready()
                 start(tasks)
+
+
+def retried(stage: Stage) -> set[int]:
+    """Those whose call has failed, as is known, and that wait for the next one."""
+    return {n for n, deed in stage.deeds.items() if deed.what in ("flaky", "comes back", "down")}
 
 
 def in_thread(start: Callable[[Any], Any], tasks: Any) -> None:
