@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,12 @@ def test_one_that_cannot_be_loaded_is_told(their_package: Any) -> None:
         TaskManager(f.double, "nowhere")  # type: ignore[call-overload]
 
 
-def test_what_is_not_installed_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the name that this package is installed by."""
-    monkeypatch.setattr("task_manager._runners.modes.find_spec", lambda name: None)
+@pytest.mark.parametrize("spec", [None, ModuleSpec("distributed", None)], ids=["nothing", "a folder"])
+def test_what_is_not_installed_is_told_with_the_command(
+    spec: ModuleSpec | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the name that this package is installed by. A mere folder of that name is no package."""
+    monkeypatch.setattr("task_manager._runners.modes.find_spec", lambda name: spec)
     expected = (
         "execution_mode='dask' needs distributed, which is not installed: "
         'pip install "every-task[dask]"'

@@ -107,7 +107,8 @@ def _mode(title: str, executor: Any, worth: float) -> Mode:
 def _maker(name: str) -> tuple[Callable[[str | None], Executor], float]:
     if name in EXECUTORS:
         known = EXECUTORS[name]
-        if find_spec(known.needs) is None:
+        package = find_spec(known.needs)
+        if package is None or package.origin is None:  # a mere folder of its name, as ray leaves in /tmp
             raise ConfigurationError(
                 f"execution_mode={name!r} needs {known.needs}, which is not installed: "
                 f'pip install "every-task[{known.extra}]"'
