@@ -46,7 +46,7 @@ def main() -> None:
 # ------------------------------------------------ the orders
 
 PRODUCTS = ("apples", "bread", "candles", "doors", "elephants")
-LATE = 0.5  # seconds
+LATE = 0.9  # seconds
 SHOPS = int(sys.argv[1]) if sys.argv[1:] else 300
 
 

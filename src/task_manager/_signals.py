@@ -42,6 +42,7 @@ _active: list[HeldSignals] = []  # in the main thread, in the order of their beg
 _raised: list[BaseException] = []  # by handlers, while some were active
 # Those of them that were raised in code of the user's, and not seen since.
 _inside: list[BaseException] = []
+_copied = False  # this is a forked copy, in which no run has begun: what it leaves is not its own
 
 
 def ctrl_c_since(moment: float) -> bool:
@@ -77,6 +78,7 @@ class HeldSignals:
 
         May be done again when it is over, as by a run that lets its caller go on between two steps.
         """
+        global _copied
         self._handlers, self._waiting = {}, []
         self._since, self._over = math.inf, False
         if threading.current_thread() is not threading.main_thread():
@@ -87,6 +89,7 @@ class HeldSignals:
                 # First: a handler that raises while others are still being replaced is `_take` already,
                 # and looks here whether its run is the one that holds back.
                 _active.append(self)
+                _copied = False
                 for number in NUMBERS:
                     handler = signal.getsignal(number)
                     if callable(handler):
@@ -256,8 +259,11 @@ def comes_from_a_handler(error: BaseException) -> bool:
 def _may_be_of_a_handler(error: BaseException) -> bool:
     """Where nothing is held back: whether it came through a line of one of the script's handlers.
 
-    One that is not written in Python leaves no line, as the usual one for Ctrl-C.
+    One that is not written in Python leaves no line, as the usual one for Ctrl-C. A copy that wants to
+    end may do so by any line: the run that it was forked in is its parent's.
     """
+    if _copied and signal.getsignal(signal.SIGINT) is not ignore_ctrl_c:
+        return True
     codes = set()
     for handler in map(signal.getsignal, NUMBERS):
         if handler is signal.default_int_handler:
@@ -296,6 +302,8 @@ def _remember(error: BaseException) -> None:
 
 def _in_a_copy() -> None:
     """In a forked child no run of the parent goes on: the script's handlers are its own again."""
+    global _copied
+    _copied = True
     for held in reversed(_active):
         held._waiting.clear()
         held._give_back()

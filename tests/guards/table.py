@@ -181,6 +181,7 @@ GUARDS = [
     Guard("F32", "a start that is refused leaves no files open", LAUNCH, "_clear_up", instead("lambda error: None"), STARTS, "f32_no_more_processes"),
     Guard("F32", "a fork server that is killed is started again", LAUNCH, "launch", turned("ATTEMPTS", "1"), STARTS, "f32_a_servant"),
     Guard("F32", "a feeder thread that cannot start is named", STAGE, "run_stage", without("begin"), LINKS, "without_a_feeder"),
+    Guard("F33", "a copy may end by any line", "_signals.py", "_may_be_of_a_handler", never("_copied"), "test_faults_copies.py", "without_harm and fork-pickle"),
     Guard("F33", "a forked copy of the script ends, and says nothing", "_platform/copies.py", "end_a_copy", instead("lambda *_: None"), COPIES, "f33"),
     Guard("F33", "a copy closes no connection to a journal", "_journal/connections.py", "_in_a_copy", without("_keep_for_ever"), "test_journal_lock.py", "f33"),
     Guard("F33", "a copy uses no connection to a journal", "_journal/connections.py", "", without("after_fork"), "test_journal_lock.py", "f33"),
