@@ -35,7 +35,7 @@ def test_a_chain_in_a_running_loop(chain_mode: str, mode: str) -> None:
             nonlocal turns
             while True:
                 turns += 1
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0)
 
         task = asyncio.create_task(others())
         summary = await chain.start_chain_async(range(40))

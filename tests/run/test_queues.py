@@ -244,7 +244,7 @@ def test_f26_a_limit_at_any_line_of_an_async_iterable() -> None:
         loop.set_exception_handler(lambda loop, context: complaints.append(context))
         await TaskManager(f.same, logger=None).start_async(two())
 
-    gc.collect()  # a puller that a test before has left would be closed, and met, at some line of this one
+    gc.collect()  # a puller that an earlier test has left would be met here as it is closed
     line, over = 1, False
     while not over:
         with limit_at_line(line, async_source.__file__) as lines, contextlib.suppress(Limit):
