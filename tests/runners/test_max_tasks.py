@@ -250,9 +250,9 @@ def call_at_once(state: str, task: Any) -> Any:
 def test_no_gap_beside_a_rate_limit(way: str, tmp_path: Path) -> None:
     """The successor has its state before the other one's last call, though calls take no time."""
     path = tmp_path / "notes"
-    options = {"worker_limit": 1, "worker_state": SlowToCome(path), "max_tasks_per_worker": 20}
-    with manager_of(call_at_once, way, rate_limit="60/s", **options) as manager:
-        manager.start(range(80))
+    options = {"worker_limit": 1, "worker_state": SlowToCome(path), "max_tasks_per_worker": 16}
+    with manager_of(call_at_once, way, rate_limit="20/s", **options) as manager:
+        manager.start(range(52))
     said = [line.split() for line in path.read_text().splitlines()]
     ups = [(place, who) for place, (what, who) in enumerate(said) if what == "up"]
     last = {who: place for place, (what, who) in enumerate(said) if what == "call"}
