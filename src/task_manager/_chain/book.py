@@ -125,6 +125,11 @@ class Book:
         others = [task for ticket, task in zip(tickets, fresh, strict=True) if ticket not in first]
         return Entry(list(first), list(first.values()), repeats + others, further)
 
+    @property
+    def idle(self) -> bool:
+        """No task is on its way, so that nothing but the input can bring news."""
+        return not any(self.at)
+
     def _fail_in_doubt(self, ticket: int, task: Any, error: BaseException, attempts: int) -> None:
         (stage,) = [number for number, entries in enumerate(self.at) if ticket in entries]
         self.failed(stage, ticket, error, attempts)

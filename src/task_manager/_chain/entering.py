@@ -54,7 +54,7 @@ class Entering:
         if not first.has_room():
             return False
         limit = max(first.wanted, self._at_once)
-        wait = TICK if self._blocks and self.idle else 0.0
+        wait = TICK if self._blocks and self._book.idle else 0.0
         read = self._source.read(limit, wait, self._signals)
         end_a_copy(self._home)  # that the input has forked: it must not ask for a lock of the stages
         if not read and not self._source.ended:
@@ -77,12 +77,7 @@ class Entering:
         """Seconds that may be spent on waiting for the stages."""
         if not self.dry:
             return TICK
-        return 0.0 if self.idle else DRY  # where nothing is on its way, the input is waited for instead
-
-    @property
-    def idle(self) -> bool:
-        """No task is on its way, so that nothing but the input can bring news."""
-        return not any(self._book.at)
+        return 0.0 if self._book.idle else DRY  # where nothing is on its way, the input is waited for
 
     def _enter(self, read: list[Any]) -> None:
         tickets, tasks, others, further = self._book.enter(read)

@@ -73,7 +73,7 @@ class Feed:
                 yield False  # the first stage reports when it takes some
                 continue
             limit = max(min(self._batch, self.size.size(self._source.remaining)), self._at_once)
-            wait = TICK if self._blocks and self.idle else 0.0
+            wait = TICK if self._blocks and self._book.idle else 0.0
             read = self._source.read(limit, wait, self._signals)
             if not read and not self._source.ended:
                 self.dry = True
@@ -113,12 +113,7 @@ class Feed:
         """Seconds that may be spent on waiting for reports, where there is no batch."""
         if not self.dry:
             return TICK
-        return 0.0 if self.idle else DRY  # where nothing is on its way, the input is waited for instead
-
-    @property
-    def idle(self) -> bool:
-        """No task is on its way, so that nothing but the input can bring news."""
-        return not any(self._book.at)
+        return 0.0 if self._book.idle else DRY  # where nothing is on its way, the input is waited for
 
     @property
     def worth(self) -> float:

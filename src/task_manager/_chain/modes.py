@@ -10,9 +10,9 @@ from .._run.source import Source
 from .._signals import HeldSignals
 from ..manager import TaskManager
 from .book import Book
-from .process import Rounds, run_in_processes, run_in_processes_async
+from .process import Rounds
 from .serial import run_in_serial, run_in_serial_async
-from .threads import Threads, run_in_threads, run_in_threads_async
+from .threads import Threads
 from .turns import Turns
 
 Stages = Sequence[TaskManager[Any, Any]]
@@ -53,6 +53,9 @@ class Flowing(Protocol):
         ...
 
 
+Opened = Callable[[Stages, Source, Book, HeldSignals, bool], AbstractContextManager[Flowing]]
+
+
 class Ways(NamedTuple):
     """How the stages run: told them, the initial tasks and the book, it answers with the first error out
     of a stage's handle_error. start_async: The same, in the running event loop.
@@ -62,7 +65,25 @@ class Ways(NamedTuple):
 
     start: Callable[[Stages, Source, Book], BaseException | None]
     start_async: Callable[[Stages, Source, Book], Awaitable[BaseException | None]]
-    flowing: Callable[[Stages, Source, Book, HeldSignals, bool], AbstractContextManager[Flowing]]
+    flowing: Opened
+
+
+def _turn_by_turn(opened: Opened) -> Ways:
+    """A start makes the turns that the reader of a stream makes, up to the end."""
+
+    def start(stages: Stages, initial: Source, book: Book) -> BaseException | None:
+        with HeldSignals().held() as signals, opened(stages, initial, book, signals, False) as flowing:
+            while not flowing.over:
+                flowing.turn()
+            return flowing.error
+
+    async def start_async(stages: Stages, initial: Source, book: Book) -> BaseException | None:
+        with HeldSignals().held() as signals, opened(stages, initial, book, signals, True) as flowing:
+            while not flowing.over:
+                await flowing.turn_awaiting()
+            return flowing.error
+
+    return Ways(start, start_async, opened)
 
 
 # By the name that a user picks.
@@ -70,6 +91,6 @@ class Ways(NamedTuple):
 # true one, whatever a test of other code puts into those modules for the time of a start.
 CHAIN_MODES: dict[str, Ways] = {
     "serial": Ways(run_in_serial, run_in_serial_async, Turns.opened),
-    "thread": Ways(run_in_threads, run_in_threads_async, Threads.opened),
-    "process": Ways(run_in_processes, run_in_processes_async, Rounds.opened),
+    "thread": _turn_by_turn(Threads.opened),
+    "process": _turn_by_turn(Rounds.opened),
 }

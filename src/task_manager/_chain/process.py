@@ -42,27 +42,6 @@ class InOrder(AbstractContextManager[None, bool | None]):
         return last_to_first.__exit__(*error)
 
 
-def run_in_processes(stages: Sequence[TaskManager], initial: Source, book: Book) -> BaseException | None:
-    """Let the initial tasks through all stages; the first error that a stage's handle_error raised."""
-    with HeldSignals().held() as signals, Rounds.opened(stages, initial, book, signals) as rounds:
-        while not rounds.over:
-            rounds.turn()
-        return rounds.error
-
-
-async def run_in_processes_async(
-    stages: Sequence[TaskManager], initial: Source, book: Book
-) -> BaseException | None:
-    """The same, in the running event loop."""
-    with (
-        HeldSignals().held() as signals,
-        Rounds.opened(stages, initial, book, signals, in_loop=True) as rounds,
-    ):
-        while not rounds.over:
-            await rounds.turn_awaiting()
-        return rounds.error
-
-
 class Rounds:
     """Decides whether there is another round, and what the one before comes to.
 

@@ -153,7 +153,7 @@ class Round:
             patience = 0.0 if more else self._feed.patience
             if more:
                 await asyncio.sleep(0)
-            elif self._feed.dry and self._feed.idle:
+            elif self._feed.dry and self._book.idle:
                 await self._source.wait(TICK)
             elif self._may_nap():
                 await asyncio.sleep(NAP)

@@ -37,27 +37,6 @@ GRACE = 0.5  # seconds that the end of a broken off start waits, all together, f
 MOMENT = 5.0  # seconds that a thread which has told of its end is waited for
 
 
-def run_in_threads(stages: Sequence[TaskManager], initial: Source, book: Book) -> BaseException | None:
-    """Let the initial tasks through all stages; the first error that a stage's handle_error raised."""
-    with HeldSignals().held() as signals, Threads.opened(stages, initial, book, signals) as threads:
-        while not threads.over:
-            threads.turn()
-        return threads.error
-
-
-async def run_in_threads_async(
-    stages: Sequence[TaskManager], initial: Source, book: Book
-) -> BaseException | None:
-    """The same, in the running event loop."""
-    with (
-        HeldSignals().held() as signals,
-        Threads.opened(stages, initial, book, signals, in_loop=True) as threads,
-    ):
-        while not threads.over:
-            await threads.turn_awaiting()
-        return threads.error
-
-
 class Threads:
     """Owns the threads of the stages, and does what they ask for.
 
@@ -157,7 +136,7 @@ class Threads:
             more = self._entering.step()
             if more:
                 await asyncio.sleep(0)
-            elif self._entering.dry and self._entering.idle:
+            elif self._entering.dry and self._book.idle:
                 await self._source.wait(TICK)
             else:
                 await self._inbox.arrival(self._entering.patience)
